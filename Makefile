@@ -1,0 +1,41 @@
+# make run, make test: all they need is Python 3.11+, make and a package index.
+PYTHON ?= python3
+# Which TensorFlow: cpu, gpu or tpu.
+EXTRA ?= cpu
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint bench clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/installed-$(EXTRA)
+	$(BIN)/kerasopt demo
+
+test: lint
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest
+
+lint: $(VENV)/installed-$(EXTRA),dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy kerasopt
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-$(EXTRA),dev
+	$(BIN)/python -m benchmarks.augmentation
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.recipes
+
+# One stamp for each set of extras: a second run finds it and reuses the install.
+$(VENV)/installed-%: setup.cfg constraints.txt | $(VENV)
+	@echo "Installing kerasopt[$*] into $(VENV) (about two minutes the first time) …"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[$*]"
+	touch $@
+
+$(VENV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "kerasopt needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""Measurements behind the published numbers, each a script to run again."""

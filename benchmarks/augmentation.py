@@ -1,0 +1,256 @@
+"""How fast each way of augmenting makes images.
+
+Measures, in one process and in turns, the throughput of
+
+* Keras's ``ImageDataGenerator.flow``,
+* ``kerasopt.augment.affine`` in a ``tf.data`` pipeline, with every core and
+  with one thread,
+* Keras's ``Random*`` layers in a ``tf.data`` pipeline,
+
+with the same transform settings on random images of CIFAR-10's shape, and the
+ratio of each to ``ImageDataGenerator`` repeat by repeat, so that a busy machine
+slows both sides of a ratio.
+
+Run it with::
+
+    python -m benchmarks.augmentation --images 10000 --repeats 5 --json result.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.progress import Progress  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+from kerasopt import augment  # noqa: E402
+
+SETTINGS: dict[str, Any] = {
+    "rotation_range": 20,
+    "width_shift_range": 0.2,
+    "height_shift_range": 0.2,
+    "zoom_range": 0.2,
+    "horizontal_flip": True,
+    "fill_mode": "nearest",
+}
+BASELINE = "ImageDataGenerator"
+BATCH_SIZE = 512
+
+
+def generator_batches(images: np.ndarray) -> Iterable[Any]:
+    """Batches of Keras's generator, once over the images."""
+    flow = augment.image_data_generator(**SETTINGS).flow(
+        images, batch_size=BATCH_SIZE, shuffle=False
+    )
+    return (next(flow) for _ in range(len(flow)))
+
+
+def dataset(
+    images: np.ndarray, transform: Callable[..., Any], *, threads: int
+) -> tf.data.Dataset:
+    """A ``tf.data`` pipeline: batch, then transform by that many threads."""
+    batches = tf.data.Dataset.from_tensor_slices(images).batch(BATCH_SIZE)
+    seeds = tf.data.Dataset.random(seed=0).batch(2)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = threads
+    options.threading.max_intra_op_parallelism = 1
+    return (
+        tf.data.Dataset.zip(batches, seeds)
+        .map(transform, num_parallel_calls=threads)
+        .prefetch(2)
+        .with_options(options)
+    )
+
+
+def keras_layers() -> keras.Sequential:
+    """The settings in the words of Keras's ``Random*`` layers."""
+    fill = {"fill_mode": SETTINGS["fill_mode"], "interpolation": "bilinear"}
+    zoom = (-SETTINGS["zoom_range"], SETTINGS["zoom_range"])
+    return keras.Sequential(
+        [
+            keras.layers.RandomFlip("horizontal"),
+            keras.layers.RandomRotation(SETTINGS["rotation_range"] / 360, **fill),
+            keras.layers.RandomTranslation(
+                SETTINGS["height_shift_range"], SETTINGS["width_shift_range"], **fill
+            ),
+            keras.layers.RandomZoom(zoom, zoom, **fill),
+        ]
+    )
+
+
+def contenders(images: np.ndarray) -> dict[str, Callable[[], Iterable[Any]]]:
+    """What is measured: name to a function that starts one pass."""
+    cores = os.cpu_count() or 1
+    affine = augment.affine(**SETTINGS)
+    layers = keras_layers()
+    layers(images[:1], training=True)
+    threaded = dataset(images, affine, threads=cores)
+    single = dataset(images, affine, threads=1)
+    keras_pipeline = dataset(
+        images, lambda batch, _: layers(batch, training=True), threads=cores
+    )
+    return {
+        BASELINE: lambda: generator_batches(images),
+        "affine": lambda: threaded,
+        "affine, one thread": lambda: single,
+        "Keras Random* layers": lambda: keras_pipeline,
+    }
+
+
+def images_per_second(
+    start: Callable[[], Iterable[Any]], count: int, *, least_seconds: float
+) -> float:
+    """Throughput over as many whole passes as `least_seconds` takes."""
+    passes, begun = 0, time.perf_counter()
+    while True:
+        for _ in start():
+            pass
+        passes += 1
+        elapsed = time.perf_counter() - begun
+        if elapsed >= least_seconds:
+            return passes * count / elapsed
+
+
+def measure(
+    *, count: int, repeats: int, least_seconds: float
+) -> dict[str, list[float]]:
+    """Images per second of every contender, repeat by repeat, in turns."""
+    images = np.random.default_rng(0).integers(
+        0, 256, (count, 32, 32, 3), dtype=np.uint8
+    )
+    runners = contenders(images)
+    rates: dict[str, list[float]] = {name: [] for name in runners}
+    with Progress(transient=True, console=Console(stderr=True)) as progress:
+        task = progress.add_task("measuring", total=(repeats + 1) * len(runners))
+        # Round 0 traces the graphs and warms the caches; it doesn't count.
+        for repeat in range(repeats + 1):
+            for name, start in runners.items():
+                progress.update(task, description=name)
+                rate = images_per_second(start, count, least_seconds=least_seconds)
+                if repeat:
+                    rates[name].append(rate)
+                progress.advance(task)
+    return rates
+
+
+def cpu_model() -> str:
+    """The processor's name, as well as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return models[0] if models else platform.processor() or "unknown"
+
+
+def summary(rates: dict[str, list[float]]) -> dict[str, Any]:
+    """Machine, settings, and for each contender rates and ratios to the baseline."""
+
+    def spread(values: list[float]) -> dict[str, Any]:
+        return {
+            "median": statistics.median(values),
+            "min": min(values),
+            "max": max(values),
+            "repeats": values,
+        }
+
+    return {
+        "machine": {
+            "cpu": cpu_model(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+        "settings": SETTINGS,
+        "batch_size": BATCH_SIZE,
+        "image_shape": [32, 32, 3],
+        "results": {
+            name: {
+                "images_per_second": spread(own),
+                f"ratio_to_{BASELINE}": spread(
+                    [a / b for a, b in zip(own, rates[BASELINE], strict=True)]
+                ),
+            }
+            for name, own in rates.items()
+        },
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the table."""
+    machine = result["machine"]
+    table = Table(
+        title=f"Augmentation of 32x32x3 images, {machine['cpu']}, "
+        f"{machine['cores']} cores, TensorFlow {machine['tensorflow']}"
+    )
+    table.add_column("method")
+    table.add_column("images/s (median)", justify="right")
+    table.add_column("min to max", justify="right")
+    table.add_column(f"x {BASELINE} (median)", justify="right")
+    table.add_column("min to max", justify="right")
+    for name, row in result["results"].items():
+        rate, ratio = row["images_per_second"], row[f"ratio_to_{BASELINE}"]
+        table.add_row(
+            name,
+            f"{rate['median']:,.0f}",
+            f"{rate['min']:,.0f} to {rate['max']:,.0f}",
+            f"{ratio['median']:.2f}",
+            f"{ratio['min']:.2f} to {ratio['max']:.2f}",
+        )
+    Console(width=120).print(table)
+
+
+def write_json(path: Path, result: dict[str, Any]) -> None:
+    """Write the result in one step, so that no half of it is ever read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, suffix=".json", delete=False
+    ) as file:
+        json.dump(result, file, indent=2)
+    os.replace(file.name, path)
+
+
+def positive(text: str) -> int:
+    """Read a command-line count of at least 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def main() -> None:
+    """Read the command line, measure, print, and save if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=positive, default=10_000)
+    parser.add_argument("--repeats", type=positive, default=5)
+    parser.add_argument("--least-seconds", type=float, default=1.0)
+    parser.add_argument("--json", type=Path, help="write the result to this file")
+    arguments = parser.parse_args()
+    rates = measure(
+        count=arguments.images,
+        repeats=arguments.repeats,
+        least_seconds=arguments.least_seconds,
+    )
+    result = summary(rates)
+    show(result)
+    if arguments.json:
+        write_json(arguments.json, result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""kerasopt: Keras recipes for training good models fast, with measured results.
+
+Submodules load on first use, so that ``import kerasopt`` costs milliseconds
+and TensorFlow starts only when something needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_NO_TENSORFLOW = (
+    "kerasopt needs TensorFlow for this. Install one of its extras: "
+    "pip install 'kerasopt[cpu]', 'kerasopt[gpu]' or 'kerasopt[tpu]'."
+)
+_SUBMODULES = (
+    "augment",
+    "callbacks",
+    "data",
+    "distribute",
+    "evaluation",
+    "initializers",
+    "losses",
+    "models",
+    "names",
+    "optimizers",
+    "recipes",
+    "regularizers",
+    "schedules",
+    "training",
+)
+_OBJECTS = {
+    "Dataset": "kerasopt.data",
+    "Run": "kerasopt.training",
+    "fit": "kerasopt.training",
+    "compare": "kerasopt.evaluation",
+}
+
+if TYPE_CHECKING:
+    from kerasopt import augment as augment
+    from kerasopt import callbacks as callbacks
+    from kerasopt import data as data
+    from kerasopt import distribute as distribute
+    from kerasopt import evaluation as evaluation
+    from kerasopt import initializers as initializers
+    from kerasopt import losses as losses
+    from kerasopt import models as models
+    from kerasopt import names as names
+    from kerasopt import optimizers as optimizers
+    from kerasopt import recipes as recipes
+    from kerasopt import regularizers as regularizers
+    from kerasopt import schedules as schedules
+    from kerasopt import training as training
+    from kerasopt.data import Dataset as Dataset
+    from kerasopt.evaluation import compare as compare
+    from kerasopt.training import Run as Run
+    from kerasopt.training import fit as fit
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _SUBMODULES and name not in _OBJECTS:
+        raise AttributeError(f"module 'kerasopt' has no attribute {name!r}")
+    try:
+        if name in _SUBMODULES:
+            return importlib.import_module(f"kerasopt.{name}")
+        return getattr(importlib.import_module(_OBJECTS[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        raise ImportError(_NO_TENSORFLOW) from None
+
+
+def __dir__() -> list[str]:
+    return sorted(["__version__", *_SUBMODULES, *_OBJECTS])

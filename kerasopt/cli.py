@@ -1,0 +1,339 @@
+"""The ``kerasopt`` command: the package's words, from a terminal.
+
+Only typer and rich load here; every command imports what it needs, so that
+``kerasopt --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import rich.console
+import rich.markup
+import rich.table
+import typer
+
+if TYPE_CHECKING:
+    from kerasopt.recipes import Recipe
+    from kerasopt.training import Run
+
+app = typer.Typer(
+    help="Train good Keras models fast, with measured recipes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder with the dataset's files, where none can be fetched."),
+]
+Seed = Annotated[int | None, typer.Option(help="Instead of the recipe's seed.")]
+Out = Annotated[
+    Path | None, typer.Option(help="Folder of the run; it must be new or empty.")
+]
+
+
+def main() -> None:
+    """Run the command line; every error is one message and an exit code.
+
+    0 is success, 2 a mistake that the message explains, 130 an interruption.
+    ``KERASOPT_DEBUG=1`` shows the traceback instead.
+    """
+    # TensorFlow greets in a dozen lines that say nothing to our users.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        code = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        code = _explain(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    """Print one clear message for an error; re-raise what is a bug of ours."""
+    if os.environ.get("KERASOPT_DEBUG"):
+        raise error
+    if type(error).__name__ == "Abort":  # click's word for Ctrl-C
+        return 130
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
+        error.show()
+        return int(error.exit_code)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        message = f"The disk is full: {error}. Free some space and run it again."
+    elif isinstance(error, (ValueError, OSError, ImportError)):
+        message = str(error)
+    else:
+        raise error
+    console = rich.console.Console(stderr=True)
+    console.print(f"[bold red]Error:[/] {rich.markup.escape(message)}", soft_wrap=True)
+    return 2
+
+
+@app.command()
+def demo(
+    seed: Seed = None, out: Out = None, data_dir: DataDir = None, json_: Json = False
+) -> None:
+    """Train the cifar10 recipe (five minutes) and show how well it did.
+
+    Where CIFAR-10 can't be had, it says so and trains digits instead.
+    """
+    _start_tensorflow()
+    from kerasopt import data, recipes
+
+    recipe = recipes.load("cifar10")
+    try:
+        dataset = recipe.load_data(data_dir=_text(data_dir))
+    except data.DataUnavailableError as error:
+        _note(
+            f"{error}\n\nTraining the recipe 'digits' instead, which needs no download."
+        )
+        recipe = recipes.load("digits")
+        dataset = recipe.load_data()
+    _show_run(recipe.run(seed=seed, dataset=dataset, directory=out), json_)
+
+
+@app.command("recipes")
+def show_recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this one.")] = None,
+    json_: Json = False,
+) -> None:
+    """List the recipes with their measured results, or print one."""
+    from kerasopt import recipes
+
+    if name is not None:
+        recipe = recipes.load(name)
+        print(json.dumps(recipe.to_dict(), indent=2) if json_ else recipe.to_yaml())
+        return
+    found = [recipes.load(each) for each in recipes.names()]
+    if json_:
+        print(json.dumps([recipe.to_dict() for recipe in found], indent=2))
+        return
+    table = rich.table.Table("recipe", "test accuracy", "seconds", "what it is")
+    for recipe in found:
+        accuracy, seconds = recipe.measured_text()
+        table.add_row(recipe.name, accuracy, seconds, recipe.description)
+    rich.console.Console().print(table)
+
+
+@app.command("data")
+def show_data(
+    name: Annotated[
+        str | None, typer.Argument(help="Fetch and describe this one.")
+    ] = None,
+    data_dir: DataDir = None,
+    json_: Json = False,
+) -> None:
+    """List the datasets and what is cached, or fetch one and describe it."""
+    from kerasopt import data
+
+    if name is None:
+        cached = data.cached()
+        if json_:
+            print(json.dumps(cached, indent=2, default=str))
+            return
+        table = rich.table.Table("dataset", "cached at", "MiB")
+        for each in data.available():
+            path, size = cached.get(each) or (None, 0)
+            table.add_row(
+                each, str(path or "–"), f"{size / 2**20:.0f}" if path else "–"
+            )
+        rich.console.Console().print(table)
+        return
+    dataset = data.load(name, data_dir=_text(data_dir))
+    if json_:
+        print(json.dumps({"name": name, "source": dataset.source, **_sizes(dataset)}))
+        return
+    print(dataset.summary())
+
+
+@app.command()
+def train(
+    recipe: Annotated[
+        str | None, typer.Argument(help="A recipe's name or YAML file.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a field: optimizer.learning_rate=0.05"),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Same as --set training.epochs")
+    ] = None,
+    seed: Seed = None,
+    out: Out = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the interrupted run in this folder.")
+    ] = None,
+    data_dir: DataDir = None,
+    json_: Json = False,
+) -> None:
+    """Train a recipe; everything about the run lands in one folder."""
+    _start_tensorflow()
+    from kerasopt import recipes
+
+    if resume is not None:
+        words = ("RECIPE", "--set", "--epochs", "--seed", "--out")
+        given = zip(words, (recipe, set_, epochs, seed, out), strict=True)
+        if extra := [word for word, value in given if value is not None]:
+            raise ValueError(
+                f"--resume takes all from the run's folder; leave out {extra[0]}."
+            )
+        run = recipes.resume(resume, data_dir=_text(data_dir))
+    elif recipe is None:
+        raise ValueError(
+            f"Name a recipe: {', '.join(recipes.names())}, or a YAML file."
+        )
+    else:
+        changed = _changed(recipes.load(recipe), set_ or [], epochs)
+        run = changed.run(seed=seed, directory=out, data_dir=_text(data_dir))
+    _show_run(run, json_)
+
+
+@app.command()
+def evaluate(run: Path, data_dir: DataDir = None, json_: Json = False) -> None:
+    """Measure a finished run's model on its test set again."""
+    _start_tensorflow()
+    from kerasopt import recipes
+    from kerasopt.evaluation import classification
+    from kerasopt.training import Run
+
+    loaded = Run.load(run)
+    dataset = recipes.Recipe(loaded.recipe).load_data(data_dir=_text(data_dir))
+    if dataset.test is None:
+        raise ValueError(f"The data of '{run}' have no test set.")
+    images, labels = dataset.test
+    found = classification(
+        labels, loaded.predict(images), class_names=dataset.class_names
+    )
+    if json_:
+        results = {"test_accuracy": found.accuracy, "test_loss": found.loss}
+        print(json.dumps({**results, "test_interval": list(found.interval)}))
+        return
+    low, high = found.interval
+    print(f"Test accuracy {found.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%}")
+    print(found.per_class.round(3).to_string())
+
+
+@app.command()
+def predict(run: Path, images: list[Path], json_: Json = False) -> None:
+    """Name the class of your own pictures, whatever their size."""
+    _start_tensorflow()
+    import numpy as np
+
+    from kerasopt.data import read_image
+    from kerasopt.training import Run
+
+    loaded = Run.load(run)
+    # All pictures are read first: a bad one shows before the model loads.
+    pixels = np.stack([read_image(path, loaded.input_shape) for path in images])
+    probabilities = loaded.predict(pixels)
+    rows = [
+        {
+            "image": str(path),
+            "class": loaded.class_names[int(row.argmax())],
+            "probability": round(float(row.max()), 4),
+        }
+        for path, row in zip(images, probabilities, strict=True)
+    ]
+    if json_:
+        print(json.dumps(rows, indent=2))
+        return
+    table = rich.table.Table("image", "class", "probability")
+    for each in rows:
+        share = f"{each['probability']:.1%}"
+        table.add_row(str(each["image"]), str(each["class"]), share)
+    rich.console.Console().print(table)
+
+
+@app.command()
+def compare(runs: list[Path], json_: Json = False) -> None:
+    """Put finished runs side by side; equal seeds are paired."""
+    _start_tensorflow()
+    from kerasopt.evaluation import compare as compare_runs
+    from kerasopt.training import Run
+
+    comparison = compare_runs(*[Run.load(run) for run in runs])
+    print(json.dumps(comparison.to_dict(), indent=2) if json_ else comparison)
+
+
+def _start_tensorflow() -> None:
+    """Import TensorFlow without its greeting, which no log level turns off."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    console = rich.console.Console(file=os.fdopen(os.dup(terminal), "w"), stderr=True)
+    with tempfile.TemporaryFile() as greeting, console.status("Starting TensorFlow …"):
+        os.dup2(greeting.fileno(), 2)
+        try:
+            import kerasopt.training  # noqa: F401
+        except BaseException:
+            greeting.seek(0)
+            os.write(terminal, greeting.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def _changed(recipe: Recipe, changes: list[str], epochs: int | None) -> Recipe:
+    import yaml
+
+    for change in changes:
+        field, separator, value = change.partition("=")
+        if not separator or not field:
+            raise ValueError(
+                f"--set takes FIELD=VALUE, as in optimizer.learning_rate=0.05; given: "
+                f"{change!r}."
+            )
+        try:
+            recipe = recipe.replace(field, yaml.safe_load(value))
+        except yaml.YAMLError:
+            raise ValueError(f"--set {change!r}: the value isn't valid YAML.") from None
+    return recipe if epochs is None else recipe.replace("training.epochs", epochs)
+
+
+def _show_run(run: Run, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"run": str(run.directory), **run.metrics}, indent=2))
+        return
+    found = run.metrics
+    table = rich.table.Table(show_header=False, box=None)
+    if "test_accuracy" in found:
+        low, high = found["test_interval"]
+        interval = f"95 % interval {low:.2%} to {high:.2%}"
+        table.add_row(
+            "test accuracy", f"[bold]{found['test_accuracy']:.2%}[/] ({interval})"
+        )
+    if "validation_accuracy" in found:
+        table.add_row("validation accuracy", f"{found['validation_accuracy']:.2%}")
+    table.add_row(
+        "training", f"{found['epochs']} epochs in {found['train_seconds']:.0f} s"
+    )
+    table.add_row("report", str(run.directory / "report.html"))
+    table.add_row("use it", f"kerasopt predict {run.directory} picture.png")
+    rich.console.Console().print(table, soft_wrap=True)
+
+
+def _sizes(dataset: Any) -> dict[str, Any]:
+    splits = {s: getattr(dataset, s) for s in ("train", "validation", "test")}
+    sizes = {s: len(pair[0]) if pair else 0 for s, pair in splits.items()}
+    return {**sizes, "input_shape": dataset.input_shape, "classes": dataset.num_classes}
+
+
+def _note(message: str) -> None:
+    rich.console.Console(stderr=True).print(rich.markup.escape(message), soft_wrap=True)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,322 @@
+"""A dataset from a folder of image files, one subfolder a class."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasopt.data.dataset import Dataset
+from kerasopt.data.images import (
+    COLORS,
+    ImageError,
+    check_size,
+    decode,
+    displayed_size,
+    quiet,
+)
+from kerasopt.data.progress import track
+from kerasopt.data.splits import resolve_size, stratified_split
+from kerasopt.names import unknown
+
+__all__ = ["from_directory"]
+
+_LARGEST_DEFAULT_SIDE = 256
+_SHOWN = 5
+_VALIDATION_FOLDERS = ("validation", "valid", "val")
+_NO_IMAGES = ("thumbs.db", "desktop.ini")
+# Test samples never depend on the user's seed: results stay comparable.
+_TEST_SEED = 20_090_408
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Image files and the label of each."""
+
+    paths: list[Path]
+    labels: np.ndarray
+
+    def take(self, indices: np.ndarray) -> _Files:
+        return _Files([self.paths[i] for i in indices], self.labels[indices])
+
+
+def from_directory(
+    directory: str | os.PathLike[str],
+    *,
+    image_size: Sequence[int] | None = None,
+    validation: Any = 0.1,
+    test: Any = 0.0,
+    seed: int = 0,
+    color: str = "rgb",
+    max_images: int | None = None,
+) -> Dataset:
+    """Read a folder of images, in which each subfolder is a class.
+
+    ``photos/cat/*.png``, ``photos/dog/*.jpg``: the names of the subfolders,
+    sorted, are the classes. If the subfolders are ``train`` and ``test`` (and
+    perhaps ``validation``), each with folders of classes, they are used as
+    such. Images may have any size and color mode; see `read_image` for how
+    they are converted.
+
+    Args:
+        directory: The folder.
+        image_size: (height, width) in pixels of all images; by default the
+            most common size, shrunk to at most 256 pixels a side.
+        validation: Number or fraction of the training images to cut as
+            validation data (stratified); 0 or None for none. Unused where
+            there is a folder ``validation``.
+        test: Number or fraction of images to cut as test data, always the
+            same ones whatever the seed; 0 for none.
+        seed: Seed of the validation cut and of `max_images`.
+        color: "rgb" or "grayscale".
+        max_images: Use at most so many training images (stratified).
+
+    Returns:
+        The dataset, uint8 in 0..255.
+
+    Raises:
+        ValueError: if folders or classes are missing or empty, and if files
+            can't be read as images: it lists the first few.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for color in ("blue", "red"):
+        ...         Path(folder, color).mkdir()
+        ...         for n in range(4):
+        ...             image = Image.new("RGB", (8, 6), color)
+        ...             image.save(f"{folder}/{color}/{n}.png")
+        ...     data = from_directory(folder, validation=2)
+        >>> data.class_names, data.input_shape, data.sizes["train"]
+        (('blue', 'red'), (6, 8, 3), 6)
+    """
+    if color not in COLORS:
+        raise unknown("color", color, COLORS)
+    root = Path(directory).expanduser()
+    if not root.is_dir():
+        raise ValueError(f"There is no folder {root}.")
+    classes, splits = _find_splits(root)
+    if max_images is not None:
+        splits["train"] = _at_most(splits["train"], max_images, seed)
+    splits = _cut(splits, validation=validation, test=test, seed=seed)
+    size = check_size(image_size) if image_size is not None else None
+    with quiet():
+        shapes = _inspect(splits)
+        size = size or _usual_size(shapes)
+        _check_memory(len(shapes), size, color)
+        arrays = _decode_all(splits, size=size, color=color)
+    pairs = {split: (arrays[split], files.labels) for split, files in splits.items()}
+    return Dataset(
+        train=pairs["train"],
+        validation=pairs.get("validation"),
+        test=pairs.get("test"),
+        num_classes=len(classes),
+        class_names=classes,
+        source=f"folder {root.name or root}, {len(shapes):,} image files",
+        name=root.resolve().name or "images",
+    )
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.is_dir() and not entry.name.startswith(".")
+    )
+
+
+def _find_splits(root: Path) -> tuple[tuple[str, ...], dict[str, _Files]]:
+    folders = {folder.name.lower(): folder for folder in _subfolders(root)}
+    known = {"train", "test", *_VALIDATION_FOLDERS}
+    by_split = "train" in folders and set(folders) <= known
+    if not by_split or not _subfolders(folders["train"]):
+        classes = _class_names(root)
+        return classes, {"train": _list_files(root, classes)}
+    classes = _class_names(folders["train"])
+    splits = {}
+    for name, folder in folders.items():
+        strangers = {sub.name for sub in _subfolders(folder)} - set(classes)
+        if strangers:
+            raise ValueError(
+                f"{folder} has classes that {folders['train']} lacks: "
+                f"{', '.join(sorted(strangers)[:_SHOWN])}."
+            )
+        split = "validation" if name in _VALIDATION_FOLDERS else name
+        if split in splits:
+            raise ValueError(f"{root} has two folders of validation data: keep one.")
+        splits[split] = _list_files(folder, classes, complete=split == "train")
+    return classes, splits
+
+
+def _class_names(folder: Path) -> tuple[str, ...]:
+    names = tuple(sub.name for sub in _subfolders(folder))
+    if len(names) >= 2:
+        return names
+    if not any(folder.iterdir()):
+        found = "it is empty"
+    elif names:
+        found = f"its only subfolder is {names[0]!r}"
+    else:
+        found = "it has no subfolders"
+    raise ValueError(
+        f"{folder} needs a subfolder of images for each of at least 2 classes "
+        f"(as in photos/cat/1.png, photos/dog/1.png), but {found}."
+    )
+
+
+def _list_files(
+    folder: Path, classes: tuple[str, ...], *, complete: bool = True
+) -> _Files:
+    paths: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        found = [
+            Path(parent, file)
+            for parent, _, files in os.walk(folder / name)
+            for file in files
+            if not file.startswith(".") and file.lower() not in _NO_IMAGES
+        ]
+        if not found and complete:
+            raise ValueError(
+                f"The class folder {folder / name} has no images: add some, or "
+                "remove the folder."
+            )
+        paths += sorted(found)
+        labels += [label] * len(found)
+    if not paths:
+        raise ValueError(f"{folder} has no images.")
+    return _Files(paths, np.array(labels, dtype=np.int64))
+
+
+def _at_most(files: _Files, max_images: Any, seed: int) -> _Files:
+    whole = isinstance(max_images, (int, np.integer))
+    if isinstance(max_images, bool) or not whole or max_images < 1:
+        raise ValueError(
+            f"max_images={max_images!r} must be a whole number, 1 or larger."
+        )
+    if max_images >= len(files.paths):
+        return files
+    try:
+        return files.take(stratified_split(files.labels, max_images, seed)[1])
+    except ValueError as error:
+        raise ValueError(f"max_images={max_images}: {error}") from error
+
+
+def _cut(
+    splits: dict[str, _Files], *, validation: Any, test: Any, seed: int
+) -> dict[str, _Files]:
+    wishes = {"test": (test, _TEST_SEED), "validation": (validation, seed)}
+    result = dict(splits)
+    for split, (wish, wish_seed) in wishes.items():
+        train = result["train"]
+        size = resolve_size(
+            0 if wish is None else wish,
+            total=len(train.paths),
+            what=split,
+            minimum=len(np.unique(train.labels)),
+        )
+        if split in splits:
+            if split == "test" and size:
+                raise ValueError(
+                    f"test={test} asks to cut test images, but there is a folder of "
+                    "test images: leave one of the two out."
+                )
+            continue
+        if size:
+            try:
+                rest, cut = stratified_split(train.labels, size, wish_seed)
+            except ValueError as error:
+                raise ValueError(f"{split}={wish}: {error}") from error
+            result["train"], result[split] = train.take(rest), train.take(cut)
+    return result
+
+
+def _inspect(splits: dict[str, _Files]) -> list[tuple[int, int]]:
+    """Read the headers of all the files, before time goes into decoding."""
+    paths = [path for files in splits.values() for path in files.paths]
+    sizes: list[tuple[int, int]] = []
+    errors: list[str] = []
+    for path in track(paths, description="Inspecting images", total=len(paths)):
+        try:
+            sizes.append(displayed_size(path))
+        except ImageError as error:
+            errors.append(str(error))
+    _report(errors, len(paths))
+    return sizes
+
+
+def _report(errors: list[str], total: int) -> None:
+    if not errors:
+        return
+    more = len(errors) - _SHOWN
+    lines = "\n".join(f"  - {error}" for error in errors[:_SHOWN])
+    raise ValueError(
+        f"{len(errors):,} of {total:,} files can't be used as images:\n{lines}"
+        + (f"\n  ... and {more:,} more" if more > 0 else "")
+        + "\nRemove or replace them."
+    )
+
+
+def _usual_size(sizes: list[tuple[int, int]]) -> tuple[int, int]:
+    (height, width), _ = Counter(sizes).most_common(1)[0]
+    shrink = min(1.0, _LARGEST_DEFAULT_SIDE / max(height, width))
+    return max(1, round(height * shrink)), max(1, round(width * shrink))
+
+
+def _check_memory(count: int, size: tuple[int, int], color: str) -> None:
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        # Windows has no sysconf: there NumPy's own MemoryError must do.
+        return
+    needed = count * size[0] * size[1] * COLORS[color]
+    if needed > 0.8 * memory:
+        raise ValueError(
+            f"{count:,} images of {size[0]} x {size[1]} pixels take "
+            f"{needed / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f}: "
+            "give a smaller image_size=(height, width) or max_images=."
+        )
+
+
+def _decode_all(
+    splits: dict[str, _Files], *, size: tuple[int, int], color: str
+) -> dict[str, np.ndarray]:
+    shape = (*size, COLORS[color])
+    arrays = {
+        split: np.empty((len(files.paths), *shape), dtype=np.uint8)
+        for split, files in splits.items()
+    }
+    jobs = [
+        (path, arrays[split][index])
+        for split, files in splits.items()
+        for index, path in enumerate(files.paths)
+    ]
+
+    def fill(job: tuple[Path, np.ndarray]) -> str | None:
+        path, target = job
+        try:
+            target[...] = decode(path, size=size, color=color)
+        except ImageError as error:
+            return str(error)
+        return None
+
+    # Pillow unpacks and resizes without holding Python's lock.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        try:
+            results = track(
+                pool.map(fill, jobs), description="Reading images", total=len(jobs)
+            )
+            errors = [error for error in results if error]
+        except BaseException:
+            # Otherwise an interrupt would wait for every image in the queue.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    _report(errors, len(jobs))
+    return arrays

@@ -1,0 +1,256 @@
+"""Decoding image files into uint8 arrays, within limits."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["COLORS", "ImageError", "decode", "displayed_size", "read_image"]
+
+COLORS = {"rgb": 3, "grayscale": 1}
+
+# Formats that Pillow reads by itself; EPS, for one, would start Ghostscript.
+_FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+_MAX_BYTES = 64 * 2**20
+_MAX_PIXELS = 64 * 10**6
+_MAX_SIDE = 4096
+_ORIENTATION = 0x0112
+
+
+class ImageError(ValueError):
+    """A file that can't be used as an image."""
+
+
+def read_image(path: str | os.PathLike[str], input_shape: Sequence[int]) -> np.ndarray:
+    """Read one image file in the shape that a model takes.
+
+    The image is turned upright (EXIF), converted to the colors and resized
+    (bilinear with antialiasing), which may change its proportions.
+    Transparent areas become white, animations give their first frame.
+
+    Args:
+        path: A PNG, JPEG, GIF, BMP, TIFF, WebP or PPM file.
+        input_shape: (height, width, channels) in pixels; 1 or 3 channels.
+
+    Returns:
+        uint8 array of that shape, 0..255.
+
+    Raises:
+        ImageError: (a ValueError) if the file isn't there, isn't an image or
+            is too large (64 MiB, 64 megapixels).
+        ValueError: if the shape isn't that of an image.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (10, 5), "red").save(f"{folder}/a.png")
+        ...     read_image(f"{folder}/a.png", (2, 2, 3))[0, 0]
+        array([255,   0,   0], dtype=uint8)
+    """
+    shape = tuple(input_shape)
+    channels = {count: color for color, count in COLORS.items()}
+    if len(shape) != 3 or shape[2] not in channels:
+        raise ValueError(
+            f"input_shape={shape} isn't that of an image. Accepted: (height, width, "
+            "1) for grayscale or (height, width, 3) for RGB."
+        )
+    size = check_size(shape[:2])
+    with quiet():
+        return decode(Path(path), size=size, color=channels[shape[2]])
+
+
+def check_size(image_size: Any) -> tuple[int, int]:
+    """Check (height, width) in pixels.
+
+    Args:
+        image_size: A pair of whole numbers, 1 to 4096.
+
+    Returns:
+        The pair.
+
+    Raises:
+        ValueError: if it isn't that.
+
+    Example:
+        >>> check_size([32, 48])
+        (32, 48)
+    """
+    try:
+        height, width = (int(side) for side in image_size)
+        whole = all(side == int(side) for side in image_size)
+    except (TypeError, ValueError):
+        height = width = 0
+        whole = False
+    if not (whole and 1 <= height <= _MAX_SIDE and 1 <= width <= _MAX_SIDE):
+        raise ValueError(
+            f"image_size={image_size!r} must be (height, width) in pixels, whole "
+            f"numbers from 1 to {_MAX_SIDE}."
+        )
+    return height, width
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Pillow's warning on large images: the limit here is lower.
+
+    Yields:
+        Nothing.
+
+    Example:
+        >>> with quiet():
+        ...     pass
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Return those of the formats that this build of Pillow has."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image]:
+    """Open an image whose pixels aren't unpacked yet."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        if not path.is_file():
+            raise ImageError(f"{path}: there is no such file")
+        if path.stat().st_size > _MAX_BYTES:
+            raise ImageError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB")
+        with Image.open(path, formats=_formats()) as image:
+            width, height = image.size
+            if width * height > _MAX_PIXELS:
+                raise ImageError(
+                    f"{path}: {width} x {height} pixels are more than "
+                    f"{_MAX_PIXELS // 10**6} megapixels"
+                )
+            yield image
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{path}: more than {_MAX_PIXELS // 10**6} megapixels"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{path}: not an image (of a known format)") from error
+    # Pillow's readers raise many types on damaged files.
+    except Exception as error:
+        raise ImageError(f"{path}: damaged image ({error})") from error
+
+
+def displayed_size(path: Path) -> tuple[int, int]:
+    """Return (height, width) in pixels of an image as it is displayed.
+
+    Only the header is read.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Height and width after the EXIF orientation.
+
+    Raises:
+        ImageError: if it can't be used.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.png")
+        ...     Image.new("RGB", (10, 5), "red").save(path)
+        ...     displayed_size(path)
+        (5, 10)
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        return (width, height) if turned else (height, width)
+
+
+def decode(path: Path, *, size: tuple[int, int], color: str) -> np.ndarray:
+    """Decode one file.
+
+    Args:
+        path: The file.
+        size: (height, width) in pixels of the result.
+        color: "rgb" or "grayscale".
+
+    Returns:
+        uint8 array (height, width, channels).
+
+    Raises:
+        ImageError: if it can't be used.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.png")
+        ...     Image.new("RGB", (10, 5), "red").save(path)
+        ...     decode(path, size=(2, 3), color="grayscale").shape
+        (2, 3, 1)
+    """
+    from PIL import Image, ImageOps
+
+    height, width = size
+    with _opened(path) as image:
+        # JPEG can be unpacked at a fraction of its size; twice the wanted one
+        # leaves the result to the resizing below.
+        side = 2 * max(height, width)
+        image.draft(None, (side, side))
+        eight_bit = _to_eight_bit(image, path)
+        upright = ImageOps.exif_transpose(eight_bit)
+        colored = _without_alpha(upright).convert("RGB" if color == "rgb" else "L")
+        if colored.size != (width, height):
+            colored = colored.resize((width, height), Image.Resampling.BILINEAR)
+        return np.array(colored, dtype=np.uint8).reshape(height, width, COLORS[color])
+
+
+def _to_eight_bit(image: Image, path: Path) -> Image:
+    """Scale 16-bit grays to 8 bits; Pillow's own conversion clips them."""
+    import PIL.Image
+
+    if image.mode == "F":
+        raise ImageError(f"{path}: floating-point pixels; save it with 8 or 16 bits")
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        return image
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65_535:
+        raise ImageError(f"{path}: pixels beyond 16 bits; save it with 8 or 16 bits")
+    scaled = PIL.Image.fromarray(np.round(values / 257).astype(np.uint8))
+    exif = image.getexif()
+    if exif:
+        # Keeps the orientation for what follows.
+        scaled.info["exif"] = exif.tobytes()
+        scaled.getexif().load(exif.tobytes())
+    return scaled
+
+
+def _without_alpha(image: Image) -> Image:
+    import PIL.Image
+
+    if not image.has_transparency_data:
+        return image
+    layer = image.convert("RGBA")
+    white = PIL.Image.new("RGBA", layer.size, "white")
+    return PIL.Image.alpha_composite(white, layer)

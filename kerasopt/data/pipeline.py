@@ -1,0 +1,128 @@
+"""From arrays to batches: tf.data streams for training and evaluation.
+
+Pixels stay uint8 until the last step, which divides them by 255; float arrays
+pass as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasopt import augment
+
+__all__ = ["evaluation_batches", "scale", "steps_per_epoch", "training_batches"]
+
+
+def steps_per_epoch(num_samples: int, batch_size: int) -> int:
+    """Return the number of batches that hold every sample once.
+
+    Example:
+        >>> steps_per_epoch(50_000, 32)
+        1563
+    """
+    return math.ceil(num_samples / batch_size)
+
+
+def scale(images: Any) -> tf.Tensor:
+    """Return uint8 pixels as float32 in [0, 1], other numbers as float32.
+
+    Example:
+        >>> scale(np.array([0, 255], "uint8")).numpy().tolist()
+        [0.0, 1.0]
+    """
+    images = tf.convert_to_tensor(images)
+    if images.dtype == tf.uint8:
+        return tf.cast(images, tf.float32) / 255.0
+    return tf.cast(images, tf.float32)
+
+
+def training_batches(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    batch_size: int,
+    seed: int,
+    augmentation: Any = None,
+    first_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Return the endless stream of shuffled, augmented training batches.
+
+    Every epoch is `steps_per_epoch` batches that hold each sample once, the last
+    one smaller if need be. Order and augmentation of epoch e depend on
+    ``(seed, e)`` alone, so a resumed training sees what an unbroken one would.
+
+    Args:
+        x: Samples, uint8 or float, shape (n, ...).
+        y: Labels, shape (n,) or (n, classes).
+        batch_size: Samples in a batch, over all replicas.
+        seed: Any integer.
+        augmentation: What `kerasopt.augment.apply` takes, or None.
+        first_epoch: Where the stream starts.
+
+    Returns:
+        A `tf.data.Dataset` of (images float32, labels) pairs.
+
+    Example:
+        >>> x, y = np.zeros((5, 2), "float32"), np.arange(5)
+        >>> batches = training_batches(x, y, batch_size=3, seed=0)
+        >>> [len(labels) for _, labels in batches.take(4)]
+        [3, 2, 3, 2]
+    """
+    num_samples = len(x)
+    # The arrays are handed over once; each batch then gathers its own rows.
+    with tf.device("CPU:0"):
+        samples, labels = tf.constant(x), tf.constant(y)
+
+    def shuffled_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(num_samples), seed=tf.stack([tf.constant(seed, tf.int64), epoch])
+        )
+        rows = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        return rows.enumerate().map(lambda step, indices: (epoch, step, indices))
+
+    def load(epoch: tf.Tensor, step: tf.Tensor, rows: tf.Tensor) -> Any:
+        images = tf.gather(samples, rows)
+        if augmentation is not None:
+            batch_seed = tf.stack([seed + 1 + epoch * 1_000_003, step])
+            dtype = images.dtype
+            images = augment.apply(augmentation, images, batch_seed)
+            if dtype == tf.uint8 and images.dtype != tf.uint8:
+                images = images / 255.0  # ImageDataGenerator answers in floats.
+        return scale(images), tf.gather(labels, rows)
+
+    return (
+        tf.data.Dataset.counter(first_epoch)
+        .flat_map(shuffled_batches)
+        .map(load, num_parallel_calls=_parallel_calls(augmentation))
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def evaluation_batches(
+    x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 512
+) -> tf.data.Dataset:
+    """Return the samples once, in order, as batches of (images, labels) or images.
+
+    Example:
+        >>> batches = evaluation_batches(np.zeros((5, 2)), np.arange(5), batch_size=4)
+        >>> [labels.numpy().tolist() for _, labels in batches]
+        [[0, 1, 2, 3], [4]]
+    """
+    with tf.device("CPU:0"):
+        arrays = tf.constant(x) if y is None else (tf.constant(x), tf.constant(y))
+    batches = tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
+    if y is None:
+        return batches.map(scale).prefetch(tf.data.AUTOTUNE)
+    return batches.map(lambda images, labels: (scale(images), labels)).prefetch(
+        tf.data.AUTOTUNE
+    )
+
+
+def _parallel_calls(augmentation: Any) -> int:
+    # ImageDataGenerator draws from NumPy's one global state, so it may not run
+    # in two threads at a time.
+    return 1 if isinstance(augmentation, augment.ImageDataGenerator) else tf.data.AUTOTUNE

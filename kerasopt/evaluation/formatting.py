@@ -1,0 +1,152 @@
+"""Numbers and settings as people and files read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["count", "duration", "flatten", "interval", "is_missing", "percent", "plain"]
+
+MISSING = "–"
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a cell of a table has no number in it."""
+    # pandas.NA compares to nothing, so it is known by its type.
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return isinstance(value, float | np.floating) and not math.isfinite(value)
+
+
+def percent(value: Any, *, digits: int = 2) -> str:
+    """Return a share in 0..1 as a percentage.
+
+    Args:
+        value: The share, or None or NaN where there is none.
+        digits: Decimals of the percentage.
+
+    Returns:
+        The text, a dash for a missing value.
+
+    Example:
+        >>> percent(0.9134)
+        '91.34 %'
+    """
+    return MISSING if is_missing(value) else f"{100 * value:.{digits}f} %"
+
+
+def interval(bounds: Any, *, digits: int = 2) -> str:
+    """Return the two ends of an interval of shares as percentages.
+
+    Args:
+        bounds: The lower and the upper end in 0..1, or None.
+        digits: Decimals of the percentages.
+
+    Returns:
+        The text, a dash for a missing interval.
+
+    Example:
+        >>> interval((0.905, 0.921), digits=1)
+        '90.5 to 92.1 %'
+    """
+    if not isinstance(bounds, list | tuple) or any(map(is_missing, bounds)):
+        return MISSING
+    low, high = bounds
+    return f"{100 * low:.{digits}f} to {100 * high:.{digits}f} %"
+
+
+def count(value: Any) -> str:
+    """Return a whole number with its thousands marked.
+
+    Args:
+        value: The number, or None or NaN where there is none.
+
+    Returns:
+        The text, a dash for a missing value.
+
+    Example:
+        >>> count(1250858)
+        '1,250,858'
+    """
+    return MISSING if is_missing(value) else f"{round(value):,}"
+
+
+def duration(seconds: Any) -> str:
+    """Return a time span in its two largest units.
+
+    Args:
+        seconds: The span in seconds, or None or NaN where there is none.
+
+    Returns:
+        The text, a dash for a missing value.
+
+    Example:
+        >>> duration(4.25), duration(272.4), duration(7322)
+        ('4.2 s', '4 min 32 s', '2 h 2 min')
+    """
+    if is_missing(seconds):
+        return MISSING
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def plain(value: Any) -> Any:
+    """Return a value in the types that JSON and YAML have.
+
+    Mappings, sequences and NumPy values are converted, numbers that aren't
+    finite become None, and anything else becomes its text.
+
+    Args:
+        value: The value, nested to any depth.
+
+    Returns:
+        The same made of dict, list, str, int, float, bool and None.
+
+    Example:
+        >>> plain({"filters": (32, np.int64(64)), "rate": float("nan")})
+        {'filters': [32, 64], 'rate': None}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if is_missing(value):
+        return None
+    # Subclasses such as enumerations are no plain types to a YAML writer.
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return str(value)
+
+
+def flatten(settings: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one level of dotted names.
+
+    Args:
+        settings: The nested mapping.
+        prefix: What to put before every name.
+
+    Returns:
+        A dict from dotted name to plain value; an empty mapping stays a value.
+
+    Example:
+        >>> flatten({"name": "small", "optimizer": {"learning_rate": 0.1}})
+        {'name': 'small', 'optimizer.learning_rate': 0.1}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(flatten(value, prefix=f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = plain(value)
+    return flat

@@ -1,0 +1,352 @@
+"""One self-contained HTML page about one run.
+
+The page loads nothing: style, figures and images lie in it, and it has no script.
+It follows the reader's light or dark theme, fits a phone and prints.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from kerasopt import files
+from kerasopt.evaluation import formatting, plots
+from kerasopt.evaluation.metrics import Classification
+from kerasopt.evaluation.style import GRID, INK, MUTED, TRAINING, VALIDATION, label
+
+__all__ = ["ReportData", "render", "write"]
+
+# Colours that the style sheet turns with the theme.
+_THEMED = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    GRID: "var(--grid)",
+    TRAINING: "var(--training)",
+    VALIDATION: "var(--validation)",
+}
+# Shown elsewhere on the page, or for machines only.
+_HIDDEN_METRICS = frozenset({"test_is_validation", "test_interval"})
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """What a report is made from; whatever is missing becomes a sentence.
+
+    Attributes:
+        recipe: The run's settings, nested.
+        environment: Versions, machine and data, nested.
+        history: One row an epoch (see `plots.curves`), or None.
+        metrics: What was measured, such as test_accuracy and train_seconds.
+        classification: The test set's measures in detail, or None.
+        mistake_images: The images at `mistake_indices`, shape (m, height, width),
+            (m, height, width, 1) or (m, height, width, 3), uint8 or float; samples
+            of another shape are listed without a picture.
+        mistake_indices: The positions of wrongly classified test samples, shape
+            (m,); the default is `classification.worst_mistakes(m)`.
+        class_names: The k names; the default is those of `classification`.
+        notes: Sentences for the top of the page, such as a caveat.
+    """
+
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    history: pd.DataFrame | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    classification: Classification | None = None
+    mistake_images: np.ndarray | None = None
+    mistake_indices: np.ndarray | None = None
+    class_names: Sequence[str] | None = None
+    notes: Sequence[str] = ()
+
+
+def render(data: ReportData) -> str:
+    """Return the report as one HTML page.
+
+    Args:
+        data: The run's settings, history and measures.
+
+    Returns:
+        The page's text. The same data gives the same text.
+
+    Raises:
+        ValueError: if class names or mistakes don't fit the classification.
+
+    Example:
+        >>> page = render(ReportData(recipe={"name": "digits"}))
+        >>> "<h1>digits</h1>" in page, "No test set was measured." in page
+        (True, True)
+    """
+    # Jinja2 takes a while to load and only this function needs it.
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("kerasopt.evaluation"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=formatting.percent,
+        interval=formatting.interval,
+        count=formatting.count,
+        duration=formatting.duration,
+    )
+    found = _renamed(data)
+    return environment.get_template("report.html.j2").render(
+        title=str(data.recipe.get("name") or "Training run"),
+        description=data.recipe.get("description"),
+        notes=list(data.notes),
+        headline=_headline(data, found),
+        curves=_curves(data.history),
+        confusion=None if found is None else _confusion(found),
+        per_class=None if found is None else found.per_class.reset_index().to_dict(
+            orient="records"
+        ),
+        mistakes=None if found is None else _mistakes(data, found),
+        num_mistakes=0 if found is None else _num_mistakes(found),
+        metrics=_metric_rows(data.metrics),
+        recipe=_yaml(data.recipe),
+        environment=_environment_rows(data.environment),
+        command=_command(data),
+    )  # fmt: skip
+
+
+def write(path: str | os.PathLike[str], html: str) -> None:
+    """Write a page as a whole or not at all.
+
+    Args:
+        path: Where to; its folder is made if need be.
+        html: The page's text.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "report.html"
+        >>> write(path, render(ReportData()))
+        >>> path.read_text(encoding="utf-8")[:15]
+        '<!doctype html>'
+    """
+    # A name read from an odd file name can hold half a surrogate pair, which
+    # UTF-8 hasn't.
+    files.write_text(path, html.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _renamed(data: ReportData) -> Classification | None:
+    found = data.classification
+    if found is None or data.class_names is None:
+        return found
+    names = tuple(map(str, data.class_names))
+    if len(names) != len(found.class_names):
+        raise ValueError(
+            f"class_names has {len(names)} names but the classification has "
+            f"{len(found.class_names)} classes; give one name for each."
+        )
+    return replace(found, class_names=names)
+
+
+def _headline(data: ReportData, found: Classification | None) -> dict[str, Any]:
+    """Return the numbers at the top of the page; what is missing is None."""
+    metrics = data.metrics
+    samples = metrics.get("test_samples") if found is None else len(found)
+    images = data.mistake_images is not None and _are_images(data.mistake_images)
+    return {
+        "accuracy": metrics.get("test_accuracy") if found is None else found.accuracy,
+        "interval": metrics.get("test_interval") if found is None else found.interval,
+        "confidence": 0.95 if found is None else found.confidence,
+        "samples": samples,
+        "kind": "images" if images else "samples",
+        "loss": metrics.get("test_loss") if found is None else found.loss,
+        "validation": metrics.get("validation_accuracy"),
+        "seconds": metrics.get("train_seconds"),
+        "epochs": metrics.get("epochs"),
+        "parameters": metrics.get("parameters"),
+    }
+
+
+def _curves(history: pd.DataFrame | None) -> dict[str, str] | None:
+    if history is None or history.empty:
+        return None
+    last = history.iloc[-1]
+    shown = [
+        f"{column.replace('val_', 'validation ')} {last[column]:.4g}"
+        for column in ("loss", "val_loss", "accuracy", "val_accuracy")
+        if column in history.columns and pd.notna(last[column])
+    ]
+    text = (
+        f"Curves of loss and accuracy over {len(history)} epochs. "
+        f"At the last epoch: {', '.join(shown)}."
+    )
+    return {"svg": _inline_svg(plots.curves(history), "curves", text)}
+
+
+def _confusion(found: Classification) -> dict[str, str]:
+    text = (
+        f"Confusion matrix of {len(found.class_names)} classes; the counts of "
+        f"right answers on its diagonal add up to {np.trace(found.confusion)} of "
+        f"{len(found)}."
+    )
+    return {"svg": _inline_svg(plots.confusion(found.confusion), "confusion", text)}
+
+
+def _inline_svg(figure: plots.Chart, prefix: str, text: str) -> Any:
+    """Return a figure as SVG that is part of a page and follows its theme."""
+    import markupsafe
+
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(buffer, format="svg", facecolor="none", metadata=nothing, dpi=150)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Inside HTML the parser knows the name spaces; without them the page has not
+    # a single address of another machine.
+    svg = re.sub(r'\s(?:xmlns(?::xlink)?|version)="[^"]*"', "", svg)
+    # The page decides how large a figure is.
+    svg = re.sub(r'\s(?:width|height)="[\d.]+pt"', "", svg, count=2)
+    for color, variable in _THEMED.items():
+        svg = svg.replace(color, variable)
+    name = markupsafe.escape(text)
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
+    return markupsafe.Markup(_numbered_ids(svg, prefix))
+
+
+def _numbered_ids(svg: str, prefix: str) -> str:
+    """Replace Matplotlib's random ids, which differ at every drawing."""
+    ids: dict[str, str] = {}
+    for found in re.findall(r'\sid="([^"]+)"', svg):
+        ids.setdefault(found, f"{prefix}-{len(ids)}")
+    return re.sub(
+        r'(\sid="|url\(#|href="#)([^")]+)',
+        lambda match: match[1] + ids.get(match[2], match[2]),
+        svg,
+    )
+
+
+def _num_mistakes(found: Classification) -> int:
+    return int(np.sum(found.predicted != found.labels))
+
+
+def _are_images(samples: np.ndarray) -> bool:
+    shape = np.shape(samples)
+    return len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3))
+
+
+def _mistakes(data: ReportData, found: Classification) -> list[dict[str, Any]]:
+    images = data.mistake_images
+    if data.mistake_indices is None:
+        indices = found.worst_mistakes(24 if images is None else len(images))
+    else:
+        indices = np.asarray(data.mistake_indices, dtype=int)
+    if images is not None and len(images) != len(indices):
+        raise ValueError(
+            f"{len(images)} mistake_images were given for {len(indices)} mistakes; "
+            "give one for each, as in x_test[classification.worst_mistakes(24)]."
+        )
+    if ((indices < 0) | (indices >= len(found))).any():
+        raise ValueError(
+            f"mistake_indices must be positions 0..{len(found) - 1} of the test set; "
+            f"given: {indices.min()}..{indices.max()}."
+        )
+    pictures: Sequence[str | None] = [None] * len(indices)
+    if images is not None and _are_images(images):
+        pictures = [_png(image) for image in _as_bytes(np.asarray(images))]
+    names = [label(name, 60) for name in found.class_names]
+    return [
+        {
+            "picture": picture,
+            "index": int(index),
+            "true": names[found.labels[index]],
+            "predicted": names[found.predicted[index]],
+            "probability": float(found.confidence_of_prediction[index]),
+        }
+        for picture, index in zip(pictures, indices, strict=True)
+    ]
+
+
+def _as_bytes(images: np.ndarray) -> np.ndarray:
+    if images.shape[-1] == 1 and images.ndim == 4:
+        images = images[..., 0]
+    if images.dtype == np.uint8 or not images.size:
+        return images.astype(np.uint8)
+    values = np.nan_to_num(images.astype(np.float64))
+    low, high = min(values.min(), 0.0), max(values.max(), 1.0)
+    return np.round((values - low) / (high - low) * 255).astype(np.uint8)
+
+
+def _png(image: np.ndarray) -> str:
+    """Return the address of an image that lies in the page itself."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _metric_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for name, value in metrics.items():
+        if name in _HIDDEN_METRICS:
+            continue
+        rows.append((name.replace("_", " "), _metric_text(name, value)))
+    return rows
+
+
+def _metric_text(name: str, value: Any) -> str:
+    if name.endswith("interval"):
+        return formatting.interval(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return _one_line(value)
+    if name.endswith("accuracy"):
+        return formatting.percent(value)
+    if name.endswith("seconds"):
+        return formatting.duration(value)
+    if float(value).is_integer():
+        return formatting.count(value)
+    return f"{value:.4g}"
+
+
+def _yaml(settings: Mapping[str, Any]) -> str | None:
+    if not settings:
+        return None
+    return yaml.safe_dump(
+        formatting.plain(settings),
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=None,
+        width=88,
+    )
+
+
+def _environment_rows(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    flat = formatting.flatten(environment)
+    return [
+        (name.replace(".", " · ").replace("_", " "), _one_line(value))
+        for name, value in flat.items()
+    ]
+
+
+def _one_line(value: Any) -> str:
+    value = formatting.plain(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or formatting.MISSING
+    return formatting.MISSING if value is None else str(value)
+
+
+def _command(data: ReportData) -> str | None:
+    """Return what repeats the run, None if it wasn't made from a recipe."""
+    name = data.recipe.get("name")
+    # A run made from objects has a name too, but no recipe lies under it.
+    if not name or "data" not in data.recipe:
+        return None
+    seed = data.metrics.get("seed", data.environment.get("seed"))
+    with_seed = "" if seed is None else f" --seed {int(seed)}"
+    return f"kerasopt train {shlex.quote(str(name))}{with_seed}"

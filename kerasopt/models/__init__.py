@@ -1,0 +1,12 @@
+"""Factories of uncompiled Keras models.
+
+Each factory is a function in a module of its own, registered under its name,
+and returns a new functional `keras.Model`. Add one with `register`, in this
+package or in user code; recipes then find it by name.
+"""
+
+from kerasopt.models.cnn import cnn
+from kerasopt.models.mlp import mlp
+from kerasopt.models.registry import get, names, register
+
+__all__ = ["cnn", "get", "mlp", "names", "register"]

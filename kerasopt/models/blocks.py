@@ -1,0 +1,160 @@
+"""What the model factories share: one style for all hidden layers of a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kerasopt import initializers, names, regularizers
+
+__all__ = ["Style", "classifier", "per_place", "positive_integers", "rates"]
+
+BATCH_NORM_PLACES = ("after_activation", "before_activation")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Style:
+    """Settings that every hidden layer of a model has in common.
+
+    The arguments are those of the factories (`kerasopt.models.cnn` explains
+    them); everything is checked here, once.
+    """
+
+    activation: str
+    kernel_initializer: Any
+    batch_norm: bool | str
+    l1: float
+    l2: float
+    activity_l1: float
+
+    def __post_init__(self) -> None:
+        for name in ("l1", "l2", "activity_l1"):
+            regularizers.check_factor(name, getattr(self, name))
+        if self.batch_norm not in (False, True, *BATCH_NORM_PLACES):
+            raise ValueError(
+                f"batch_norm must be False, True or one of {BATCH_NORM_PLACES}; "
+                f"given: {self.batch_norm!r}."
+            )
+        if isinstance(self.activation, str):
+            check_activation(self.activation)
+        initializers.get(self.kernel_initializer)
+
+    def dense(self, x: Any, units: int) -> Any:
+        """Apply Dense, activation and batch normalisation."""
+        layer = keras.layers.Dense(units, **self._kernel_arguments())
+        return self._activate(layer(x))
+
+    def convolve(self, x: Any, filters: int, size: int, padding: str) -> Any:
+        """Apply Conv2D, activation and batch normalisation."""
+        if padding == "valid" and min(x.shape[1:3]) < size:
+            raise ValueError(
+                f"A {size}×{size} convolution with padding='valid' doesn't fit a "
+                f"feature map of {x.shape[1]}×{x.shape[2]}; use padding='same', "
+                "fewer stages or larger images."
+            )
+        layer = keras.layers.Conv2D(
+            filters, size, padding=padding, **self._kernel_arguments()
+        )
+        return self._activate(layer(x))
+
+    def _kernel_arguments(self) -> dict[str, Any]:
+        penalty = None
+        if self.l1 or self.l2:
+            penalty = regularizers.get("l1_l2", l1=self.l1, l2=self.l2)
+        return {
+            "kernel_initializer": initializers.get(self.kernel_initializer),
+            "kernel_regularizer": penalty,
+            # A bias right before batch normalisation would be subtracted again.
+            "use_bias": self.batch_norm != "before_activation",
+        }
+
+    def _activate(self, x: Any) -> Any:
+        activity = (
+            regularizers.get("l1", l1=self.activity_l1) if self.activity_l1 else None
+        )
+        activation = keras.layers.Activation(
+            self.activation, activity_regularizer=activity
+        )
+        if self.batch_norm == "before_activation":
+            return activation(keras.layers.BatchNormalization()(x))
+        if self.batch_norm:
+            return keras.layers.BatchNormalization()(activation(x))
+        return activation(x)
+
+
+def classifier(x: Any, num_classes: int) -> Any:
+    """Apply the output layer: class probabilities, in float32 at any precision."""
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(
+            f"num_classes must be an integer >= 2; given: {num_classes!r}."
+        )
+    x = keras.layers.Dense(num_classes)(x)
+    # 8 bits of mantissa are too few for probabilities near 0 and 1.
+    return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
+
+
+def check_activation(name: str) -> None:
+    """Raise a `ValueError` that lists Keras's activations if it isn't one."""
+    try:
+        keras.activations.get(name)
+    except ValueError:
+        choices = [n for n in dir(keras.activations) if n[0].islower()]
+        choices = [n for n in choices if n not in ("get", "serialize", "deserialize")]
+        raise names.unknown("activation", name, choices) from None
+
+
+def positive_integers(name: str, values: Sequence[int] | int) -> tuple[int, ...]:
+    """Return layer sizes as a tuple, or raise `ValueError`.
+
+    Example:
+        >>> positive_integers("units", [64, 64])
+        (64, 64)
+    """
+    values = (values,) if isinstance(values, int) else tuple(values)
+    for value in values:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(
+                f"{name} must be integers >= 1, one a layer; given: {list(values)!r}."
+            )
+    return values
+
+
+def per_place(name: str, values: Any, places: Sequence[str]) -> tuple[Any, ...]:
+    """Spread one value over all places, or check that there is one for each.
+
+    Example:
+        >>> per_place("dropout", 0.5, ["dense 1", "dense 2"])
+        (0.5, 0.5)
+    """
+    if isinstance(values, (int, float)):
+        return (values,) * len(places)
+    values = tuple(values)
+    if len(values) != len(places):
+        raise ValueError(
+            f"{name} takes one value, or one for each of these {len(places)} places: "
+            f"{', '.join(places) or 'none'}; given {len(values)}: {list(values)!r}."
+        )
+    return values
+
+
+def rates(name: str, values: Any, places: Sequence[str]) -> tuple[float, ...]:
+    """Return one drop rate a place, each in [0, 1).
+
+    Example:
+        >>> rates("dropout", (0.25, 0.5), ["stage 1", "dense 1"])
+        (0.25, 0.5)
+    """
+    spread = per_place(name, values, places)
+    # A single bad rate is refused even where there is no place for it.
+    for rate in spread or per_place(name, values, ["nowhere"]):
+        is_number = isinstance(rate, (int, float)) and not isinstance(rate, bool)
+        if not is_number or not math.isfinite(rate) or not 0 <= rate < 1:
+            raise ValueError(
+                f"{name} must be rates in [0, 1), the share that is dropped; "
+                f"given: {rate!r}."
+            )
+    return spread

@@ -1,0 +1,153 @@
+"""Plain convolutional network: stages of convolutions, pooling, dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kerasopt import names
+from kerasopt.models import blocks
+from kerasopt.models.registry import register
+
+__all__ = ["cnn"]
+
+_GLOBAL_POOLING = {
+    "average": keras.layers.GlobalAveragePooling2D,
+    "max": keras.layers.GlobalMaxPooling2D,
+}
+
+
+@register("cnn")
+def cnn(
+    *,
+    input_shape: Sequence[int],
+    num_classes: int,
+    filters: Sequence[int] = (32, 64, 128),
+    convolutions_per_stage: int = 1,
+    kernel_size: int = 3,
+    padding: str = "same",
+    pool: int | Sequence[int] = 2,
+    global_pool: str | None = None,
+    dense: Sequence[int] = (128,),
+    activation: str = "relu",
+    kernel_initializer: Any = "he_normal",
+    batch_norm: bool | str = False,
+    dropout: float | Sequence[float] = 0.0,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    activity_l1: float = 0.0,
+) -> keras.Model:
+    """Build a convolutional network that ends in class probabilities.
+
+    Each stage is its convolutions (Conv2D → activation (→ BatchNormalization))
+    and then, where it pools, MaxPooling2D (→ Dropout). After the last stage the
+    feature map is flattened or globally pooled, and dense layers (→ Dropout)
+    lead to the output.
+
+    Args:
+        input_shape: (height, width, channels).
+        num_classes: Number of classes, at least 2.
+        filters: Filters of each stage's convolutions.
+        convolutions_per_stage: How many convolutions a stage has.
+        kernel_size: Height and width of the kernels, in pixels.
+        padding: ``"same"`` or ``"valid"``.
+        pool: Pooling size between the stages, or one size a stage where 1 means
+            none. A single size leaves the last stage unpooled.
+        global_pool: None (flatten), ``"average"`` or ``"max"``.
+        dense: Width of each dense layer before the output; may be empty.
+        activation: Keras name of the hidden activation.
+        kernel_initializer: What `kerasopt.initializers.get` takes; each layer
+            gets a fresh one. The output layer keeps Keras's default.
+        batch_norm: False, True (= ``"after_activation"``) or
+            ``"before_activation"``, where the layers have no bias.
+        dropout: Drop rate in [0, 1) after every pooled stage and every dense
+            layer, or one for each of these places in order.
+        l1: Factor of ``sum(|w|)`` over the hidden kernels.
+        l2: Factor of ``sum(w ** 2)`` over the hidden kernels.
+        activity_l1: Factor of ``sum(|a|)`` over the hidden activations, a mean
+            over the batch.
+
+    Returns:
+        An uncompiled `keras.Model` from (batch, height, width, channels) to
+        (batch, num_classes).
+
+    Raises:
+        ValueError: if an argument is out of its range, or the images are too
+            small for the stages.
+
+    Example:
+        >>> model = cnn(input_shape=(32, 32, 3), num_classes=10, padding="valid",
+        ...             batch_norm=True, dropout=(0.25, 0.25, 0.5))
+        >>> model.count_params()
+        358218
+    """
+    style = blocks.Style(
+        activation=activation,
+        kernel_initializer=kernel_initializer,
+        batch_norm=batch_norm,
+        l1=l1,
+        l2=l2,
+        activity_l1=activity_l1,
+    )
+    _check_images(input_shape)
+    _check_choice("padding", padding, ("same", "valid"))
+    _check_choice("global_pool", global_pool, (None, *_GLOBAL_POOLING))
+    filters = blocks.positive_integers("filters", filters)
+    dense = blocks.positive_integers("dense", dense)
+    (depth,) = blocks.positive_integers(
+        "convolutions_per_stage", convolutions_per_stage
+    )
+    (size,) = blocks.positive_integers("kernel_size", kernel_size)
+    pools = _pool_sizes(pool, len(filters))
+    places = [f"pooled stage {i + 1}" for i, p in enumerate(pools) if p > 1]
+    places += [f"dense {i + 1}" for i in range(len(dense))]
+    drop_rates = iter(blocks.rates("dropout", dropout, places))
+
+    def drop(x: Any) -> Any:
+        rate = next(drop_rates)
+        return keras.layers.Dropout(rate)(x) if rate else x
+
+    inputs = keras.Input(tuple(input_shape))
+    x = inputs
+    for width, pool_size in zip(filters, pools, strict=True):
+        for _ in range(depth):
+            x = style.convolve(x, width, size, padding)
+        if pool_size > 1:
+            x = drop(_max_pool(x, pool_size))
+    flatten = _GLOBAL_POOLING[global_pool] if global_pool else keras.layers.Flatten
+    x = flatten()(x)
+    for width in dense:
+        x = drop(style.dense(x, width))
+    return keras.Model(inputs, blocks.classifier(x, num_classes), name="cnn")
+
+
+def _pool_sizes(pool: int | Sequence[int], stages: int) -> tuple[int, ...]:
+    if isinstance(pool, int):
+        return blocks.positive_integers("pool", (pool,) * (stages - 1) + (1,))
+    places = [f"stage {i + 1}" for i in range(stages)]
+    return blocks.positive_integers("pool", blocks.per_place("pool", pool, places))
+
+
+def _max_pool(x: Any, size: int) -> Any:
+    if min(x.shape[1:3]) < size:
+        raise ValueError(
+            f"Pooling by {size} doesn't fit a feature map of "
+            f"{x.shape[1]}×{x.shape[2]}; use fewer stages, a smaller pool or larger images."
+        )
+    return keras.layers.MaxPooling2D(size)(x)
+
+
+def _check_images(input_shape: Sequence[int]) -> None:
+    if len(tuple(input_shape)) != 3:
+        raise ValueError(
+            "input_shape must be (height, width, channels); given: "
+            f"{tuple(input_shape)}. For vectors use the model 'mlp'."
+        )
+
+
+def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
+    if value not in choices:
+        accepted = [str(choice) for choice in choices]
+        raise names.unknown(name, value, accepted)

@@ -1,0 +1,49 @@
+"""The table of model factories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kerasopt.names import Names, split_spec
+
+__all__ = ["get", "names", "register"]
+
+_TABLE = Names("model")
+register = _TABLE.register
+
+
+def get(spec: str | Mapping[str, Any], **arguments: Any) -> keras.Model:
+    """Build a new, uncompiled model.
+
+    Args:
+        spec: The name of a factory, or a dict with ``name`` and arguments.
+        **arguments: Arguments of the factory; they win over the dict's.
+
+    Returns:
+        A new `keras.Model`.
+
+    Raises:
+        ValueError: if the name or an argument is unknown or out of range.
+
+    Example:
+        >>> model = get("mlp", input_shape=(784,), num_classes=10, units=(64, 64))
+        >>> model.count_params()
+        55050
+    """
+    if isinstance(spec, Mapping):
+        spec, given = split_spec("model", spec)
+        arguments = {**given, **arguments}
+    return _TABLE.build(spec, arguments)
+
+
+def names() -> list[str]:
+    """Return the registered names.
+
+    Example:
+        >>> "mlp" in names()
+        True
+    """
+    return list(_TABLE)

@@ -1,0 +1,190 @@
+"""Tables from names to factories, and the errors that list the choices.
+
+Every ``get("name")`` of kerasopt looks its name up in a :class:`Names` table,
+so that spelling, aliases, duplicates and error messages are treated alike
+everywhere. This module imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+__all__ = ["Names", "call", "normalize", "split_spec", "unknown"]
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+def normalize(name: str) -> str:
+    """Return the one spelling under which a name is stored.
+
+    Case, hyphens and spaces don't matter.
+
+    Example:
+        >>> normalize("Small-Random")
+        'small_random'
+    """
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def unknown(kind: str, given: object, choices: Iterable[str]) -> ValueError:
+    """Build the error for a name that isn't in a table.
+
+    Args:
+        kind: What the name names, in the singular (``"optimizer"``).
+        given: What the user typed.
+        choices: Every accepted name.
+
+    Returns:
+        A `ValueError` (not raised) with the choices and the nearest match.
+
+    Example:
+        >>> print(unknown("fruit", "aple", ["apple", "pear"]))
+        Unknown fruit 'aple'. Did you mean 'apple'? Accepted: apple, pear.
+    """
+    listed = sorted(set(choices))
+    nearest = difflib.get_close_matches(normalize(str(given)), listed, n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return ValueError(f"Unknown {kind} {given!r}.{hint} Accepted: {', '.join(listed)}.")
+
+
+class Names:
+    """A table from names and aliases to factories.
+
+    Args:
+        kind: What the table holds, in the singular; it opens the error messages.
+
+    Raises:
+        ValueError: from `register` if a name is taken, from `factory` if it
+            is unknown.
+
+    Example:
+        >>> fruits = Names("fruit")
+        >>> @fruits.register("apple", aliases=("pomme",))
+        ... def apple(size=1):
+        ...     return f"apple of size {size}"
+        >>> fruits.factory("pomme")(size=2)
+        'apple of size 2'
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._factories: dict[str, Callable[..., Any]] = {}
+        self._aliases: dict[str, str] = {}
+
+    def register(
+        self, name: str, *, aliases: Iterable[str] = ()
+    ) -> Callable[[Factory], Factory]:
+        """Return a decorator that stores a factory under a name and its aliases."""
+        keys = [normalize(name), *map(normalize, aliases)]
+        for key in keys:
+            if key in self._factories or key in self._aliases:
+                raise ValueError(
+                    f"The {self.kind} name {key!r} is already taken; "
+                    "choose another one for yours."
+                )
+
+        def store(factory: Factory) -> Factory:
+            self._factories[keys[0]] = factory
+            self._aliases.update(dict.fromkeys(keys[1:], keys[0]))
+            return factory
+
+        return store
+
+    def canonical(self, name: Any) -> str:
+        """Return the stored spelling of a name or alias."""
+        key = normalize(name) if isinstance(name, str) else name
+        key = self._aliases.get(key, key)
+        if key not in self._factories:
+            raise unknown(self.kind, name, [*self._factories, *self._aliases])
+        return key
+
+    def factory(self, name: Any) -> Callable[..., Any]:
+        """Return the factory stored under a name or alias."""
+        return self._factories[self.canonical(name)]
+
+    def build(self, name: Any, arguments: Mapping[str, Any]) -> Any:
+        """Call the factory of that name; unknown keywords are a `ValueError`."""
+        return call(f"{self.kind} {name!r}", self.factory(name), arguments)
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        key = normalize(name)
+        return key in self._factories or key in self._aliases
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._factories))
+
+    def __len__(self) -> int:
+        return len(self._factories)
+
+
+def call(
+    owner: str,
+    factory: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    *,
+    hidden: Iterable[str] = (),
+) -> Any:
+    """Call a factory by keywords, refusing those that it doesn't have.
+
+    A factory with ``**kwargs`` decides for itself. A missing or unknown
+    keyword raises a `ValueError` (not the `TypeError` of Python) that names
+    the accepted ones.
+
+    Args:
+        owner: What is called, for the message (``"optimizer 'sgd'"``).
+        factory: The function or class.
+        arguments: The keywords.
+        hidden: Keywords that the factory has but the caller fills in itself;
+            they aren't listed.
+
+    Example:
+        >>> call("sorting", sorted, {"speed": 1})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: Unknown argument of sorting 'speed'. Accepted: iterable, key, ...
+    """
+    parameters = inspect.signature(factory).parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    accepted = [
+        name
+        for name, p in parameters.items()
+        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in hidden
+    ]
+    for name in arguments:
+        if not open_ended and name not in parameters:
+            raise unknown(f"argument of {owner}", name, accepted)
+    missing = [
+        name
+        for name in accepted
+        if name not in arguments and parameters[name].default is inspect.Parameter.empty
+    ]
+    if missing:
+        raise ValueError(
+            f"{owner[0].upper()}{owner[1:]} needs {', '.join(missing)}. "
+            f"Accepted: {', '.join(accepted)}."
+        )
+    return factory(**arguments)
+
+
+def split_spec(kind: str, spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Split ``{"name": "sgd", "momentum": 0.9}`` into its name and arguments.
+
+    Raises:
+        ValueError: if there is no ``name``.
+
+    Example:
+        >>> split_spec("optimizer", {"name": "sgd", "momentum": 0.9})
+        ('sgd', {'momentum': 0.9})
+    """
+    if not isinstance(spec.get("name"), str):
+        raise ValueError(
+            f"The {kind} given as a dict needs a 'name', as in "
+            f"{{'name': ..., 'argument': ...}}; given: {dict(spec)!r}."
+        )
+    arguments = {key: value for key, value in spec.items() if key != "name"}
+    return spec["name"], arguments

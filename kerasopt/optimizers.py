@@ -1,0 +1,106 @@
+"""Keras optimizers by name, with a schedule and checked arguments.
+
+Keras ignores some arguments that it doesn't have (``decay``) and misses some
+names (``lamb``); here an unknown word is always an error that lists the choices.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kerasopt import names, schedules
+
+__all__ = ["get", "register"]
+
+_TABLE = names.Names("optimizer")
+register = _TABLE.register
+
+
+def get(
+    spec: str | Mapping[str, Any] | keras.optimizers.Optimizer, **arguments: Any
+) -> keras.optimizers.Optimizer:
+    """Return a fresh Keras optimizer.
+
+    Args:
+        spec: A Keras name in lower case (``"sgd"``, ``"adam"``, ``"rmsprop"``,
+            ``"adagrad"``, …), ``"momentum"`` or ``"nesterov"`` for SGD with
+            momentum 0.9, a dict with ``name`` and arguments, or an optimizer, of
+            which a new, unbuilt copy is returned: one instance serves one model.
+        **arguments: Arguments of the Keras class. ``learning_rate`` may be a
+            number, a Keras schedule, or a dict that `kerasopt.schedules.get`
+            takes.
+
+    Returns:
+        A new `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: if the name or an argument is unknown, a rate isn't > 0, or
+            arguments come with an object.
+
+    Example:
+        >>> optimizer = get("sgd", learning_rate=0.1, momentum=0.9)
+        >>> optimizer.momentum
+        0.9
+        >>> get({"name": "adam", "learning_rate": 0.001}).__class__.__name__
+        'Adam'
+    """
+    if isinstance(spec, keras.optimizers.Optimizer):
+        if arguments:
+            raise ValueError(
+                f"The optimizer {type(spec).__name__} already has its arguments; "
+                f"given besides: {sorted(arguments)}. Give its name instead."
+            )
+        return type(spec).from_config(spec.get_config())
+    if isinstance(spec, Mapping):
+        spec, given = names.split_spec("optimizer", spec)
+        arguments = {**given, **arguments}
+    return _TABLE.build(spec, arguments)
+
+
+def _register_keras_optimizers() -> None:
+    optimizers = keras.optimizers
+    classes = (
+        optimizers.SGD,
+        optimizers.Adam,
+        optimizers.AdamW,
+        optimizers.Adagrad,
+        optimizers.Adadelta,
+        optimizers.Adafactor,
+        optimizers.Adamax,
+        optimizers.Ftrl,
+        optimizers.Lamb,
+        optimizers.Lion,
+        optimizers.Muon,
+        optimizers.Nadam,
+        optimizers.RMSprop,
+    )
+    for optimizer in classes:
+        register(optimizer.__name__)(_checked(optimizer))
+    register("momentum")(_checked(optimizers.SGD, momentum=0.9))
+    register("nesterov")(_checked(optimizers.SGD, momentum=0.9, nesterov=True))
+
+
+def _checked(optimizer: type[keras.optimizers.Optimizer], **defaults: Any) -> Any:
+    """Give a Keras optimizer checks of its keywords and of its rates."""
+    signature = inspect.signature(optimizer)
+    # Keras's **kwargs only serves to ignore words of older versions.
+    strict = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+
+    def build(**arguments: Any) -> keras.optimizers.Optimizer:
+        arguments = {**defaults, **arguments}
+        if "learning_rate" in arguments:
+            arguments["learning_rate"] = schedules.get(arguments["learning_rate"])
+        decay = arguments.get("weight_decay")
+        if decay is not None and (not isinstance(decay, (int, float)) or decay < 0):
+            raise ValueError(f"weight_decay must be a number >= 0; given: {decay!r}.")
+        return optimizer(**arguments)
+
+    build.__signature__ = signature.replace(parameters=strict)  # type: ignore[attr-defined]
+    return build
+
+
+_register_keras_optimizers()

@@ -1,0 +1,245 @@
+"""A recipe: names for each stage of a training, ready to run."""
+
+from __future__ import annotations
+
+import copy
+import os
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kerasopt import augment, data, models, names, optimizers, schedules, training
+from kerasopt.recipes.schema import RecipeSchema
+from kerasopt.training import run as run_folder
+from kerasopt.training.settings import validate
+
+__all__ = ["Recipe", "resume"]
+
+
+class Recipe:
+    """One choice for each stage: data, augmentation, model, optimizer, training.
+
+    Args:
+        content: The fields, as in a recipe file.
+
+    Raises:
+        ValueError: if a field is unknown or its value doesn't fit.
+
+    Example:
+        >>> recipe = Recipe({"name": "mine", "data": {"name": "digits"},
+        ...                  "model": {"name": "mlp", "units": [32]}})
+        >>> recipe = recipe.replace("training.epochs", 2)
+        >>> recipe.training.epochs
+        2
+    """
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self._schema = validate(RecipeSchema, content, "")
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Recipe:
+        """Read a recipe from a YAML file.
+
+        Raises:
+            ValueError: if the file can't be read, isn't YAML or isn't a recipe.
+        """
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ValueError(f"Can't read the recipe '{path}': {error}") from None
+        if not isinstance(content, dict):
+            raise ValueError(
+                f"The recipe '{path}' must be a YAML mapping with the fields "
+                f"{', '.join(RecipeSchema.model_fields)}."
+            )
+        return cls(content)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._schema, name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return self._schema.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """Return the recipe as the text of a recipe file."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+    def replace(self, field: str, value: Any) -> Recipe:
+        """Return a recipe with one field changed; this one stays as it is.
+
+        Args:
+            field: Dotted, such as ``"optimizer.learning_rate"``.
+            value: The new value.
+
+        Raises:
+            ValueError: if a recipe has no such field, or the value doesn't fit.
+        """
+        content = copy.deepcopy(self.to_dict())
+        # A changed recipe no longer has the result that was measured.
+        content.pop("measured", None)
+        *path, last = field.split(".")
+        target = content
+        for depth, part in enumerate(path):
+            inner = target.get(part)
+            if inner is None and part in target:
+                inner = target[part] = {}
+            if isinstance(inner, str) and part in ("augment", "optimizer"):
+                inner = target[part] = {"name": inner}
+            if not isinstance(inner, dict):
+                owner = ".".join(path[:depth]) or "a recipe"
+                raise names.unknown(f"field of {owner}", part, target)
+            target = inner
+        target[last] = value
+        return type(self)(content)
+
+    def check(self) -> None:
+        """Raise `ValueError` for any mistake that shows without the data.
+
+        Optimizer, schedule and augmentation are built; the model's arguments
+        are held against its factory.
+        """
+        optimizer = self.optimizer
+        if isinstance(optimizer, Mapping) and "learning_rate" in optimizer:
+            rate = schedules.complete(
+                optimizer["learning_rate"], epochs=1, steps_per_epoch=1
+            )
+            optimizer = {**optimizer, "learning_rate": rate}
+        optimizers.get(optimizer)
+        augment.get(self.augment)
+        if self.model["name"] not in models.names():
+            raise names.unknown("model", self.model["name"], models.names())
+
+    def load_data(self, *, data_dir: str | None = None) -> data.Dataset:
+        """Load the recipe's dataset."""
+        section = self.data
+        if section.name == "directory":
+            if section.path is None:
+                raise ValueError("data.path must name the folder of data 'directory'.")
+            return data.from_directory(
+                section.path,
+                image_size=section.image_size,
+                validation=0.1 if section.validation is None else section.validation,
+                test=section.test or 0.0,
+                seed=section.seed,
+            )
+        return data.load(
+            section.name,
+            validation=section.validation,
+            seed=section.seed,
+            size=section.size,
+            data_dir=data_dir,
+        )
+
+    def run(
+        self,
+        *,
+        seed: int | None = None,
+        dataset: data.Dataset | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        data_dir: str | None = None,
+        resume: bool = False,
+        verbose: bool = True,
+    ) -> training.Run:
+        """Train the recipe's model and return the run.
+
+        Args:
+            seed: Instead of ``training.seed``.
+            dataset: Instead of the recipe's own.
+            directory: Folder of the run; new below ``runs/`` by default.
+            data_dir: Folder with the dataset's files, where they can't be fetched.
+            resume: Go on with the interrupted run in ``directory``.
+            verbose: Show progress on standard error.
+
+        Returns:
+            The finished `kerasopt.Run`.
+
+        Raises:
+            ValueError: if a field doesn't fit, or the data can't be had.
+        """
+        recipe = self
+        if seed is not None:
+            recipe = recipe._with_seed(seed)
+        recipe.check()
+        dataset = dataset or recipe.load_data(data_dir=data_dir)
+        shape = {
+            "input_shape": dataset.input_shape,
+            "num_classes": dataset.num_classes,
+        }
+        return training.fit(
+            lambda: models.get({**shape, **recipe.model}),
+            dataset,
+            optimizer=recipe.optimizer,
+            loss=recipe.loss,
+            augment=recipe.augment,
+            directory=directory,
+            recipe=recipe.to_dict(),
+            resume=resume,
+            verbose=verbose,
+            **recipe.training.model_dump(),
+        )
+
+    def measured_text(self) -> tuple[str, str]:
+        """Return test accuracy and training seconds as mean ± std (n), or dashes.
+
+        Example:
+            >>> Recipe({"name": "a", "data": {"name": "digits"},
+            ...         "model": {"name": "mlp"}}).measured_text()
+            ('–', '–')
+        """
+        if self.measured is None:
+            return "–", "–"
+        accuracy = [100 * value for value in self.measured.test_accuracy]
+        seconds = self.measured.train_seconds
+        return (
+            f"{statistics.mean(accuracy):.2f} ± {statistics.stdev(accuracy):.2f} % "
+            f"(n={len(accuracy)})",
+            f"{statistics.mean(seconds):.0f} ± {statistics.stdev(seconds):.0f}",
+        )
+
+    def _with_seed(self, seed: int) -> Recipe:
+        # Unlike `replace` this keeps the measured result, which speaks of seeds.
+        content = self.to_dict()
+        content["training"]["seed"] = seed
+        return type(self)(content)
+
+    def __repr__(self) -> str:
+        return f"Recipe({self.name!r})"
+
+
+def resume(
+    directory: str | os.PathLike[str],
+    *,
+    data_dir: str | None = None,
+    verbose: bool = True,
+) -> training.Run:
+    """Go on with an interrupted run from its last checkpoint.
+
+    Args:
+        directory: The run's folder.
+        data_dir: As in `Recipe.run`.
+        verbose: Show progress on standard error.
+
+    Raises:
+        ValueError: if the folder isn't that of an unfinished recipe run.
+    """
+    directory = Path(directory)
+    path = directory / run_folder.RECIPE
+    if not path.is_file():
+        raise ValueError(f"'{directory}' isn't a run: it has no {run_folder.RECIPE}.")
+    if (directory / run_folder.METRICS).is_file():
+        raise ValueError(f"The run in '{directory}' has already finished.")
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if "data" not in content:
+        raise ValueError(
+            f"The run in '{directory}' was made from objects: call kerasopt.fit with "
+            "the same ones, directory=… and resume=True."
+        )
+    return Recipe(content).run(
+        directory=directory, data_dir=data_dir, resume=True, verbose=verbose
+    )

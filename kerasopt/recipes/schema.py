@@ -1,0 +1,69 @@
+"""What a recipe file may say. Unknown fields are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydantic
+
+from kerasopt.names import split_spec
+from kerasopt.training.settings import Section, TrainingSettings
+
+__all__ = ["DataSection", "Measured", "RecipeSchema"]
+
+
+class DataSection(Section):
+    """Which data, and how validation is cut from the training part."""
+
+    name: str
+    """A name that `kerasopt.data.load` takes, or "directory"."""
+
+    path: str | None = None
+    """The folder with one subfolder a class, for the name "directory"."""
+
+    image_size: tuple[int, int] | None = None
+    """Height and width to which the images of a directory are brought."""
+
+    validation: int | float | None = None
+    """Samples or share of train; None takes a tenth, 0 nothing."""
+
+    test: float | None = None
+    """Share of a directory's images kept for the test."""
+
+    seed: int = 0
+    """Fixes the cut; the run's seed doesn't move it."""
+
+    size: int | None = None
+    """Only so many training samples, for a quick trial."""
+
+
+class Measured(Section):
+    """The recipe's result: what its command gave, seed by seed."""
+
+    command: str
+    machine: str
+    seeds: list[int]
+    test_accuracy: list[float]
+    train_seconds: list[float]
+    epochs: list[int]
+
+
+class RecipeSchema(Section):
+    """A whole recipe."""
+
+    name: str
+    description: str = ""
+    data: DataSection
+    augment: dict[str, Any] | str | None = None
+    model: dict[str, Any]
+    optimizer: dict[str, Any] | str = "adam"
+    loss: str = "auto"
+    training: TrainingSettings = TrainingSettings()
+    measured: Measured | None = None
+
+    @pydantic.field_validator("model", "optimizer", "augment")
+    @classmethod
+    def _has_a_name(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        if isinstance(value, dict):
+            split_spec(str(info.field_name), value)
+        return value

@@ -1,0 +1,82 @@
+"""L1 and L2 penalties by the names that people type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kerasopt import names
+
+__all__ = ["get", "register"]
+
+_TABLE = names.Names("regularizer")
+register = _TABLE.register
+
+
+def get(
+    spec: str | Mapping[str, Any] | keras.regularizers.Regularizer | None,
+    **arguments: Any,
+) -> keras.regularizers.Regularizer | None:
+    """Return a Keras regularizer, or None.
+
+    The penalty added to the loss is ``l1 * sum(|w|) + l2 * sum(w ** 2)``.
+
+    Args:
+        spec: ``"l1"``, ``"l2"``, ``"l1_l2"``, a dict with ``name`` and
+            arguments, a regularizer (returned as it is: it holds no state), or
+            None.
+        **arguments: ``l1`` and ``l2``, both 0.01 by default as in Keras.
+
+    Returns:
+        A `keras.regularizers.Regularizer`, or None if there is nothing to add.
+
+    Raises:
+        ValueError: if the name or an argument is unknown, or a factor is
+            negative or not finite.
+
+    Example:
+        >>> get("l1_l2", l1=1e-4, l2=1e-3).get_config()
+        {'l1': 0.0001, 'l2': 0.001}
+    """
+    if spec is None or isinstance(spec, keras.regularizers.Regularizer):
+        if arguments:
+            raise ValueError(
+                f"The arguments {sorted(arguments)} need the name of a regularizer, "
+                f"such as 'l1_l2'; given: {spec!r}."
+            )
+        return spec
+    if isinstance(spec, Mapping):
+        spec, given = names.split_spec("regularizer", spec)
+        arguments = {**given, **arguments}
+    return _TABLE.build(spec, arguments)
+
+
+def check_factor(name: str, value: Any) -> float:
+    """Return a penalty factor, or raise `ValueError` if it isn't a number >= 0.
+
+    Example:
+        >>> check_factor("l2", 0.01)
+        0.01
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} must be a number >= 0; given: {value!r}.")
+    return float(value)
+
+
+@register("l1")
+def _l1(l1: float = 0.01) -> keras.regularizers.Regularizer:
+    return keras.regularizers.L1(check_factor("l1", l1))
+
+
+@register("l2", aliases=("ridge",))
+def _l2(l2: float = 0.01) -> keras.regularizers.Regularizer:
+    return keras.regularizers.L2(check_factor("l2", l2))
+
+
+@register("l1_l2", aliases=("l1l2", "elastic_net"))
+def _l1_l2(l1: float = 0.01, l2: float = 0.01) -> keras.regularizers.Regularizer:
+    return keras.regularizers.L1L2(check_factor("l1", l1), check_factor("l2", l2))

@@ -1,0 +1,84 @@
+"""What must hold before a training starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasopt.data import Dataset, check_validation, pipeline
+from kerasopt.training.settings import TrainingSettings
+
+__all__ = ["batch_size", "data", "shapes"]
+
+
+def data(dataset: Any, settings: TrainingSettings) -> None:
+    """Refuse what isn't a dataset, test data as validation, and stub epochs."""
+    if not isinstance(dataset, Dataset):
+        raise ValueError(
+            "dataset must be a kerasopt Dataset; given: "
+            f"{type(dataset).__name__}. Wrap arrays with "
+            "kerasopt.data.from_arrays(x, y, test=(x_test, y_test))."
+        )
+    check_validation(
+        dataset.validation,
+        dataset.test,
+        allow_test_as_validation=settings.allow_test_as_validation
+        or dataset.test_is_validation,
+    )
+    _check_monitor(dataset, settings)
+    _check_steps(dataset, settings)
+
+
+def _check_monitor(dataset: Dataset, settings: TrainingSettings) -> None:
+    if (
+        dataset.validation is None
+        and settings.patience
+        and settings.monitor.startswith("val_")
+    ):
+        raise ValueError(
+            f"training.patience={settings.patience} watches {settings.monitor}, but "
+            "the dataset has no validation cut. Load it with validation=0.1, or set "
+            "patience=None."
+        )
+
+
+def _check_steps(dataset: Dataset, settings: TrainingSettings) -> None:
+    counted = pipeline.steps_per_epoch(len(dataset.train[0]), settings.batch_size)
+    if settings.steps_per_epoch not in (None, counted):
+        raise ValueError(
+            f"training.steps_per_epoch={settings.steps_per_epoch} doesn't cover the "
+            f"{len(dataset.train[0])} training samples in batches of "
+            f"{settings.batch_size}: Keras would end every other epoch after the left-"
+            f"over batches, a stub that also uses up patience. Leave it out; kerasopt "
+            f"counts {counted} batches."
+        )
+
+
+def batch_size(settings: TrainingSettings, strategy: tf.distribute.Strategy) -> None:
+    """Refuse a batch that leaves a device without a sample."""
+    if settings.batch_size < strategy.num_replicas_in_sync:
+        raise ValueError(
+            f"training.batch_size={settings.batch_size} is the batch of all "
+            f"{strategy.num_replicas_in_sync} devices together; each needs at least "
+            "one sample."
+        )
+
+
+def shapes(network: keras.Model, dataset: Dataset) -> None:
+    """Refuse a model whose input or output doesn't fit the data."""
+    accepted = tuple(network.input_shape[1:])
+    if accepted != dataset.input_shape:
+        raise ValueError(
+            f"The model takes samples of shape {accepted}, the dataset "
+            f"'{dataset.name}' has {dataset.input_shape}. Build the model with "
+            f"input_shape={dataset.input_shape}."
+        )
+    outputs = network.output_shape[-1]
+    if outputs != dataset.num_classes:
+        raise ValueError(
+            f"The model has {outputs} outputs, the dataset '{dataset.name}' "
+            f"{dataset.num_classes} classes. Build the model with "
+            f"num_classes={dataset.num_classes}."
+        )

@@ -1,0 +1,163 @@
+"""Train a model on a dataset, measure it once, and leave a run folder behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import rich.console
+
+from kerasopt import augment as augmentations
+from kerasopt import distribute, losses, optimizers, schedules
+from kerasopt.data import Dataset, pipeline
+from kerasopt.training import checks, placement, precision, results
+from kerasopt.training import run as run_folder
+from kerasopt.training.loop import Loop
+from kerasopt.training.run import Run
+from kerasopt.training.seeding import seed_everything
+from kerasopt.training.settings import TrainingSettings, validate
+
+__all__ = ["fit"]
+
+
+def fit(
+    model: keras.Model | Callable[[], keras.Model],
+    dataset: Dataset,
+    *,
+    optimizer: Any = "adam",
+    loss: Any = "auto",
+    augment: Any = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    directory: str | os.PathLike[str] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    verbose: bool = True,
+    **settings: Any,
+) -> Run:
+    """Train, keep everything in one folder, and measure the test set once.
+
+    The model is compiled here. Its inputs are ``dataset.train`` with uint8
+    divided by 255. After training, early stopping's best weights are restored,
+    validation and test accuracy are measured, and model, metrics and an HTML
+    report are written.
+
+    Args:
+        model: An uncompiled model, or a function that builds one. Several
+            devices and ``precision="auto"`` build the model themselves.
+        dataset: What `kerasopt.data.load` or `kerasopt.data.from_arrays` gives.
+        optimizer: What `kerasopt.optimizers.get` takes. A schedule given as a
+            dict gets ``epochs`` and ``steps_per_epoch`` filled in.
+        loss: ``"auto"`` (cross-entropy by the labels' shape), a Keras name or loss.
+        augment: What `kerasopt.augment.get` takes.
+        callbacks: Further Keras callbacks.
+        directory: Folder of the run; new below ``runs/`` by default.
+        recipe: The resolved recipe to record; made from the arguments by default.
+        resume: Go on with the interrupted run in ``directory``.
+        verbose: Show progress on standard error.
+        **settings: Fields of `TrainingSettings`: ``epochs=10``, ``batch_size=32``,
+            ``patience=None``, ``seed=0``, ``deterministic=False``,
+            ``devices="auto"``, …
+
+    Returns:
+        The finished `Run`.
+
+    Raises:
+        ValueError: if an argument doesn't fit, if test data would steer the
+            training, or (`DivergedError`) if the loss becomes NaN.
+
+    Example:
+        >>> import tempfile
+        >>> import kerasopt as ko
+        >>> digits = ko.data.load("digits", size=200)
+        >>> model = ko.models.mlp(input_shape=digits.input_shape, num_classes=10)
+        >>> folder = tempfile.mkdtemp()
+        >>> run = ko.fit(model, digits, epochs=2, directory=folder, verbose=False)
+        >>> sorted(run.history.columns)[:3]
+        ['accuracy', 'epoch', 'learning_rate']
+    """
+    chosen = validate(TrainingSettings, settings, "training")
+    checks.data(dataset, chosen)
+    console = rich.console.Console(stderr=True, quiet=not verbose)
+    strategy = distribute.strategy(chosen.devices)
+    checks.batch_size(chosen, strategy)
+    steps = pipeline.steps_per_epoch(len(dataset.train[0]), chosen.batch_size)
+    loss = losses.get(
+        loss, labels=dataset.train[1], label_smoothing=chosen.label_smoothing
+    )
+    augmentation = augmentations.get(augment)
+    optimizer = _new_optimizer(optimizer, chosen.epochs, steps)
+    build = placement.builder(model)
+    seed_everything(chosen)
+
+    console.print(f"Training on {distribute.describe(strategy)}.", highlight=False)
+    started = time.perf_counter()
+    chosen = precision.resolve(chosen, build, dataset, loss, console)
+    with placement.on(strategy):
+        network = placement.place(model, build, strategy, chosen.precision)
+        checks.shapes(network, dataset)
+        parallel = placement.is_parallel(strategy)
+        network.compile(
+            optimizer=optimizer,
+            loss=distribute.GlobalBatchLoss(loss) if parallel else loss,
+            metrics=["accuracy"],
+        )
+
+    name = str((recipe or {}).get("name", network.name))
+    if resume and directory is not None:
+        folder = Path(directory)
+    else:
+        folder = run_folder.new_directory(name, directory)
+        resolved = results.resolved_recipe(
+            recipe, name, network, optimizer, augment, chosen
+        )
+        about = results.environment_of(dataset, strategy, chosen)
+        run_folder.write_yaml(folder / run_folder.RECIPE, resolved)
+        run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
+
+    loop = Loop(network, dataset, augmentation, chosen, steps, folder, console)
+    with placement.on(strategy):
+        loop.run(callbacks, resume=resume)
+    train_seconds = loop.seconds_before + time.perf_counter() - started
+
+    trained = placement.collect(network, model, build, strategy, chosen.precision)
+    found = {
+        **results.measure(trained, dataset, folder),
+        **loop.summary(),
+        "train_seconds": round(train_seconds, 2),
+        "parameters": trained.count_params(),
+        "seed": chosen.seed,
+        "precision": chosen.precision,
+        "devices": distribute.describe(strategy),
+        "test_is_validation": dataset.test_is_validation,
+    }
+    results.save_model(trained, folder / run_folder.MODEL, dataset.train[1])
+    # This file comes last: it marks the run as finished.
+    run_folder.write_json(folder / run_folder.METRICS, found)
+    run = Run(folder)
+    run.report()
+    _say_results(console, run)
+    return run
+
+
+def _say_results(console: rich.console.Console, run: Run) -> None:
+    found = run.metrics
+    accuracy = found.get("test_accuracy")
+    tested = "" if accuracy is None else f"test accuracy {accuracy:.2%}, "
+    console.print(
+        f"Done: {tested}{found['epochs']} epochs in {found['train_seconds']:.0f} s; "
+        f"everything is in {run.directory}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _new_optimizer(spec: Any, epochs: int, steps: int) -> keras.optimizers.Optimizer:
+    if isinstance(spec, Mapping):
+        rate = spec.get("learning_rate")
+        rate = schedules.complete(rate, epochs=epochs, steps_per_epoch=steps)
+        spec = {**spec, **({"learning_rate": rate} if rate is not None else {})}
+    return optimizers.get(spec)

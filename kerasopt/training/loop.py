@@ -1,0 +1,144 @@
+"""One call of Keras's `fit`, with the callbacks of a run."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import rich.console
+
+from kerasopt import callbacks as own_callbacks
+from kerasopt.data import Dataset, pipeline
+from kerasopt.training import run as run_folder
+from kerasopt.training.settings import TrainingSettings
+
+__all__ = ["DivergedError", "Loop"]
+
+
+class DivergedError(ValueError):
+    """The loss became NaN or infinite."""
+
+
+class Loop:
+    """The training of one compiled model, from its first or a later epoch."""
+
+    def __init__(
+        self,
+        network: keras.Model,
+        dataset: Dataset,
+        augmentation: Any,
+        settings: TrainingSettings,
+        steps: int,
+        folder: Path,
+        console: rich.console.Console,
+    ) -> None:
+        self.network = network
+        self.dataset = dataset
+        self.augmentation = augmentation
+        self.settings = settings
+        self.steps = steps
+        self.folder = folder
+        self.console = console
+        self.seconds_before = 0.0
+        self.log = own_callbacks.EpochLog(folder / run_folder.HISTORY)
+        self.early_stopping = None
+        if settings.patience is not None:
+            self.early_stopping = own_callbacks.ResumableEarlyStopping(
+                monitor=settings.monitor, patience=settings.patience
+            )
+
+    def run(
+        self, extra_callbacks: Sequence[keras.callbacks.Callback], *, resume: bool
+    ) -> None:
+        """Train to the end, to an early stop, or until interrupted."""
+        checkpoint = own_callbacks.Checkpoint(
+            self.folder / run_folder.CHECKPOINT,
+            log=self.log,
+            early_stopping=self.early_stopping,
+            least_seconds=self.settings.checkpoint_seconds,
+        )
+        first_epoch = 0
+        if resume and checkpoint.path.is_file():
+            self.network.optimizer.build(self.network.trainable_variables)
+            first_epoch = checkpoint.restore(self.network)
+            self.seconds_before = sum(row["seconds"] for row in self.log.rows)
+            self.console.print(f"Going on after epoch {first_epoch}.", highlight=False)
+        progress = own_callbacks.Progress(
+            epochs=self.settings.epochs,
+            steps_per_epoch=self.steps,
+            console=self.console,
+        )
+        # The log stands first: the checkpoint saves its rows.
+        active = [keras.callbacks.TerminateOnNaN(), self.log, progress]
+        active += [self.early_stopping] if self.early_stopping else []
+        active += [checkpoint, *self._tensorboard(), *extra_callbacks]
+        try:
+            self._fit(active, first_epoch)
+        except KeyboardInterrupt:
+            self.console.print(
+                f"Interrupted. Go on with: kerasopt train --resume {self.folder}",
+                highlight=False,
+                soft_wrap=True,
+            )
+            raise
+        finally:
+            progress.close()
+        self._check_finite()
+
+    def _fit(self, active: list[Any], first_epoch: int) -> None:
+        validation = None
+        if self.dataset.validation is not None:
+            validation = pipeline.evaluation_batches(*self.dataset.validation)
+        batches = pipeline.training_batches(
+            *self.dataset.train,
+            batch_size=self.settings.batch_size,
+            seed=self.settings.seed,
+            augmentation=self.augmentation,
+            first_epoch=first_epoch,
+        )
+        with warnings.catch_warnings():
+            # Keras warns that it can't shuffle a stream; ours is shuffled.
+            warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
+            self.network.fit(
+                batches,
+                # The stream never ends, so this counts its epochs; with a finite
+                # one it would leave stub epochs.
+                steps_per_epoch=self.steps,
+                validation_data=validation,
+                epochs=self.settings.epochs,
+                initial_epoch=first_epoch,
+                callbacks=active,
+                verbose=0,
+            )
+
+    def _tensorboard(self) -> list[keras.callbacks.Callback]:
+        if importlib.util.find_spec("tensorboard") is None:
+            return []  # An extra of kerasopt; history.csv holds the same curves.
+        folder = self.folder / run_folder.TENSORBOARD
+        return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
+
+    def _check_finite(self) -> None:
+        last = self.log.rows[-1]
+        if not math.isfinite(last["loss"]):
+            raise DivergedError(
+                f"The loss became {last['loss']} in epoch {int(last['epoch'])}. Lower "
+                f"the learning rate (it was {last['learning_rate']:.3g}) or clip the "
+                f"gradients (clipnorm). The log is kept in '{self.folder}'."
+            )
+
+    def summary(self) -> dict[str, Any]:
+        """Return how long it trained and which epoch's weights it kept."""
+        epochs = int(self.log.rows[-1]["epoch"])
+        best = epochs
+        if self.early_stopping is not None:
+            best = int(self.early_stopping.best_epoch) + 1
+        return {
+            "epochs": epochs,
+            "kept_epoch": best,
+            "stopped_early": epochs < self.settings.epochs,
+        }

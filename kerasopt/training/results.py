@@ -1,0 +1,118 @@
+"""What a training leaves behind: measures, predictions, the model, its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasopt import distribute, files, losses
+from kerasopt.data import Dataset, pipeline
+from kerasopt.evaluation import metrics as measures
+from kerasopt.training import environment
+from kerasopt.training import run as run_folder
+from kerasopt.training.settings import TrainingSettings
+
+__all__ = ["environment_of", "measure", "resolved_recipe", "save_model"]
+
+MISTAKES_KEPT = 24
+
+
+def measure(model: keras.Model, dataset: Dataset, folder: Path) -> dict[str, Any]:
+    """Measure validation and test data; keep the test predictions."""
+    results: dict[str, Any] = {}
+    for split in ("validation", "test"):
+        pair = getattr(dataset, split)
+        if pair is None:
+            continue
+        batches = pipeline.evaluation_batches(pair[0])
+        probabilities = model.predict(batches, verbose=0)
+        found = measures.classification(
+            pair[1], probabilities, class_names=dataset.class_names
+        )
+        results[f"{split}_accuracy"] = round(float(found.accuracy), 6)
+        results[f"{split}_loss"] = round(float(found.loss), 6)
+        results[f"{split}_samples"] = len(pair[0])
+        results[f"{split}_interval"] = [round(float(b), 6) for b in found.interval]
+        if split == "test":
+            _keep_predictions(folder, pair, probabilities, found)
+    return results
+
+
+def _keep_predictions(
+    folder: Path, test: Any, probabilities: np.ndarray, found: Any
+) -> None:
+    mistakes = found.worst_mistakes(MISTAKES_KEPT)
+    with files.atomic(folder / run_folder.PREDICTIONS) as temporary:
+        np.savez_compressed(
+            temporary,
+            labels=test[1],
+            probabilities=probabilities,
+            mistakes=mistakes,
+            mistake_images=test[0][mistakes],
+        )
+
+
+def save_model(model: keras.Model, path: Path, labels: np.ndarray) -> None:
+    """Save the model so that plain Keras can load and evaluate it."""
+    # Schedules and smoothed losses of kerasopt would make the file need kerasopt;
+    # the plain loss is also the one to evaluate with.
+    model.compile("adam", losses.for_labels(labels), metrics=["accuracy"])
+    with files.atomic(path) as temporary:
+        model.save(temporary)
+
+
+def resolved_recipe(
+    recipe: Mapping[str, Any] | None,
+    name: str,
+    network: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    augment: Any,
+    settings: TrainingSettings,
+) -> dict[str, Any]:
+    """Return the recipe with everything filled in, or one made from the objects."""
+    training = settings.model_dump(mode="json")
+    if recipe is not None:
+        return {**recipe, "training": training}
+    return {
+        "name": name,
+        "description": "Trained by kerasopt.fit from objects.",
+        "augment": augment if isinstance(augment, (dict, str)) else repr(augment),
+        "model": {"name": network.name},
+        "optimizer": _plain(keras.optimizers.serialize(optimizer)),
+        "training": training,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return what YAML can write: built-in types only."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    known = value is None or isinstance(value, (str, bool, int, float))
+    return value if known else repr(value)
+
+
+def environment_of(
+    dataset: Dataset, strategy: tf.distribute.Strategy, settings: TrainingSettings
+) -> dict[str, Any]:
+    """Return what the run was made on, the data's hashes included."""
+    return {
+        **environment.describe(),
+        "devices": distribute.describe(strategy),
+        "seed": settings.seed,
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "input_shape": list(dataset.input_shape),
+            "class_names": list(dataset.class_names),
+            "sha256": dict(dataset.hashes),
+        },
+    }

@@ -1,0 +1,215 @@
+"""A run: one folder that holds everything a training used and gave."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import pandas as pd
+import yaml
+
+from kerasopt import files
+from kerasopt.data import pipeline
+from kerasopt.evaluation import metrics as measures
+from kerasopt.evaluation import plots, report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Run"]
+
+RECIPE, ENVIRONMENT, HISTORY = "recipe.yaml", "environment.json", "history.csv"
+METRICS, MODEL, REPORT = "metrics.json", "model.keras", "report.html"
+PREDICTIONS = "test_predictions.npz"
+CHECKPOINT, TENSORBOARD = "checkpoints/last.npz", "tensorboard"
+TEST_AS_VALIDATION_NOTE = (
+    "The test set served as validation data: the test accuracy is optimistic."
+)
+
+
+class Run:
+    """A finished training, read from its folder.
+
+    Args:
+        directory: The run's folder.
+
+    Raises:
+        ValueError: from `load`, if the folder isn't that of a finished run.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str]) -> Run:
+        """Open a run by its folder."""
+        directory = Path(directory)
+        if not (directory / RECIPE).is_file():
+            raise ValueError(
+                f"'{directory}' isn't a run: it has no {RECIPE}. Give the folder "
+                "that a training wrote, such as runs/digits-20260131-120000."
+            )
+        if not (directory / METRICS).is_file():
+            raise ValueError(
+                f"The run in '{directory}' hasn't finished. Go on with it by: "
+                f"kerasopt train --resume {directory}"
+            )
+        return cls(directory)
+
+    @functools.cached_property
+    def recipe(self) -> dict[str, Any]:
+        """The fully resolved recipe."""
+        return yaml.safe_load((self.directory / RECIPE).read_text(encoding="utf-8"))
+
+    @functools.cached_property
+    def environment(self) -> dict[str, Any]:
+        """Versions, machine, devices, seed and the data's hashes."""
+        return json.loads((self.directory / ENVIRONMENT).read_text(encoding="utf-8"))
+
+    @functools.cached_property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: losses, accuracies, learning rate, seconds."""
+        return pd.read_csv(self.directory / HISTORY)
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What was measured: ``test_accuracy``, ``train_seconds`` and so on."""
+        return json.loads((self.directory / METRICS).read_text(encoding="utf-8"))
+
+    @functools.cached_property
+    def model(self) -> keras.Model:
+        """The trained model."""
+        # The custom objects that a model may name register on import.
+        import kerasopt.losses  # noqa: F401
+
+        return keras.saving.load_model(self.directory / MODEL)
+
+    @property
+    def seed(self) -> int:
+        """The seed that the run was made with."""
+        return int(self.metrics["seed"])
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of the model's outputs."""
+        return list(self.environment["data"]["class_names"])
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.environment["data"]["input_shape"])
+
+    def predict(self, x: np.ndarray, *, batch_size: int = 512) -> np.ndarray:
+        """Return class probabilities of uint8 or already scaled samples.
+
+        Args:
+            x: Shape (n, *input_shape); uint8 is divided by 255, as in training.
+            batch_size: Samples at a time.
+
+        Returns:
+            Shape (n, classes), float32.
+
+        Raises:
+            ValueError: if the samples have another shape.
+        """
+        x = np.asarray(x)
+        if x.shape[1:] != self.input_shape:
+            raise ValueError(
+                f"Each sample must have the shape {self.input_shape}; given an array "
+                f"of shape {x.shape}, samples along its first axis."
+            )
+        batches = pipeline.evaluation_batches(x, batch_size=batch_size)
+        return self.model.predict(batches, verbose=0)
+
+    @property
+    def test_result(self) -> measures.Classification | None:
+        """The test set's measures in detail, or None if there was no test set."""
+        path = self.directory / PREDICTIONS
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as saved:
+            return measures.classification(
+                saved["labels"], saved["probabilities"], class_names=self.class_names
+            )
+
+    def plot(self) -> Figure:
+        """Plot loss, accuracy and learning rate over the epochs."""
+        return plots.curves(self.history)
+
+    def report(self) -> Path:
+        """Write ``report.html`` anew from the folder's files; return its path."""
+        path = self.directory / REPORT
+        report.write(path, report.render(self._report_data()))
+        return path
+
+    def _report_data(self) -> report.ReportData:
+        images = indices = None
+        path = self.directory / PREDICTIONS
+        if path.is_file():
+            with np.load(path, allow_pickle=False) as saved:
+                images, indices = saved["mistake_images"], saved["mistakes"]
+        used_test = self.metrics.get("test_is_validation", False)
+        return report.ReportData(
+            recipe=self.recipe,
+            environment=self.environment,
+            history=self.history,
+            metrics=self.metrics,
+            classification=self.test_result,
+            mistake_images=images,
+            mistake_indices=indices,
+            class_names=self.class_names,
+            notes=[TEST_AS_VALIDATION_NOTE] if used_test else [],
+        )
+
+    def __repr__(self) -> str:
+        accuracy = self.metrics.get("test_accuracy")
+        shown = "no test set" if accuracy is None else f"test_accuracy={accuracy:.4f}"
+        return f"<Run {self.directory} {shown}>"
+
+
+def new_directory(name: str, directory: str | os.PathLike[str] | None) -> Path:
+    """Make the folder of a new run; never one that is in use.
+
+    Args:
+        name: First part of the folder's name below ``runs/``.
+        directory: A folder chosen by the user, or None.
+
+    Raises:
+        ValueError: if the chosen folder exists and isn't empty.
+    """
+    if directory is not None:
+        path = Path(directory)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ValueError(
+                f"'{path}' exists already and isn't an empty folder; nothing was "
+                "changed. Choose another one, or resume the run that is in it."
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1, 1000):
+        suffix = "" if attempt == 1 else f"-{attempt}"
+        path = Path("runs") / f"{name}-{stamp}{suffix}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue  # Another run of this very second.
+        return path
+    raise ValueError(f"Too many runs named '{name}-{stamp}'.")
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a readable JSON file atomically."""
+    files.write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_yaml(path: Path, content: dict[str, Any]) -> None:
+    """Write a YAML file atomically, keys in their order."""
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    files.write_text(path, text)

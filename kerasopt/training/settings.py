@@ -1,0 +1,116 @@
+"""The settings of a training, checked once, wherever they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import pydantic
+
+from kerasopt import names
+
+__all__ = ["Section", "TrainingSettings", "validate"]
+
+Model = TypeVar("Model", bound=pydantic.BaseModel)
+
+
+class Section(pydantic.BaseModel):
+    """A part of a recipe: unknown fields are refused, values are frozen."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainingSettings(Section):
+    """How long, in what portions, on what and how reproducibly a model trains.
+
+    Example:
+        >>> TrainingSettings(epochs=12, patience=3).batch_size
+        32
+    """
+
+    epochs: int = pydantic.Field(10, gt=0, strict=True)
+    """Most passes over the training data."""
+
+    batch_size: int = pydantic.Field(32, gt=0, strict=True)
+    """Samples in a step, over all devices together."""
+
+    patience: int | None = pydantic.Field(None, gt=0, strict=True)
+    """Epochs without improvement of `monitor` until training stops and the best
+    weights come back; None trains to the end and keeps the last weights."""
+
+    monitor: Literal["val_loss", "val_accuracy", "loss", "accuracy"] = "val_loss"
+    """What early stopping watches."""
+
+    label_smoothing: float = pydantic.Field(0.0, ge=0, lt=1)
+    """Share of each target that is spread over all classes."""
+
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Number format of the layers. "auto" times a few steps in float32 and
+    mixed_bfloat16 and takes the faster; it needs a function that builds the model."""
+
+    devices: str | list[str] = "auto"
+    """What `kerasopt.distribute.strategy` takes."""
+
+    seed: int = pydantic.Field(0, ge=0, lt=2**31, strict=True)
+    """Fixes weights, order, augmentation and dropout."""
+
+    deterministic: bool = False
+    """Identical weights, bit for bit, from equal seeds on one machine. It holds
+    for the whole process, and slower kernels may be used."""
+
+    steps_per_epoch: int | None = pydantic.Field(None, gt=0, strict=True)
+    """Leave it out: the batches are counted. A number that would leave a stub
+    epoch is refused."""
+
+    allow_test_as_validation: bool = False
+    """Let test data steer the training; the report then says so."""
+
+    checkpoint_seconds: float = pydantic.Field(30.0, ge=0)
+    """Least time between two checkpoints, from which a killed run resumes."""
+
+
+def validate(section: type[Model], given: Mapping[str, Any], where: str) -> Model:
+    """Build a section; each error names its field, what was given, what fits.
+
+    Args:
+        section: The pydantic model.
+        given: Its fields.
+        where: Name of the section in messages (``"training"``).
+
+    Raises:
+        ValueError: one line a mistake.
+
+    Example:
+        >>> validate(TrainingSettings, {"epochs": -1}, "training")
+        Traceback (most recent call last):
+        ...
+        ValueError: training.epochs: input should be greater than 0; given: -1.
+    """
+    try:
+        return section.model_validate(dict(given))
+    except pydantic.ValidationError as error:
+        lines = [_explain(section, problem, where) for problem in error.errors()]
+        raise ValueError("\n".join(lines)) from None
+
+
+def _explain(section: type[pydantic.BaseModel], problem: Any, where: str) -> str:
+    place = [str(part) for part in problem["loc"]]
+    field = ".".join([where, *place] if where else place)
+    if problem["type"] == "extra_forbidden":
+        owner = _section_at(section, place[:-1])
+        parent = ".".join([where, *place[:-1]] if where else place[:-1]) or "a recipe"
+        return str(names.unknown(f"field of {parent}", place[-1], owner.model_fields))
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{field}: {message}" if field else message
+    return f"{field}: {message[0].lower()}{message[1:]}; given: {problem['input']!r}."
+
+
+def _section_at(
+    section: type[pydantic.BaseModel], place: list[str]
+) -> type[pydantic.BaseModel]:
+    for name in place:
+        annotation = section.model_fields[name].annotation
+        if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+            section = annotation
+    return section

@@ -1,0 +1,42 @@
+"""Fixtures that several test files share."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+
+from kerasopt import distribute
+
+# Virtual devices can only be made before TensorFlow runs its first operation,
+# which may well be a test module's own table of objects.
+TWO_CPUS = distribute.strategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="session")
+def two_cpus():
+    """A strategy that mirrors a model on two virtual CPUs."""
+    return TWO_CPUS
+
+
+@pytest.fixture(scope="session")
+def tiny_digits():
+    """A cut of the digits that trains in a second."""
+    import kerasopt as ko
+
+    return ko.data.load("digits", size=240, validation=60)
+
+
+@pytest.fixture
+def images():
+    """Twelve colour images of 12×12 pixels with labels of 3 classes."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (12, 12, 12, 3), "uint8"), np.arange(12) % 3
+
+
+@pytest.fixture
+def quick(tmp_path):
+    """Keyword arguments of `fit` for tests: quiet, on the CPU, own folder."""
+    return {"directory": tmp_path / "run", "verbose": False, "devices": "cpu"}

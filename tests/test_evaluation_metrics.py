@@ -1,0 +1,241 @@
+"""Classification metrics against scikit-learn and SciPy."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy import special, stats
+from sklearn import metrics as oracle
+
+from kerasopt.evaluation import Classification, classification, formatting
+from kerasopt.evaluation.metrics import wilson
+
+
+def predictions(
+    samples: int = 400, classes: int = 5, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and probabilities of a fairly good imaginary model."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, classes, samples)
+    logits = random.normal(0, 1.5, (samples, classes))
+    logits[np.arange(samples), labels] += 2
+    return labels, special.softmax(logits, axis=1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_numbers_agree_with_scikit_learn(seed):
+    labels, probabilities = predictions(seed=seed)
+    found = classification(labels, probabilities)
+    predicted = probabilities.argmax(axis=1)
+    assert found.accuracy == pytest.approx(oracle.accuracy_score(labels, predicted))
+    assert found.loss == pytest.approx(oracle.log_loss(labels, probabilities))
+    np.testing.assert_array_equal(
+        found.confusion, oracle.confusion_matrix(labels, predicted)
+    )
+    expected = oracle.precision_recall_fscore_support(labels, predicted)
+    np.testing.assert_allclose(found.per_class.to_numpy().T, np.array(expected))
+    np.testing.assert_array_equal(found.predicted, predicted)
+    np.testing.assert_array_equal(
+        found.confidence_of_prediction, probabilities.max(axis=1)
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_certain_mistake_has_the_finite_loss_of_scikit_learn(dtype):
+    probabilities = np.array([[1, 0], [0, 1], [0.5, 0.5]], dtype)
+    expected = oracle.log_loss([0, 0, 1], probabilities)
+    found = classification([0, 0, 1], probabilities)
+    assert np.isfinite(found.loss)
+    assert found.loss == pytest.approx(expected, rel=1e-5)
+
+
+@given(
+    logits=arrays.arrays(
+        "float64",
+        st.tuples(st.integers(1, 30), st.integers(2, 6)),
+        elements=st.floats(-30, 30),
+    ),
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_prediction_agrees_with_scikit_learn(logits, data):
+    samples, classes = logits.shape
+    labels = data.draw(
+        arrays.arrays("int64", samples, elements=st.integers(0, classes - 1))
+    )
+    probabilities = special.softmax(logits, axis=1)
+    found = classification(labels, probabilities)
+    assert found.loss == pytest.approx(
+        oracle.log_loss(labels, probabilities, labels=range(classes)), abs=1e-12
+    )
+    assert found.accuracy == pytest.approx(
+        oracle.accuracy_score(labels, probabilities.argmax(axis=1))
+    )
+    low, high = found.interval
+    assert 0 <= low <= found.accuracy + 1e-12 and found.accuracy - 1e-12 <= high <= 1
+    assert found.confusion.to_numpy().sum() == samples
+    assert found.per_class["support"].sum() == samples
+
+
+@given(st.integers(1, 10**5), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))
+@settings(max_examples=60, deadline=None)
+def test_the_interval_is_the_wilson_formula(count, share, confidence):
+    successes = round(share * count)
+    z = stats.norm.ppf((1 + confidence) / 2)
+    p = successes / count
+    middle = (p + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = np.sqrt(p * (1 - p) / count + z**2 / (4 * count**2))
+    half *= z / (1 + z**2 / count)
+    low, high = wilson(successes, count, confidence=confidence)
+    assert (low, high) == pytest.approx((middle - half, middle + half), abs=1e-9)
+
+
+def test_the_interval_of_a_result_is_of_its_hits():
+    labels, probabilities = predictions()
+    found = classification(labels, probabilities, confidence=0.9)
+    hits = int((labels == probabilities.argmax(axis=1)).sum())
+    expected = stats.binomtest(hits, len(labels)).proportion_ci(
+        confidence_level=0.9, method="wilson"
+    )
+    assert found.interval == (expected.low, expected.high)
+
+
+@pytest.mark.parametrize("arguments", [(-1, 5), (6, 5), (0, 0)])
+def test_an_interval_of_impossible_counts_is_refused(arguments):
+    with pytest.raises(ValueError, match="0 <= successes <= count"):
+        wilson(*arguments)
+
+
+def test_labels_may_be_one_hot_a_column_or_floats():
+    labels, probabilities = predictions()
+    expected = classification(labels, probabilities)
+    for given_labels in (
+        np.eye(5)[labels],
+        labels[:, None],
+        labels.astype("float32"),
+        labels.astype("uint8"),
+        labels.tolist(),
+    ):
+        found = classification(given_labels, probabilities)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        assert found.loss == expected.loss
+
+
+def test_worst_mistakes_are_wrong_and_sorted_by_loss():
+    labels, probabilities = predictions()
+    found = classification(labels, probabilities)
+    wrong = np.flatnonzero(labels != probabilities.argmax(axis=1))
+    worst = found.worst_mistakes(10)
+    assert len(worst) == 10 and set(worst) <= set(wrong)
+    own = probabilities[np.arange(len(labels)), labels]
+    assert (np.diff(own[worst]) >= 0).all()
+    assert own[worst].max() <= own[list(set(wrong) - set(worst))].min()
+    assert set(found.worst_mistakes(10**6)) == set(wrong)
+
+
+def test_equal_mistakes_stay_in_the_order_of_the_data():
+    probabilities = np.tile([0.9, 0.1], (50, 1))
+    found = classification(np.ones(50, int), probabilities)
+    assert found.worst_mistakes(5).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_without_mistakes_there_are_none():
+    found = classification([0, 1], [[0.9, 0.1], [0.2, 0.8]])
+    assert found.worst_mistakes().tolist() == []
+    assert found.accuracy == 1.0 and found.interval[1] == 1.0
+
+
+def test_a_class_without_samples_or_predictions_scores_zero_without_warning(recwarn):
+    found = classification([0, 0], [[0.6, 0.3, 0.1], [0.1, 0.8, 0.1]])
+    assert found.per_class.loc["2"].tolist() == [0, 0, 0, 0]
+    assert not recwarn.list
+
+
+def test_class_names_label_the_tables():
+    names = ["red", "green", "blue", "black", "white"]
+    found = classification(*predictions(), class_names=names)
+    assert found.confusion.index.tolist() == found.per_class.index.tolist() == names
+    assert found.confusion.columns.name == "predicted"
+
+
+def test_the_summary_is_json_and_the_repr_is_one_line():
+    found = classification(*predictions())
+    restored = json.loads(json.dumps(found.to_dict()))
+    assert restored["accuracy"] == found.accuracy
+    assert restored["interval"] == list(found.interval)
+    assert restored["per_class"][0]["class"] == "0"
+    assert "\n" not in repr(found) and f"{found.accuracy:.4f}" in repr(found)
+
+
+def test_a_result_is_frozen():
+    found = classification(*predictions())
+    assert isinstance(found, Classification)
+    with pytest.raises(AttributeError):
+        found.labels = found.labels
+
+
+ROWS = [[0.9, 0.1], [0.2, 0.8]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "options", "message"),
+    [
+        ([0, 1], [[np.nan, 1], [0, 1]], {}, "NaN or infinite values in 1 of 2 rows"),
+        ([0, 1], [[np.inf, 1], [0, 1]], {}, "NaN or infinite"),
+        ([0, 1, 1], ROWS, {}, "y_true has 3 samples but probabilities has 2"),
+        ([0, 2], ROWS, {}, r"whole numbers 0\.\.1.*given: 2 in row 1"),
+        ([0, -1], ROWS, {}, "given: -1 in row 1"),
+        ([0, 0.5], ROWS, {}, "given: 0.5 in row 1"),
+        ([0, np.nan], ROWS, {}, "given: nan in row 1"),
+        (["cat", "dog"], ROWS, {}, "class_names.index"),
+        ([0, 1], [[2.0, -1.0], [0.5, 0.5]], {}, "softmax"),
+        ([0, 1], [[0.5, 0.502], [0.5, 0.5]], {}, "sums to 1.002"),
+        ([0, 1], [0.3, 0.6], {}, "np.stack"),
+        ([0, 1], [[0.3], [0.6]], {}, "np.stack"),
+        ([0, 1], [["a", "b"], ["c", "d"]], {}, "array of numbers"),
+        ([], np.empty((0, 2)), {}, "no rows"),
+        ([[0.5, 0.5], [0, 1]], ROWS, {}, "one-hot"),
+        ([[1, 1], [0, 1]], ROWS, {}, "one-hot"),
+        ([[1, 0, 0], [0, 1, 0]], ROWS, {}, r"given: \(2, 3\)"),
+        ([0, 1], ROWS, {"class_names": ["a"]}, "1 names but probabilities has 2"),
+        ([0, 1], ROWS, {"class_names": ["a", "a"]}, "more than once: a"),
+        ([0, 1], ROWS, {"class_names": "ab"}, "not one text"),
+        ([0, 1], ROWS, {"confidence": 95}, "between 0 and 1"),
+    ],
+)
+def test_bad_input_is_refused_with_its_fix(labels, probabilities, options, message):
+    with pytest.raises(ValueError, match=message):
+        classification(labels, probabilities, **options)
+
+
+def test_rows_may_be_off_by_rounding():
+    assert classification([0], [[0.5004, 0.5]]).accuracy == 1
+    half = np.array([[0.7, 0.2, 0.1]], "float16")
+    assert classification([0], half).accuracy == 1
+
+
+def test_a_negative_count_of_mistakes_is_refused():
+    with pytest.raises(ValueError, match="0 or more"):
+        classification(*predictions()).worst_mistakes(-1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 0 s"),
+        (119.7, "2 min 0 s"),
+        (3599.4, "59 min 59 s"),
+        (3600, "1 h 0 min"),
+        (None, "–"),
+        (float("nan"), "–"),
+    ],
+)
+def test_durations_never_show_sixty_of_a_unit(seconds, text):
+    assert formatting.duration(seconds) == text

@@ -1,0 +1,327 @@
+"""Figures: what they show, and that nothing in them overlaps or leaks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from itertools import combinations
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from sklearn.metrics import confusion_matrix
+
+from kerasopt.evaluation import plots
+from kerasopt.evaluation.style import INK, label
+
+HOSTILE = r"$\frac{a$ <b> _x \n 100% ~^{"
+
+
+def history(epochs: int = 12) -> pd.DataFrame:
+    """Return a history whose lowest validation loss is in epoch 7."""
+    epoch = np.arange(1, epochs + 1)
+    return pd.DataFrame(
+        {
+            "epoch": epoch,
+            "loss": 2 / epoch,
+            "accuracy": 1 - 0.6 / epoch,
+            "val_loss": 0.5 + (epoch - 7.0) ** 2 / 50,
+            "val_accuracy": 0.9 - 0.5 / epoch,
+            "learning_rate": 0.1 / epoch,
+            "seconds": 3.0,
+        }
+    )
+
+
+def drawn(figure: plots.Chart) -> np.ndarray:
+    """Return the figure's pixels, shape (height, width, 4)."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
+
+
+def overlapping(figure: plots.Chart) -> list[tuple[str, str]]:
+    """Return the pairs of visible texts whose boxes share more than a pixel."""
+    drawn(figure)
+    renderer = figure.canvas.get_renderer()
+    texts = [
+        text
+        for text in figure.findobj(matplotlib.text.Text)
+        if text.get_visible() and text.get_text() and text.get_rotation() in (0, 90)
+    ]
+    ticks = {
+        id(text)
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        for text in (tick.label1, tick.label2)
+        if not axis.get_view_interval()[0] <= tick.get_loc() <= max(
+            axis.get_view_interval()
+        )
+    }
+    boxes = [
+        (text.get_text(), text.get_window_extent(renderer))
+        for text in texts
+        if id(text) not in ticks
+    ]
+    return [
+        (first, second)
+        for (first, a), (second, b) in combinations(boxes, 2)
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > 1
+        and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
+    ]
+
+
+def legend_texts(figure: plots.Chart, panel: int = 0) -> list[str]:
+    """Return what the legend of a panel says."""
+    return [text.get_text() for text in figure.axes[panel].get_legend().get_texts()]
+
+
+def test_curves_draw_the_history_and_mark_the_best_epoch():
+    data = history()
+    figure = plots.curves(data)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels == ["Loss", "Accuracy (%)", "Learning rate"]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"Epoch"}
+    training, validation = figure.axes[0].lines[:2]
+    np.testing.assert_array_equal(training.get_ydata(), data["loss"])
+    np.testing.assert_array_equal(validation.get_ydata(), data["val_loss"])
+    np.testing.assert_allclose(
+        figure.axes[1].lines[1].get_ydata(), 100 * data["val_accuracy"]
+    )
+    assert legend_texts(figure) == ["training", "validation", "best epoch 7: 0.5"]
+    assert legend_texts(figure, 1)[2] == "best epoch 7: 82.86 %"
+    assert not overlapping(figure)
+
+
+@pytest.mark.parametrize(
+    ("columns", "panels", "names"),
+    [
+        (["loss"], 1, ["training"]),
+        (["loss", "val_loss"], 1, ["training", "validation", "best epoch 7: 0.5"]),
+        (["loss", "accuracy"], 2, ["training"]),
+        (["loss", "accuracy", "learning_rate"], 3, ["training"]),
+        (["loss", "val_accuracy"], 2, ["training"]),
+    ],
+)
+def test_curves_do_without_the_columns_that_are_absent(columns, panels, names):
+    figure = plots.curves(history()[["epoch", *columns]])
+    assert len(figure.axes) == panels
+    assert legend_texts(figure) == names
+    assert not overlapping(figure)
+
+
+def test_curves_skip_epochs_without_validation():
+    data = history()
+    data.loc[data["epoch"] % 2 == 1, ["val_loss", "val_accuracy"]] = np.nan
+    assert legend_texts(plots.curves(data))[2].startswith("best epoch 6")
+    data["val_loss"] = np.nan
+    assert legend_texts(plots.curves(data)) == ["training"]
+
+
+def test_curves_show_a_single_epoch():
+    figure = plots.curves(history(1))
+    assert figure.axes[0].lines[0].get_marker() == "o"
+    assert not overlapping(figure)
+    ticks = [t for t in figure.axes[0].get_xticks() if 0.9 < t < 1.1]
+    assert ticks == [1]
+
+
+@pytest.mark.parametrize(
+    "data", [pd.DataFrame(), history()[:0], history().drop(columns="epoch")]
+)
+def test_curves_refuse_what_is_no_history(data):
+    with pytest.raises(ValueError, match="at least one row and the columns epoch"):
+        plots.curves(data)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 12, 20, 25, 26, 100])
+def test_confusion_is_legible_from_few_classes_to_many(classes):
+    random = np.random.default_rng(0)
+    labels = random.integers(0, classes, 60 * classes)
+    wrong = random.random(len(labels)) < 0.1
+    predicted = np.where(wrong, random.integers(0, classes, len(labels)), labels)
+    counts = confusion_matrix(labels, predicted)
+    names = [f"name {index}" for index in range(classes)]
+    figure = plots.confusion(counts, class_names=names)
+    axes = figure.axes[0]
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    painted = (axes.collections or axes.images)[0].get_array()
+    np.testing.assert_allclose(np.reshape(painted, counts.shape), shares)
+    written = [text.get_text() for text in axes.texts]
+    nonzero = int((counts > 0).sum())
+    assert len(written) == nonzero * (2 if classes <= 12 else classes <= 25)
+    assert not overlapping(figure)
+    shown = [text.get_text() for text in axes.get_yticklabels()]
+    assert shown[0] == "name 0" and len(shown) == min(classes, 50)
+
+
+def test_confusion_writes_counts_and_shares_of_the_row():
+    figure = plots.confusion(np.array([[9, 1], [0, 1200]]), class_names=["a", "b"])
+    written = [text.get_text() for text in figure.axes[0].texts]
+    assert written == ["9", "90.0 %", "1", "10.0 %", "1,200", "100.0 %"]
+    assert figure.axes[0].get_ylabel() == "True class"
+    # The first class is at the top.
+    assert figure.axes[0].get_ylim() == (2, 0)
+
+
+def test_confusion_takes_its_names_from_a_table():
+    table = pd.DataFrame([[1, 0], [0, 1]], columns=["cat", "dog"])
+    shown = plots.confusion(table).axes[0].get_xticklabels()
+    assert [text.get_text() for text in shown] == ["cat", "dog"]
+
+
+def test_confusion_of_a_class_without_samples_is_drawn(recwarn):
+    drawn(plots.confusion(np.array([[3, 0], [0, 0]])))
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("matrix", "names", "message"),
+    [
+        (np.ones((2, 3)), None, r"given: \(2, 3\)"),
+        (np.ones(4), None, "shape"),
+        (np.ones((0, 0)), None, "shape"),
+        (np.eye(2), ["a"], "2 classes but class_names has 1"),
+    ],
+)
+def test_confusion_refuses_what_is_no_confusion_matrix(matrix, names, message):
+    with pytest.raises(ValueError, match=message):
+        plots.confusion(matrix, class_names=names)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 6, 3)])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_mistakes_show_every_image_with_its_caption(shape, dtype):
+    images = np.ones((8, *shape), dtype)
+    figure = plots.mistakes(
+        images,
+        true_names=["automobile"] * 8,
+        predicted_names=["a class of a very long name"] * 8,
+        probabilities=np.linspace(0.5, 1, 8),
+    )
+    captioned = [axes for axes in figure.axes if axes.images]
+    assert len(captioned) == 8
+    first = captioned[0].get_title(loc="left")
+    assert first == "automobile\n→ a class of a…  50 %"
+    assert not overlapping(figure)
+
+
+def test_mistakes_keep_brightness_between_images():
+    images = np.stack([np.zeros((4, 4)), np.full((4, 4), 128)]).astype("uint8")
+    figure = plots.mistakes(
+        images, true_names="ab", predicted_names="ba", probabilities=[1, 1]
+    )
+    for axes in figure.axes[:2]:
+        assert axes.images[0].get_clim() == (0, 255)
+
+
+def test_without_mistakes_the_figure_says_so():
+    figure = plots.mistakes(
+        np.empty((0, 4, 4)), true_names=[], predicted_names=[], probabilities=[]
+    )
+    assert figure.texts[0].get_text() == "No mistakes."
+
+
+@pytest.mark.parametrize(
+    ("images", "names", "message"),
+    [
+        (np.zeros((2, 4, 4), "uint8"), ["a"], "2 images need as many"),
+        (np.zeros((1, 4), "uint8"), ["a"], "must have the shape"),
+        (np.zeros((1, 4, 4, 2), "uint8"), ["a"], "must have the shape"),
+        (np.zeros((1, 4, 4), "int64"), ["a"], "uint8 0..255 or floats"),
+    ],
+)
+def test_mistakes_refuse_what_is_no_image(images, names, message):
+    with pytest.raises(ValueError, match=message):
+        plots.mistakes(
+            images, true_names=names, predicted_names=names, probabilities=[1]
+        )
+
+
+@pytest.mark.parametrize("runs", [1, 9, 30, 60])
+def test_comparison_tells_its_runs_apart(runs):
+    histories = {f"run number {index}": history() for index in range(runs)}
+    figure = plots.comparison(histories)
+    lines = figure.axes[0].lines
+    looks = {(line.get_color(), line.get_linestyle()) for line in lines}
+    assert len(lines) == runs and len(looks) == min(runs, 28)
+    assert legend_texts(figure) == list(histories)
+    assert figure.axes[0].get_ylabel() == "Validation accuracy (%)"
+    assert not overlapping(figure)
+
+
+def test_comparison_leaves_out_runs_without_the_metric():
+    without = history().drop(columns="val_accuracy")
+    figure = plots.comparison({"a": history(), "b": without})
+    assert legend_texts(figure) == ["a"]
+    assert plots.comparison({"b": without}, metric="loss").axes[0].get_ylabel() == (
+        "Loss"
+    )
+    with pytest.raises(ValueError, match="'val_accuracy'; they have: accuracy, epoch"):
+        plots.comparison({"b": without})
+
+
+def test_names_are_never_read_as_formulas_or_hidden():
+    odd = [HOSTILE, "_hidden", "half \udcff", ""]
+    drawn(plots.confusion(np.eye(4, dtype=int), class_names=odd))
+    drawn(plots.comparison(dict.fromkeys(odd, history())))
+    figure = plots.comparison({"_hidden": history(), "$a$": history()})
+    assert legend_texts(figure) == ["_hidden", "$a$"]
+    drawn(
+        plots.mistakes(
+            np.zeros((4, 4, 4), "uint8"),
+            true_names=odd,
+            predicted_names=odd,
+            probabilities=[1] * 4,
+        )
+    )
+
+
+def test_a_label_is_one_short_line():
+    assert label("a\nb\tc  d") == "a b c d"
+    assert label("x" * 40, 10) == "x" * 9 + "…"
+    assert label("half \udcff") == "half ?"
+
+
+def test_a_notebook_shows_a_figure_as_png():
+    assert plots.curves(history())._repr_png_().startswith(b"\x89PNG")
+
+
+def test_the_callers_style_is_neither_used_up_nor_changed():
+    before = dict(matplotlib.rcParams)
+    pixels = drawn(plots.curves(history()))
+    assert dict(matplotlib.rcParams) == before
+    assert len(np.unique(pixels.reshape(-1, 4), axis=0)) > 20
+    assert INK == "#1f2328"
+
+
+def test_threads_draw_the_same_as_one():
+    expected = drawn(plots.curves(history()))
+    results: list[np.ndarray] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(drawn(plots.curves(history()))))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 3
+    for pixels in results:
+        np.testing.assert_array_equal(pixels, expected)
+
+
+def test_evaluation_loads_neither_pyplot_nor_tensorflow():
+    code = (
+        "import sys, kerasopt.evaluation\n"
+        "heavy = {'matplotlib.pyplot', 'tensorflow', 'keras', 'sklearn', 'scipy'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,57 @@
+"""kerasopt.losses: chosen by the labels, smoothed as Keras and scikit-learn do."""
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+
+from kerasopt import losses
+
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 4, 20)
+PROBABILITIES = RNG.dirichlet(np.ones(4), 20).astype("float32")
+ONE_HOT = np.eye(4, dtype="float32")[LABELS]
+
+
+@pytest.mark.parametrize("labels", [LABELS, LABELS[:, None], ONE_HOT])
+def test_both_label_forms_give_the_log_loss(labels):
+    loss = losses.get("auto", labels=labels)
+    expected = log_loss(LABELS, PROBABILITIES, labels=range(4))
+    assert float(loss(labels, PROBABILITIES)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.5])
+def test_smoothing_of_integers_equals_that_of_one_hot(smoothing):
+    ours = losses.get("auto", labels=LABELS, label_smoothing=smoothing)
+    keras_loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+    assert float(ours(LABELS, PROBABILITIES)) == pytest.approx(
+        float(keras_loss(ONE_HOT, PROBABILITIES)), rel=1e-6
+    )
+
+
+def test_round_trip():
+    loss = losses.SmoothedSparseCategoricalCrossentropy(0.3)
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert again.label_smoothing == 0.3
+
+
+def test_named_and_own_losses():
+    own = keras.losses.MeanSquaredError()
+    assert losses.get(own, labels=LABELS) is own
+    name = "sparse_categorical_crossentropy"
+    assert losses.get(name, labels=LABELS) is keras.losses.get(name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"spec": "crossentropy"}, "Unknown loss 'crossentropy'"),
+        ({"spec": "mean_squared_error", "label_smoothing": 0.1}, "loss='auto'"),
+        ({"spec": "auto", "label_smoothing": 1.0}, r"in \[0, 1\)"),
+        ({"spec": "auto", "label_smoothing": -0.1}, r"in \[0, 1\)"),
+        ({"spec": "auto", "labels": np.zeros((2, 2, 2))}, r"shape \(2, 2, 2\)"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        losses.get(**{"labels": LABELS, **arguments})

@@ -1,0 +1,54 @@
+"""kerasopt.names: lookups and the errors that list the choices."""
+
+import pytest
+
+from kerasopt import names
+
+
+@pytest.fixture
+def table():
+    table = names.Names("colour")
+    table.register("red", aliases=("crimson",))(lambda shade=1: ("red", shade))
+    return table
+
+
+@pytest.mark.parametrize("spelling", ["red", "RED", " Red ", "crimson"])
+def test_spelling_and_aliases_lead_to_the_factory(table, spelling):
+    assert table.build(spelling, {"shade": 3}) == ("red", 3)
+    assert spelling in table
+
+
+def test_unknown_name_lists_choices_and_the_nearest(table):
+    with pytest.raises(ValueError, match=r"'rde'. Did you mean 'red'\?.*crimson, red"):
+        table.build("rde", {})
+
+
+@pytest.mark.parametrize("name", [None, 3, ["red"]])
+def test_a_name_that_is_no_text_is_refused(table, name):
+    with pytest.raises((ValueError, TypeError)):
+        table.factory(name)
+    assert name not in table
+
+
+@pytest.mark.parametrize("name", ["red", "Crimson"])
+def test_a_taken_name_is_refused(table, name):
+    with pytest.raises(ValueError, match="already taken"):
+        table.register(name)(lambda: None)
+
+
+def test_unknown_and_missing_arguments_are_value_errors(table):
+    with pytest.raises(ValueError, match="'shadow'. Did you mean 'shade'"):
+        table.build("red", {"shadow": 1})
+    table.register("blue")(lambda shade, tone=1: (shade, tone))
+    with pytest.raises(ValueError, match=r"needs shade. Accepted: shade, tone"):
+        table.build("blue", {"tone": 1})
+
+
+def test_iteration_gives_the_names_without_aliases(table):
+    assert list(table) == ["red"]
+    assert len(table) == 1
+
+
+def test_spec_without_a_name_is_refused():
+    with pytest.raises(ValueError, match="needs a 'name'"):
+        names.split_spec("optimizer", {"momentum": 0.9})
