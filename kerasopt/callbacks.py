@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class EpochLog(keras.callbacks.Callback):
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
         row["seconds"] = round(time.perf_counter() - self._started, 4)
         self.rows.append(row)
-        with files.atomic(self.path) as temporary:
+        with _training_goes_on(), files.atomic(self.path) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)
 
 
@@ -140,7 +141,7 @@ class Checkpoint(keras.callbacks.Callback):
             **_numbered(self.model.optimizer.variables, "optimizer"),
             **_numbered(best, "best"),
         }
-        with files.atomic(self.path) as temporary:
+        with _training_goes_on(), files.atomic(self.path) as temporary:
             np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
 
@@ -218,6 +219,16 @@ class Progress(keras.callbacks.Callback):
     def close(self) -> None:
         """Give the terminal back, also after an interruption."""
         self._bar.stop()
+
+
+@contextlib.contextmanager
+def _training_goes_on() -> Iterator[None]:
+    """Report a file that can't be written; hours of training are worth more."""
+    try:
+        yield
+    except OSError as error:
+        console = rich.console.Console(stderr=True)
+        console.print(f"The training goes on, but: {error}", highlight=False)
 
 
 def _numbered(values: Any, group: str) -> dict[str, np.ndarray]:

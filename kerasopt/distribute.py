@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -134,7 +135,14 @@ def _mirrored(devices: list[str]) -> tf.distribute.Strategy:
     _ensure_devices(devices)
     if len(devices) == 1:
         return _one_device(devices[0])
-    return tf.distribute.MirroredStrategy(devices)
+    return _mirrored_once(tuple(devices))
+
+
+# Two strategies on the same devices number their collective operations alike and
+# then take each other's messages, so a process has one for each set of devices.
+@functools.cache
+def _mirrored_once(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def _one_device(device: str) -> tf.distribute.Strategy:

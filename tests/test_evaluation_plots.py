@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sklearn.metrics import confusion_matrix
 
 from kerasopt.evaluation import plots
-from kerasopt.evaluation.style import INK, label
+from kerasopt.evaluation.style import Chart, label
 
 HOSTILE = r"$\frac{a$ <b> _x \n 100% ~^{"
 
@@ -58,9 +58,9 @@ def overlapping(figure: plots.Chart) -> list[tuple[str, str]]:
         for axis in (axes.xaxis, axes.yaxis)
         for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
         for text in (tick.label1, tick.label2)
-        if not axis.get_view_interval()[0] <= tick.get_loc() <= max(
-            axis.get_view_interval()
-        )
+        if not axis.get_view_interval()[0]
+        <= tick.get_loc()
+        <= max(axis.get_view_interval())
     }
     boxes = [
         (text.get_text(), text.get_window_extent(renderer))
@@ -73,6 +73,13 @@ def overlapping(figure: plots.Chart) -> list[tuple[str, str]]:
         if min(a.x1, b.x1) - max(a.x0, b.x0) > 1
         and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
     ]
+
+
+def test_the_search_for_overlaps_finds_one():
+    figure = Chart()
+    figure.text(0.5, 0.5, "first")
+    figure.text(0.51, 0.5, "second")
+    assert overlapping(figure) == [("first", "second")]
 
 
 def legend_texts(figure: plots.Chart, panel: int = 0) -> list[str]:
@@ -138,7 +145,7 @@ def test_curves_refuse_what_is_no_history(data):
         plots.curves(data)
 
 
-@pytest.mark.parametrize("classes", [2, 10, 12, 20, 25, 26, 100])
+@pytest.mark.parametrize("classes", [2, 12, 13, 25, 26, 100])
 def test_confusion_is_legible_from_few_classes_to_many(classes):
     random = np.random.default_rng(0)
     labels = random.integers(0, classes, 60 * classes)
@@ -242,7 +249,7 @@ def test_mistakes_refuse_what_is_no_image(images, names, message):
         )
 
 
-@pytest.mark.parametrize("runs", [1, 9, 30, 60])
+@pytest.mark.parametrize("runs", [1, 9, 60])
 def test_comparison_tells_its_runs_apart(runs):
     histories = {f"run number {index}": history() for index in range(runs)}
     figure = plots.comparison(histories)
@@ -291,12 +298,12 @@ def test_a_notebook_shows_a_figure_as_png():
     assert plots.curves(history())._repr_png_().startswith(b"\x89PNG")
 
 
-def test_the_callers_style_is_neither_used_up_nor_changed():
+def test_the_callers_style_is_neither_used_nor_changed():
     before = dict(matplotlib.rcParams)
     pixels = drawn(plots.curves(history()))
     assert dict(matplotlib.rcParams) == before
-    assert len(np.unique(pixels.reshape(-1, 4), axis=0)) > 20
-    assert INK == "#1f2328"
+    with matplotlib.rc_context({"axes.facecolor": "red", "lines.linewidth": 9}):
+        assert (drawn(plots.curves(history())) == pixels).all()
 
 
 def test_threads_draw_the_same_as_one():

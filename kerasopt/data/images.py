@@ -242,7 +242,6 @@ def _to_eight_bit(image: Image, path: Path) -> Image:
     if exif:
         # Keeps the orientation for what follows.
         scaled.info["exif"] = exif.tobytes()
-        scaled.getexif().load(exif.tobytes())
     return scaled
 
 

@@ -269,9 +269,7 @@ def _draw_curve(
 
 
 def _draw_learning_rate(axes: Axes, history: pd.DataFrame) -> None:
-    axes.plot(
-        history["epoch"], history["learning_rate"], color=INK, **_line(history)
-    )
+    axes.plot(history["epoch"], history["learning_rate"], color=INK, **_line(history))
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.set_ylabel("Learning rate")

@@ -303,7 +303,9 @@ def _metric_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _metric_text(name: str, value: Any) -> str:
     if name.endswith("interval"):
         return formatting.interval(value)
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+    # A seed names a sequence, it counts nothing: no thousands are marked.
+    number = isinstance(value, int | float | np.number) and name != "seed"
+    if isinstance(value, bool) or not number:
         return _one_line(value)
     if name.endswith("accuracy"):
         return formatting.percent(value)

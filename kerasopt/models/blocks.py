@@ -27,6 +27,7 @@ class Style:
     activation: str
     kernel_initializer: Any
     batch_norm: bool | str
+    batch_norm_momentum: float
     l1: float
     l2: float
     activity_l1: float
@@ -38,6 +39,11 @@ class Style:
             raise ValueError(
                 f"batch_norm must be False, True or one of {BATCH_NORM_PLACES}; "
                 f"given: {self.batch_norm!r}."
+            )
+        if not 0 <= self.batch_norm_momentum < 1:
+            raise ValueError(
+                "batch_norm_momentum must lie in [0, 1); given: "
+                f"{self.batch_norm_momentum!r}."
             )
         if isinstance(self.activation, str):
             check_activation(self.activation)
@@ -80,10 +86,11 @@ class Style:
             self.activation, activity_regularizer=activity
         )
         if self.batch_norm == "before_activation":
-            return activation(keras.layers.BatchNormalization()(x))
-        if self.batch_norm:
-            return keras.layers.BatchNormalization()(activation(x))
-        return activation(x)
+            return activation(self._normalize(x))
+        return self._normalize(activation(x)) if self.batch_norm else activation(x)
+
+    def _normalize(self, x: Any) -> Any:
+        return keras.layers.BatchNormalization(momentum=self.batch_norm_momentum)(x)
 
 
 def classifier(x: Any, num_classes: int) -> Any:
@@ -114,7 +121,7 @@ def positive_integers(name: str, values: Sequence[int] | int) -> tuple[int, ...]
         >>> positive_integers("units", [64, 64])
         (64, 64)
     """
-    values = (values,) if isinstance(values, int) else tuple(values)
+    values = tuple(values) if isinstance(values, (list, tuple)) else (values,)
     for value in values:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(

@@ -34,6 +34,7 @@ def cnn(
     activation: str = "relu",
     kernel_initializer: Any = "he_normal",
     batch_norm: bool | str = False,
+    batch_norm_momentum: float = 0.99,
     dropout: float | Sequence[float] = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
@@ -62,6 +63,8 @@ def cnn(
             gets a fresh one. The output layer keeps Keras's default.
         batch_norm: False, True (= ``"after_activation"``) or
             ``"before_activation"``, where the layers have no bias.
+        batch_norm_momentum: Share of the running mean and variance that a step
+            keeps, in [0, 1); trainings of few steps want less than Keras's 0.99.
         dropout: Drop rate in [0, 1) after every pooled stage and every dense
             layer, or one for each of these places in order.
         l1: Factor of ``sum(|w|)`` over the hidden kernels.
@@ -87,11 +90,14 @@ def cnn(
         activation=activation,
         kernel_initializer=kernel_initializer,
         batch_norm=batch_norm,
+        batch_norm_momentum=batch_norm_momentum,
         l1=l1,
         l2=l2,
         activity_l1=activity_l1,
     )
     _check_images(input_shape)
+    if not filters:
+        raise ValueError("filters must name at least one stage; given: none.")
     _check_choice("padding", padding, ("same", "valid"))
     _check_choice("global_pool", global_pool, (None, *_GLOBAL_POOLING))
     filters = blocks.positive_integers("filters", filters)

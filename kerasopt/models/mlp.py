@@ -22,6 +22,7 @@ def mlp(
     activation: str = "relu",
     kernel_initializer: Any = "he_normal",
     batch_norm: bool | str = False,
+    batch_norm_momentum: float = 0.99,
     dropout: float | Sequence[float] = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
@@ -41,6 +42,8 @@ def mlp(
             gets a fresh one. The output layer keeps Keras's default.
         batch_norm: False, True (= ``"after_activation"``) or
             ``"before_activation"``, where the layers have no bias.
+        batch_norm_momentum: Share of the running mean and variance that a step
+            keeps, in [0, 1); trainings of few steps want less than Keras's 0.99.
         dropout: Drop rate in [0, 1) after every hidden layer, or one a layer.
         l1: Factor of ``sum(|w|)`` over the hidden kernels.
         l2: Factor of ``sum(w ** 2)`` over the hidden kernels.
@@ -62,6 +65,7 @@ def mlp(
         activation=activation,
         kernel_initializer=kernel_initializer,
         batch_norm=batch_norm,
+        batch_norm_momentum=batch_norm_momentum,
         l1=l1,
         l2=l2,
         activity_l1=activity_l1,

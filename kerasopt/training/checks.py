@@ -57,12 +57,12 @@ def _check_steps(dataset: Dataset, settings: TrainingSettings) -> None:
 
 
 def batch_size(settings: TrainingSettings, strategy: tf.distribute.Strategy) -> None:
-    """Refuse a batch that leaves a device without a sample."""
-    if settings.batch_size < strategy.num_replicas_in_sync:
+    """Refuse a batch that the devices can't share evenly."""
+    replicas = strategy.num_replicas_in_sync
+    if settings.batch_size % replicas:
         raise ValueError(
             f"training.batch_size={settings.batch_size} is the batch of all "
-            f"{strategy.num_replicas_in_sync} devices together; each needs at least "
-            "one sample."
+            f"{replicas} devices together: make it a multiple of {replicas}."
         )
 
 

@@ -1,0 +1,368 @@
+"""The HTML report: whole, self-contained, safe and complete."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import re
+import stat
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from kerasopt.evaluation import classification, report
+from kerasopt.evaluation.report import ReportData
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+HOSTILE = "<script>alert(1)</script>\"'&--><b>"
+
+
+class Page(HTMLParser):
+    """A strict reader: every tag must be closed, in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        assert len(dict(attrs)) == len(attrs), f"an attribute twice: {tag} {attrs}"
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, f"unexpected </{tag}>"
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        """The readable text with single spaces."""
+        return " ".join(" ".join(self.texts).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """Return the attributes of every element of that name."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def result(names=("cat", "dog", "frog"), samples=90, seed=0):
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, len(names), samples)
+    probabilities = random.dirichlet(np.ones(len(names)), samples)
+    return classification(labels, probabilities, class_names=names)
+
+
+def history(epochs: int = 3) -> pd.DataFrame:
+    epoch = np.arange(1, epochs + 1)
+    return pd.DataFrame(
+        {
+            "epoch": epoch,
+            "loss": 1 / epoch,
+            "accuracy": 1 - 0.5 / epoch,
+            "val_loss": 1.1 / epoch,
+            "val_accuracy": 0.9 - 0.5 / epoch,
+            "learning_rate": 0.1 / epoch,
+        }
+    )
+
+
+def complete(**changes) -> ReportData:
+    found = result()
+    images = np.random.default_rng(1).integers(0, 256, (6, 8, 8, 3), dtype="uint8")
+    fields = {
+        "recipe": {
+            "name": "pets",
+            "description": "Cats, dogs and a frog.",
+            "data": {"name": "pets"},
+            "model": {"name": "cnn", "filters": [32, 64], "rate": np.float32(0.5)},
+        },
+        "environment": {"python": "3.11.9", "packages": {"keras": "3.15.1"}},
+        "history": history(),
+        "metrics": {
+            "test_accuracy": found.accuracy,
+            "validation_accuracy": 0.875,
+            "train_seconds": 272.4,
+            "parameters": 1250858,
+            "epochs": 3,
+            "seed": 12345,
+        },
+        "classification": found,
+        "mistake_images": images,
+        "mistake_indices": found.worst_mistakes(6),
+        "notes": ["A note at the top."],
+    }
+    return ReportData(**{**fields, **changes})
+
+
+@functools.cache
+def complete_html() -> str:
+    """Return the page of `complete`, rendered once for all tests that read it."""
+    return report.render(complete())
+
+
+def test_the_page_says_everything():
+    data = complete()
+    page = Page(complete_html())
+    low, high = data.classification.interval
+    for part in (
+        "pets",
+        "Cats, dogs and a frog.",
+        "A note at the top.",
+        f"{100 * data.classification.accuracy:.2f} %",
+        f"95 % interval {100 * low:.2f} to {100 * high:.2f} %",
+        "Test images 90",
+        f"{data.classification.loss:.4f}",
+        "87.50 %",
+        "4 min 32 s",
+        "1,250,858",
+        "3 epochs",
+        "packages · keras",
+        "kerasopt train pets --seed 12345",
+        "seed 12345",
+    ):
+        assert part in page.text, part
+
+
+def test_the_recipe_can_be_read_back():
+    data = complete()
+    page = Page(complete_html())
+    text = next(text for text in page.texts if "name: pets" in text)
+    assert yaml.safe_load(text) == {
+        **data.recipe,
+        "model": {"name": "cnn", "filters": [32, 64], "rate": 0.5},
+    }
+
+
+def test_each_figure_is_there_once_and_described():
+    page = Page(complete_html())
+    figures = page.all("svg")
+    assert len(figures) == 2
+    assert [figure["role"] for figure in figures] == ["img", "img"]
+    assert "Curves of loss" in figures[0]["aria-label"]
+    assert "Confusion matrix" in figures[1]["aria-label"]
+    assert all(figure.get("viewbox") for figure in figures)
+    pictures = page.all("img")
+    assert len(pictures) == 6 and all(picture["alt"] for picture in pictures)
+
+
+def test_the_pictures_are_the_images_and_their_captions_fit():
+    data = complete()
+    page = Page(complete_html())
+    found = data.classification
+    for picture, image, index in zip(
+        page.all("img"), data.mistake_images, data.mistake_indices, strict=True
+    ):
+        content = base64.b64decode(picture["src"].split(",")[1])
+        np.testing.assert_array_equal(np.array(Image.open(io.BytesIO(content))), image)
+        true = found.class_names[found.labels[index]]
+        predicted = found.class_names[found.predicted[index]]
+        assert picture["alt"] == f"Test image {index}: {true}, predicted as {predicted}"
+        probability = f"{100 * found.confidence_of_prediction[index]:.1f} %"
+        assert f"{true} → {predicted} {probability}" in page.text
+
+
+def test_the_per_class_table_has_the_numbers():
+    data = complete()
+    text = Page(complete_html()).text
+    for name, row in data.classification.per_class.iterrows():
+        shares = " ".join(
+            f"{100 * row[c]:.1f} %" for c in ("precision", "recall", "f1")
+        )
+        assert f"{name} {shares} {row['support']:.0f}" in text
+
+
+@pytest.mark.parametrize("classes", [3, 30])
+def test_the_page_loads_nothing(classes):
+    names = [f"class {index}" for index in range(classes)]
+    html = report.render(complete(classification=result(names, samples=400),
+                                  mistake_indices=None))  # fmt: skip
+    page = Page(html)
+    assert not re.search(r"https?:|//[a-z]", html)
+    assert not {"script", "link", "iframe", "object", "form"} & {
+        t for t, _ in page.tags
+    }
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "xlink:href", "srcset", "data"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:image/png", "#")), tag
+    assert not re.search(r"@import|url\((?!#)", html)
+    policy = page.all("meta")[3]
+    assert policy["http-equiv"] == "Content-Security-Policy"
+    assert "default-src 'none'" in policy["content"]
+
+
+def test_references_inside_the_figures_are_whole_and_ids_unique():
+    html = complete_html()
+    page = Page(html)
+    ids = [a["id"] for _, a in page.tags if a.get("id")]
+    assert len(ids) == len(set(ids)) > 20
+    used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', html))
+    assert used and {first or second for first, second in used} <= set(ids)
+
+
+def test_the_same_data_gives_the_same_page():
+    assert report.render(complete()) == complete_html()
+
+
+def test_all_text_of_the_user_is_escaped():
+    names = [HOSTILE, "dog", "</style></svg>"]
+    html = report.render(
+        complete(
+            recipe={
+                "name": HOSTILE,
+                "description": HOSTILE,
+                "data": {HOSTILE: HOSTILE},
+            },
+            environment={HOSTILE: HOSTILE},
+            metrics={HOSTILE: HOSTILE, "seed": 1},
+            classification=result(names),
+            notes=[HOSTILE],
+        )
+    )
+    page = Page(html)
+    assert not page.all("script") and not page.all("b")
+    assert "<script" not in html
+    assert page.all("img") and page.text.count("<script>alert(1)</script>") >= 8
+    # The shell must get a hostile name as one word.
+    assert "kerasopt train '<script>" in page.text
+
+
+def test_names_of_odd_files_can_be_written(tmp_path):
+    html = report.render(complete(classification=result(["half \udcff", "b", "c"])))
+    report.write(tmp_path / "report.html", html)
+    Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"history": None}, "No training history was recorded."),
+        ({"history": history()[:0]}, "No training history was recorded."),
+        ({"classification": None}, "there is no confusion matrix"),
+        ({"classification": None}, "there are no numbers by class"),
+        ({"classification": None}, "no mistakes are known"),
+        ({"metrics": {}}, "No measures were recorded."),
+        ({"recipe": {}}, "No recipe was recorded."),
+        ({"recipe": {}}, "made from objects in a program"),
+        ({"recipe": {"name": "mine"}}, "made from objects in a program"),
+        ({"environment": {}}, "The environment wasn't recorded."),
+        (
+            {"classification": None, "metrics": {"epochs": 1}},
+            "No test set was measured.",
+        ),
+        (
+            {"classification": classification([0], [[0.9, 0.1]]),
+             "mistake_images": None, "mistake_indices": None},
+            "The model made no mistake on the test set.",
+        ),
+        (
+            {"mistake_images": np.empty((0, 8, 8)), "mistake_indices": []},
+            "none was kept to be shown",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_missing_becomes_a_sentence(changes, sentence):
+    # Without the curves, which take the longest to draw and don't matter here.
+    data = complete(**{"history": None, **changes})
+    assert sentence in Page(report.render(data)).text
+
+
+def test_nothing_at_all_is_still_a_page():
+    page = Page(report.render(ReportData()))
+    assert page.all("h1") and not page.all("svg") and not page.all("img")
+
+
+def test_without_a_classification_the_recorded_measures_count():
+    metrics = {
+        "test_accuracy": 0.9,
+        "test_interval": [0.88, 0.92],
+        "test_samples": 900,
+        "test_loss": 0.25,
+    }
+    text = Page(report.render(ReportData(metrics=metrics))).text
+    assert "90.00 % 95 % interval 88.00 to 92.00 %" in text
+    assert "Test samples 900" in text and "0.2500" in text
+
+
+def test_samples_that_are_no_images_are_listed():
+    found = result()
+    rows = np.zeros((2, 13), "float32")
+    page = Page(report.render(ReportData(classification=found, mistake_images=rows)))
+    assert not page.all("img")
+    for index in found.worst_mistakes(2):
+        true = found.class_names[found.labels[index]]
+        predicted = found.class_names[found.predicted[index]]
+        assert f"{index} {true} {predicted}" in page.text
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        (np.array([[[0.0, 1.0]]]), [0, 255]),
+        (np.array([[[[0.5], [1.0]]]]), [128, 255]),
+        (np.array([[[-1.0, 1.0]]], "float32"), [0, 255]),
+        (np.array([[[np.nan, 255.0]]]), [0, 255]),
+        (np.array([[[3, 7]]], "uint8"), [3, 7]),
+    ],
+)
+def test_images_of_every_scale_are_shown(images, expected):
+    data = complete(
+        history=None,
+        mistake_images=images,
+        mistake_indices=result().worst_mistakes(1),
+    )
+    source = Page(report.render(data)).all("img")[0]["src"]
+    picture = Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))
+    assert np.array(picture).ravel().tolist() == expected
+
+
+def test_class_names_of_the_report_replace_numbers():
+    found = classification([0, 1], [[0.2, 0.8], [0.3, 0.7]])
+    text = Page(
+        report.render(ReportData(classification=found, class_names=["cat", "dog"]))
+    ).text
+    assert "cat dog 80.0 %" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_names": ["a", "b"]}, "2 names but the classification has 3"),
+        ({"mistake_indices": [0]}, "6 mistake_images were given for 1 mistakes"),
+        ({"mistake_indices": [0, 1, 2, 3, 4, 90]}, r"positions 0\.\.89"),
+        ({"mistake_indices": [-1, 1, 2, 3, 4, 5]}, r"positions 0\.\.89"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        report.render(complete(history=None, **changes))
+
+
+def test_writing_is_atomic(tmp_path):
+    path = tmp_path / "new" / "report.html"
+    report.write(path, "first")
+    with pytest.raises(AttributeError):
+        report.write(path, None)
+    assert path.read_text(encoding="utf-8") == "first"
+    report.write(path, "sécond")
+    assert path.read_text(encoding="utf-8") == "sécond"
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+    # Others may read a report as any other file.
+    beside = tmp_path / "beside"
+    beside.touch()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(beside.stat().st_mode)

@@ -1,0 +1,67 @@
+"""One table of models, every check that all of them must pass."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasopt import distribute, losses, models, optimizers
+
+SHAPE = {"input_shape": (12, 12, 3), "num_classes": 3}
+FACTORIES = {
+    "mlp": {"units": (8, 8), "dropout": 0.1, "l1": 1e-4},
+    "cnn": {"filters": (4, 8), "dense": (8,), "batch_norm": True, "l2": 1e-4},
+    "cnn-modern": {
+        "name": "cnn",
+        "filters": (4, 8),
+        "convolutions_per_stage": 2,
+        "dense": (),
+        "global_pool": "max",
+        "batch_norm": "before_activation",
+    },
+}
+
+
+def build(case):
+    return models.get({"name": case, **FACTORIES[case]}, **SHAPE)
+
+
+def test_every_factory_is_in_the_table():
+    covered = {arguments.get("name", case) for case, arguments in FACTORIES.items()}
+    ours = set(models.names()) - {"test_net"}
+    assert covered == ours
+
+
+@pytest.mark.parametrize("case", FACTORIES)
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_trains_saves_and_reloads(case, policy, images, tmp_path):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = build(case)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    x, y = images[0] / np.float32(255), images[1]
+    smoothed = losses.get("auto", labels=y, label_smoothing=0.1)
+    model.compile(optimizers.get("momentum", learning_rate=0.01), smoothed)
+    before = [w.copy() for w in model.get_weights()]
+    model.train_on_batch(x, y)
+    assert any(
+        not np.array_equal(a, b)
+        for a, b in zip(before, model.get_weights(), strict=True)
+    )
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    # bfloat16 has 8 bits of mantissa.
+    tolerance = 1e-6 if policy == "float32" else 1e-2
+    np.testing.assert_allclose(again(x), model(x), atol=tolerance)
+
+
+@pytest.mark.parametrize("case", FACTORIES)
+def test_trains_under_a_mirrored_strategy(case, images, two_cpus):
+    x, y = images[0][:10] / np.float32(255), images[1][:10]
+    with two_cpus.scope():
+        model = build(case)
+        loss = distribute.GlobalBatchLoss(losses.for_labels(y))
+        model.compile(optimizers.get("sgd", learning_rate=0.01), loss)
+    # Of 10 samples in batches of 4 the last 2 fall to the first replica.
+    history = model.fit(x, y, batch_size=4, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()

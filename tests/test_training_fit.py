@@ -1,0 +1,323 @@
+"""kerasopt.fit: from model and dataset to an honest, reproducible run."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from sklearn.metrics import accuracy_score, log_loss
+
+import kerasopt as ko
+from kerasopt.training import run as run_folder
+
+
+def network(**changes):
+    shape = {"input_shape": (8, 8, 1), "num_classes": 10, "units": (32,)}
+    return ko.models.mlp(**{**shape, **changes})
+
+
+def test_the_folder_holds_everything(tiny_digits, quick):
+    run = ko.fit(network(), tiny_digits, epochs=2, augment="affine", **quick)
+    names = {path.name for path in run.directory.iterdir()}
+    assert names == {
+        "recipe.yaml",
+        "environment.json",
+        "history.csv",
+        "metrics.json",
+        "model.keras",
+        "report.html",
+        "test_predictions.npz",
+        "tensorboard",
+    }
+    environment = run.environment
+    assert environment["data"]["sha256"] == dict(tiny_digits.hashes)
+    assert environment["packages"]["keras"] == keras.__version__
+    columns = {"epoch", "loss", "val_loss", "val_accuracy", "learning_rate", "seconds"}
+    assert columns <= set(run.history.columns)
+    assert len(run.history) == 2
+    assert "Test accuracy" in (run.directory / "report.html").read_text()
+
+
+def test_measures_are_those_of_scikit_learn(tiny_digits, quick):
+    run = ko.fit(network(), tiny_digits, epochs=3, **quick)
+    for split in ("validation", "test"):
+        x, y = getattr(tiny_digits, split)
+        probabilities = run.predict(x)
+        assert run.metrics[f"{split}_accuracy"] == pytest.approx(
+            accuracy_score(y, probabilities.argmax(axis=1)), abs=1e-5
+        )
+        expected = log_loss(y, probabilities, labels=range(10))
+        assert run.metrics[f"{split}_loss"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_saved_model_needs_only_keras(tiny_digits, quick):
+    optimizer = {"name": "sgd", "learning_rate": {"name": "one_cycle", "peak": 0.1}}
+    run = ko.fit(
+        network(),
+        tiny_digits,
+        optimizer=optimizer,
+        label_smoothing=0.1,
+        epochs=1,
+        **quick,
+    )
+    config = json.dumps(run.model.get_config()) + json.dumps(
+        run.model.get_compile_config()
+    )
+    assert "kerasopt" not in config
+    x, y = tiny_digits.test
+    loss, accuracy = run.model.evaluate(x / np.float32(255), y, verbose=0)
+    assert loss == pytest.approx(run.metrics["test_loss"], rel=1e-4)
+    assert accuracy == pytest.approx(run.metrics["test_accuracy"], abs=1e-5)
+
+
+def test_equal_seeds_give_equal_weights_bit_for_bit(tiny_digits, quick, tmp_path):
+    def weights(name, seed):
+        run = ko.recipes.load("digits").replace("training.epochs", 2)
+        run = run.replace("training.deterministic", True).run(
+            seed=seed, dataset=tiny_digits, directory=tmp_path / name, verbose=False
+        )
+        return run.model.get_weights()
+
+    first, again, other = weights("a", 3), weights("b", 3), weights("c", 4)
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(not np.array_equal(a, c) for a, c in zip(first, other, strict=True))
+
+
+def test_early_stopping_keeps_the_weights_of_least_validation_loss(tiny_digits, quick):
+    run = ko.fit(
+        network(),
+        tiny_digits,
+        optimizer={"name": "adam", "learning_rate": 0.05},
+        epochs=40,
+        patience=2,
+        **quick,
+    )
+    losses = run.history["val_loss"]
+    assert run.metrics["stopped_early"]
+    assert run.metrics["kept_epoch"] == losses.idxmin() + 1
+    assert len(losses) == losses.idxmin() + 1 + 2
+    assert run.metrics["validation_loss"] == pytest.approx(losses.min(), rel=1e-4)
+
+
+def test_best_weights_come_back_at_a_natural_end_too(tiny_digits, quick):
+    run = ko.fit(
+        network(),
+        tiny_digits,
+        optimizer={"name": "adam", "learning_rate": 0.1},
+        epochs=6,
+        patience=50,
+        **quick,
+    )
+    expected = run.history["val_loss"].min()
+    assert run.metrics["validation_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_no_patience_keeps_the_last_weights(tiny_digits, quick):
+    run = ko.fit(network(), tiny_digits, epochs=3, **quick)
+    last = run.history["val_loss"].iloc[-1]
+    assert run.metrics["validation_loss"] == pytest.approx(last, rel=1e-4)
+
+
+class _RaiseAt(keras.callbacks.Callback):
+    def __init__(self, epoch, error):
+        super().__init__()
+        self.epoch, self.error = epoch, error
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise self.error
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(tiny_digits, tmp_path):
+    def train(name, **more):
+        keras.utils.set_random_seed(1)
+        return ko.fit(
+            lambda: network(dropout=0.3, batch_norm=True),
+            tiny_digits,
+            augment={"name": "affine", "rotation_range": 10},
+            epochs=5,
+            patience=2,
+            deterministic=True,
+            checkpoint_seconds=0,
+            directory=tmp_path / name,
+            verbose=False,
+            devices="cpu",
+            **more,
+        )
+
+    whole = train("whole")
+    with pytest.raises(KeyboardInterrupt):
+        train("cut", callbacks=[_RaiseAt(3, KeyboardInterrupt())])
+    with pytest.raises(ValueError, match=r"hasn't finished.*--resume"):
+        ko.Run.load(tmp_path / "cut")
+    resumed = train("cut", resume=True)
+    for a, b in zip(
+        whole.model.get_weights(), resumed.model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    unchanging = ["epoch", "loss", "val_loss", "learning_rate"]
+    assert whole.history[unchanging].equals(resumed.history[unchanging])
+    assert whole.metrics["kept_epoch"] == resumed.metrics["kept_epoch"]
+
+
+def test_a_resume_before_the_first_checkpoint_starts_anew(tiny_digits, quick):
+    with pytest.raises(KeyboardInterrupt):
+        ko.fit(
+            network(),
+            tiny_digits,
+            callbacks=[_RaiseAt(0, KeyboardInterrupt())],
+            **quick,
+        )
+    run = ko.fit(network(), tiny_digits, epochs=1, resume=True, **quick)
+    assert run.metrics["epochs"] == 1
+
+
+def test_nan_ends_in_one_clear_message(tiny_digits, quick):
+    optimizer = {"name": "sgd", "learning_rate": 1e30}
+    with pytest.raises(ko.training.DivergedError, match="Lower the learning rate"):
+        ko.fit(network(), tiny_digits, optimizer=optimizer, patience=2, **quick)
+    assert not (quick["directory"] / "metrics.json").exists()
+
+
+def test_mirrored_training_equals_that_of_one_device(tiny_digits, tmp_path):
+    def weights(name, devices):
+        keras.utils.set_random_seed(0)
+        model = network()
+        run = ko.fit(
+            model,
+            tiny_digits,
+            optimizer={"name": "sgd", "learning_rate": 0.1},
+            epochs=2,
+            batch_size=34,  # 180 samples leave 10 for the last batch.
+            devices=devices,
+            directory=tmp_path / name,
+            verbose=False,
+        )
+        return model, run
+
+    (one, run_one), (two, run_two) = (
+        weights("one", "cpu"),
+        weights("two", ["CPU:0", "CPU:1"]),
+    )
+    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose(
+            run_one.history[name], run_two.history[name], atol=1e-5
+        )
+    assert run_two.metrics["devices"] == "2 CPUs (MirroredStrategy)"
+
+
+def test_one_hot_labels_train_too(tiny_digits, quick):
+    x, y = tiny_digits.train
+    dataset = ko.data.from_arrays(x, np.eye(10, dtype="float32")[y], validation=40)
+    run = ko.fit(network(), dataset, epochs=1, label_smoothing=0.1, **quick)
+    assert "test_accuracy" not in run.metrics
+    assert run.test_result is None
+    assert "validation_accuracy" in run.metrics
+
+
+def test_test_data_never_reaches_the_training(tiny_digits, quick, monkeypatch):
+    """A spy on Keras's fit collects everything that trained or validated."""
+    seen = []
+    original = keras.Model.fit
+
+    def spy(self, batches, **arguments):
+        steps = arguments["steps_per_epoch"]
+        seen.extend(x.numpy() for x, _ in batches.take(steps))
+        seen.extend(x.numpy() for x, _ in arguments["validation_data"])
+        return original(self, batches, **arguments)
+
+    monkeypatch.setattr(keras.Model, "fit", spy)
+    ko.fit(network(), tiny_digits, epochs=1, **quick)
+    rows = {row.tobytes() for batch in seen for row in batch}
+    assert len(rows) >= 235  # 240 samples; a few digits are drawn twice alike.
+    test = tiny_digits.test[0] / np.float32(255)
+    assert not any(row.tobytes() in rows for row in test)
+
+
+def test_allowed_test_data_as_validation_is_said_in_the_report(tiny_digits, quick):
+    dataset = ko.data.from_arrays(
+        *tiny_digits.train,
+        validation=tiny_digits.test,
+        test=tiny_digits.test,
+        allow_test_as_validation=True,
+    )
+    run = ko.fit(network(), dataset, epochs=1, **quick)
+    assert run.metrics["test_is_validation"]
+    html = (run.directory / "report.html").read_text()
+    assert run_folder.TEST_AS_VALIDATION_NOTE in html
+
+
+def test_auto_precision_is_measured_and_recorded(tiny_digits, quick):
+    run = ko.fit(network, tiny_digits, epochs=1, precision="auto", **quick)
+    assert run.metrics["precision"] in ("float32", "mixed_bfloat16")
+    recorded = yaml.safe_load((run.directory / "recipe.yaml").read_text())
+    assert recorded["training"]["precision"] == run.metrics["precision"]
+
+
+def test_auto_precision_never_guesses_when_bits_must_match(tiny_digits, quick):
+    run = ko.fit(
+        network, tiny_digits, epochs=1, precision="auto", deterministic=True, **quick
+    )
+    assert run.metrics["precision"] == "float32"
+
+
+def test_a_used_folder_is_never_touched(tiny_digits, tmp_path):
+    note = tmp_path / "thesis.txt"
+    note.write_text("mine")
+    with pytest.raises(ValueError, match="nothing was changed"):
+        ko.fit(network(), tiny_digits, directory=tmp_path, verbose=False)
+    assert note.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [note]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epoch": 3}, "Unknown field of training 'epoch'. Did you mean 'epochs'"),
+        ({"epochs": 0}, r"training.epochs: .*greater than 0; given: 0"),
+        ({"epochs": "many"}, r"training.epochs: .*integer; given: 'many'"),
+        ({"batch_size": 2.5}, r"training.batch_size: .*integer; given: 2.5"),
+        ({"label_smoothing": -0.1}, r"training.label_smoothing: .*-0.1"),
+        ({"monitor": "val_los"}, r"training.monitor: .*'val_loss'"),
+        ({"precision": "float8"}, r"training.precision: .*'mixed_bfloat16'"),
+        ({"precision": "auto"}, "give fit a function that builds it"),
+        ({"precision": "mixed_bfloat16"}, "give fit a function"),
+        ({"devices": "tup"}, "Did you mean 'tpu'"),
+        ({"optimizer": "adaam"}, "Did you mean 'adam'"),
+        ({"augment": "afine"}, "Did you mean 'affine'"),
+        ({"loss": "crossentropy"}, "Unknown loss"),
+        ({"steps_per_epoch": 5}, r"counts 6 batches"),
+        ({"dataset": (np.zeros((4, 2)), np.zeros(4))}, "from_arrays"),
+        ({"model": "mlp"}, "model must be a keras.Model or a function"),
+        ({"model": lambda: network(num_classes=3)}, "num_classes=10"),
+        ({"model": lambda: network(input_shape=(4,))}, r"input_shape=\(8, 8, 1\)"),
+    ],
+)
+def test_bad_arguments(arguments, message, tiny_digits, quick):
+    arguments = {
+        "model": network(),
+        "dataset": tiny_digits,
+        **quick,
+        **arguments,
+    }
+    with pytest.raises(ValueError, match=message):
+        ko.fit(arguments.pop("model"), arguments.pop("dataset"), **arguments)
+    assert not quick["directory"].exists()
+
+
+def test_patience_without_validation_is_refused(tiny_digits, quick):
+    dataset = ko.data.from_arrays(*tiny_digits.train, validation=0)
+    with pytest.raises(ValueError, match="no validation cut"):
+        ko.fit(network(), dataset, patience=3, **quick)
+    run = ko.fit(network(), dataset, patience=3, monitor="loss", epochs=1, **quick)
+    assert "validation_accuracy" not in run.metrics
+
+
+def test_a_batch_that_devices_cannot_share_is_refused(tiny_digits, quick):
+    quick["devices"] = ["CPU:0", "CPU:1"]
+    with pytest.raises(ValueError, match="multiple of 2"):
+        ko.fit(network(), tiny_digits, batch_size=33, **quick)

@@ -1,0 +1,70 @@
+"""kerasopt.Run: reading a run's folder."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import kerasopt as ko
+
+
+@pytest.fixture(scope="module")
+def run(tiny_digits, tmp_path_factory):
+    model = ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(16,))
+    folder = tmp_path_factory.mktemp("runs") / "mlp"
+    return ko.fit(model, tiny_digits, epochs=1, directory=folder, verbose=False)
+
+
+def test_loading_gives_back_everything(run, tiny_digits):
+    again = ko.Run.load(run.directory)
+    assert again.metrics == run.metrics
+    assert again.seed == 0
+    assert again.class_names == list(tiny_digits.class_names)
+    x = tiny_digits.test[0]
+    np.testing.assert_allclose(again.predict(x), run.predict(x), atol=1e-6)
+    accuracy = again.test_result.accuracy
+    assert accuracy == pytest.approx(run.metrics["test_accuracy"], abs=1e-5)
+    assert "test_accuracy" in repr(again)
+
+
+def test_uint8_and_scaled_samples_are_the_same_to_predict(run, tiny_digits):
+    x = tiny_digits.test[0][:5]
+    np.testing.assert_allclose(
+        run.predict(x), run.predict(x / np.float32(255)), atol=1e-6
+    )
+
+
+def test_report_and_plot_can_be_made_again(run):
+    path = run.directory / "report.html"
+    before = path.read_text()
+    path.unlink()
+    assert run.report() == path
+    assert len(path.read_text()) == pytest.approx(len(before), rel=0.05)
+    assert run.plot().axes
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "."])
+def test_a_folder_without_a_run(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"isn't a run: it has no recipe.yaml"):
+        ko.Run.load(folder)
+
+
+def test_an_unfinished_run(run, tmp_path):
+    copy = shutil.copytree(run.directory, tmp_path / "copy")
+    (copy / "metrics.json").unlink()
+    with pytest.raises(ValueError, match="hasn't finished"):
+        ko.Run.load(copy)
+
+
+def test_samples_of_another_shape(run):
+    with pytest.raises(ValueError, match=r"shape \(8, 8, 1\)"):
+        run.predict(np.zeros((2, 8, 8), "uint8"))
+
+
+def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):
+    from kerasopt.training import run as run_folder
+
+    monkeypatch.chdir(tmp_path)
+    folders = {run_folder.new_directory("x", None) for _ in range(5)}
+    assert len(folders) == 5
