@@ -31,14 +31,14 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.progress import Progress  # noqa: E402
-from rich.table import Table  # noqa: E402
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
-from kerasopt import augment  # noqa: E402
+from kerasopt import augment
 
 SETTINGS: dict[str, Any] = {
     "rotation_range": 20,

@@ -7,7 +7,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-
 from kerasopt import distribute
 
 # Virtual devices can only be made before TensorFlow runs its first operation,

@@ -618,7 +618,7 @@ class TestConfig:
     def test_round_trip(self, augmentation):
         twin = Affine.from_config(augmentation.get_config())
         assert twin == augmentation and hash(twin) == hash(augmentation)
-        assert eval(repr(augmentation)) == augmentation
+        assert eval(repr(augmentation)) == augmentation  # noqa: S307
         images = noise(3, 8, 8)
         np.testing.assert_array_equal(twin(images, 1), augmentation(images, 1))
 

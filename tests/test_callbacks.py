@@ -32,9 +32,7 @@ def data(samples=16):
 
 def checkpoint(path, stopping=None):
     log = callbacks.EpochLog(path.parent / "history.csv")
-    return callbacks.Checkpoint(
-        path, log=log, early_stopping=stopping, least_seconds=0
-    )
+    return callbacks.Checkpoint(path, log=log, early_stopping=stopping, least_seconds=0)
 
 
 def test_log_has_every_epoch_with_learning_rate_and_seconds(tmp_path):
@@ -104,9 +102,7 @@ def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(files, "_flush_to_disk", no_space)
     saver = checkpoint(tmp_path / "last.npz")
-    history = compiled().fit(
-        *data(), epochs=2, verbose=0, callbacks=[saver.log, saver]
-    )
+    history = compiled().fit(*data(), epochs=2, verbose=0, callbacks=[saver.log, saver])
     assert len(history.history["loss"]) == 2
     assert "No space left" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

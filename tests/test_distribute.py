@@ -53,7 +53,9 @@ def test_without_the_wrapper_keras_weighs_the_last_batch_wrongly(two_cpus):
     with two_cpus.scope():
         two = network()
         train(two, loss, 21)
-    gap = max(np.abs(a - b).max() for a, b in zip(one.weights, two.weights, strict=True))
+    gap = max(
+        np.abs(a - b).max() for a, b in zip(one.weights, two.weights, strict=True)
+    )
     assert gap > 1e-3
 
 

@@ -69,16 +69,16 @@ def test_every_layer_gets_its_own_initial_weights():
     first, second = (layer.kernel for layer in model.layers[1:4:2])
     assert first.shape == second.shape
     assert not np.array_equal(first, second)
-    assert not np.array_equal(
-        *(models.mlp(**MNIST).get_weights()[0] for _ in range(2))
-    )
+    assert not np.array_equal(*(models.mlp(**MNIST).get_weights()[0] for _ in range(2)))
 
 
 @pytest.mark.parametrize("name", ["l1", "l2"])
 def test_penalties_are_those_of_the_hidden_kernels(name):
     model = models.mlp(input_shape=(8,), num_classes=3, units=(5, 4), **{name: 0.01})
     model(np.ones((1, 8), "float32"))
-    kernels = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
+    kernels = [
+        layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")
+    ]
     power = {"l1": 1, "l2": 2}[name]
     expected = sum(0.01 * (np.abs(k) ** power).sum() for k in kernels[:2])
     assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)

@@ -37,7 +37,7 @@ def test_a_taken_name_is_refused(table, name):
 
 
 def test_unknown_and_missing_arguments_are_value_errors(table):
-    with pytest.raises(ValueError, match="'shadow'. Did you mean 'shade'"):
+    with pytest.raises(ValueError, match=r"'shadow'\. Did you mean 'shade'"):
         table.build("red", {"shadow": 1})
     table.register("blue")(lambda shade, tone=1: (shade, tone))
     with pytest.raises(ValueError, match=r"needs shade. Accepted: shade, tone"):

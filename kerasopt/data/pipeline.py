@@ -125,4 +125,6 @@ def evaluation_batches(
 def _parallel_calls(augmentation: Any) -> int:
     # ImageDataGenerator draws from NumPy's one global state, so it may not run
     # in two threads at a time.
-    return 1 if isinstance(augmentation, augment.ImageDataGenerator) else tf.data.AUTOTUNE
+    return (
+        1 if isinstance(augmentation, augment.ImageDataGenerator) else tf.data.AUTOTUNE
+    )

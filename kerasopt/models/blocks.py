@@ -11,7 +11,7 @@ import keras
 
 from kerasopt import initializers, names, regularizers
 
-__all__ = ["Style", "classifier", "per_place", "positive_integers", "rates"]
+__all__ = ["Style", "classifier", "max_pool", "per_place", "positive_integers", "rates"]
 
 BATCH_NORM_PLACES = ("after_activation", "before_activation")
 
@@ -54,8 +54,10 @@ class Style:
         layer = keras.layers.Dense(units, **self._kernel_arguments())
         return self._activate(layer(x))
 
-    def convolve(self, x: Any, filters: int, size: int, padding: str) -> Any:
-        """Apply Conv2D, activation and batch normalisation."""
+    def convolve(
+        self, x: Any, filters: int, size: int, padding: str, pool: int = 1
+    ) -> Any:
+        """Apply Conv2D, max-pooling if ``pool`` > 1, activation and BatchNorm."""
         if padding == "valid" and min(x.shape[1:3]) < size:
             raise ValueError(
                 f"A {size}×{size} convolution with padding='valid' doesn't fit a "
@@ -65,7 +67,8 @@ class Style:
         layer = keras.layers.Conv2D(
             filters, size, padding=padding, **self._kernel_arguments()
         )
-        return self._activate(layer(x))
+        x = layer(x)
+        return self._activate(max_pool(x, pool) if pool > 1 else x)
 
     def _kernel_arguments(self) -> dict[str, Any]:
         penalty = None
@@ -104,6 +107,17 @@ def classifier(x: Any, num_classes: int) -> Any:
     return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
 
 
+def max_pool(x: Any, size: int) -> Any:
+    """Apply MaxPooling2D, or raise `ValueError` if the map is too small."""
+    if min(x.shape[1:3]) < size:
+        raise ValueError(
+            f"Pooling by {size} doesn't fit a feature map of "
+            f"{x.shape[1]}×{x.shape[2]}; use fewer stages, a smaller pool or "
+            "larger images."
+        )
+    return keras.layers.MaxPooling2D(size)(x)
+
+
 def check_activation(name: str) -> None:
     """Raise a `ValueError` that lists Keras's activations if it isn't one."""
     try:
@@ -121,13 +135,13 @@ def positive_integers(name: str, values: Sequence[int] | int) -> tuple[int, ...]
         >>> positive_integers("units", [64, 64])
         (64, 64)
     """
-    values = tuple(values) if isinstance(values, (list, tuple)) else (values,)
-    for value in values:
+    sizes = tuple(values) if isinstance(values, Sequence) else (values,)
+    for value in sizes:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(
-                f"{name} must be integers >= 1, one a layer; given: {list(values)!r}."
+                f"{name} must be integers >= 1, one a layer; given: {list(sizes)!r}."
             )
-    return values
+    return sizes
 
 
 def per_place(name: str, values: Any, places: Sequence[str]) -> tuple[Any, ...]:

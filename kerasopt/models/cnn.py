@@ -29,6 +29,7 @@ def cnn(
     kernel_size: int = 3,
     padding: str = "same",
     pool: int | Sequence[int] = 2,
+    pool_first: bool = False,
     global_pool: str | None = None,
     dense: Sequence[int] = (128,),
     activation: str = "relu",
@@ -56,6 +57,10 @@ def cnn(
         padding: ``"same"`` or ``"valid"``.
         pool: Pooling size between the stages, or one size a stage where 1 means
             none. A single size leaves the last stage unpooled.
+        pool_first: Pool right after a stage's first convolution, before its
+            activation and batch normalisation, instead of at the stage's end.
+            Element-wise work then falls to a quarter, and the stage's further
+            convolutions see the small map.
         global_pool: None (flatten), ``"average"`` or ``"max"``.
         dense: Width of each dense layer before the output; may be empty.
         activation: Keras name of the hidden activation.
@@ -118,10 +123,11 @@ def cnn(
     inputs = keras.Input(tuple(input_shape))
     x = inputs
     for width, pool_size in zip(filters, pools, strict=True):
-        for _ in range(depth):
-            x = style.convolve(x, width, size, padding)
+        for i in range(depth):
+            pool_here = pool_size > 1 and pool_first and i == 0
+            x = style.convolve(x, width, size, padding, pool_size if pool_here else 1)
         if pool_size > 1:
-            x = drop(_max_pool(x, pool_size))
+            x = drop(x if pool_first else blocks.max_pool(x, pool_size))
     flatten = _GLOBAL_POOLING[global_pool] if global_pool else keras.layers.Flatten
     x = flatten()(x)
     for width in dense:
@@ -134,15 +140,6 @@ def _pool_sizes(pool: int | Sequence[int], stages: int) -> tuple[int, ...]:
         return blocks.positive_integers("pool", (pool,) * (stages - 1) + (1,))
     places = [f"stage {i + 1}" for i in range(stages)]
     return blocks.positive_integers("pool", blocks.per_place("pool", pool, places))
-
-
-def _max_pool(x: Any, size: int) -> Any:
-    if min(x.shape[1:3]) < size:
-        raise ValueError(
-            f"Pooling by {size} doesn't fit a feature map of "
-            f"{x.shape[1]}×{x.shape[2]}; use fewer stages, a smaller pool or larger images."
-        )
-    return keras.layers.MaxPooling2D(size)(x)
 
 
 def _check_images(input_shape: Sequence[int]) -> None:

@@ -17,7 +17,8 @@ import yaml
 from kerasopt import files
 from kerasopt.data import pipeline
 from kerasopt.evaluation import metrics as measures
-from kerasopt.evaluation import plots, report
+from kerasopt.evaluation import plots
+from kerasopt.evaluation import report as html_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -145,17 +146,17 @@ class Run:
     def report(self) -> Path:
         """Write ``report.html`` anew from the folder's files; return its path."""
         path = self.directory / REPORT
-        report.write(path, report.render(self._report_data()))
+        html_report.write(path, html_report.render(self._report_data()))
         return path
 
-    def _report_data(self) -> report.ReportData:
+    def _report_data(self) -> html_report.ReportData:
         images = indices = None
         path = self.directory / PREDICTIONS
         if path.is_file():
             with np.load(path, allow_pickle=False) as saved:
                 images, indices = saved["mistake_images"], saved["mistakes"]
         used_test = self.metrics.get("test_is_validation", False)
-        return report.ReportData(
+        return html_report.ReportData(
             recipe=self.recipe,
             environment=self.environment,
             history=self.history,

@@ -1,0 +1,108 @@
+"""The package as a whole: lazy imports, documented names, true documents."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kerasopt
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(kerasopt.__path__, "kerasopt.")
+    if not module.name.endswith("__main__")
+)
+
+
+def public_objects():
+    for name in MODULES:
+        module = importlib.import_module(name)
+        for each in getattr(module, "__all__", ()):
+            found = getattr(module, each)
+            if inspect.isfunction(found) or inspect.isclass(found):
+                yield pytest.param(found, id=f"{name}.{each}")
+
+
+@pytest.mark.parametrize("code", ["import kerasopt", "import kerasopt.cli"])
+def test_starting_imports_no_heavy_library(code):
+    heavy = "('tensorflow', 'keras', 'numpy', 'pandas', 'matplotlib', 'pydantic')"
+    check = f"{code}\nimport sys\nprint([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_without_tensorflow_the_extra_is_named(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "raise ModuleNotFoundError('No module named tensorflow', name='tensorflow')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import kerasopt; kerasopt.fit"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "", "HOME": str(tmp_path)},
+    )
+    assert "pip install 'kerasopt[cpu]'" in done.stderr
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_says_what_it_is_and_stays_short(name):
+    module = importlib.import_module(name)
+    assert module.__doc__, name
+    lines = Path(module.__file__).read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 400, f"{name} has {len(lines)} lines"
+
+
+@pytest.mark.parametrize("found", public_objects())
+def test_every_public_name_is_documented(found):
+    text = inspect.getdoc(found) or ""
+    assert text.strip(), found
+    parameters = (
+        [
+            p.name
+            for p in inspect.signature(found).parameters.values()
+            if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name != "self"
+        ]
+        if inspect.isfunction(found)
+        else []
+    )
+    if len(parameters) > 1:
+        section = text.split("Args:", 1)[-1] if "Args:" in text else text
+        missing = [p for p in parameters if not re.search(rf"\b{p}\b", section)]
+        assert not missing, f"{found.__qualname__} doesn't explain {missing}"
+
+
+def test_no_pickle_eval_or_unsafe_yaml():
+    calls = []
+    for path in (ROOT / "kerasopt").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                calls.append((path.name, ast.unparse(node.func)))
+    banned = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load"}
+    assert [call for call in calls if call[1] in banned] == []
+
+
+def test_readme_table_is_what_the_recipes_say():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in kerasopt.recipes.names():
+        recipe = kerasopt.recipes.load(name)
+        assert recipe.measured is not None, f"{name} has no measured result"
+        accuracy, seconds = recipe.measured_text()
+        row = next(x for x in readme.splitlines() if x.startswith(f"| `{name}`"))
+        for part in (accuracy.split(" % ")[0], seconds, recipe.measured.command):
+            assert part in row, f"README's row of {name} lacks {part!r}"
+
+
+def test_ci_calls_the_readme_test_command():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make test" in readme
+    assert (ROOT / ".ci/run").read_text().strip().splitlines()[-1] == "make test"

@@ -1,0 +1,189 @@
+"""kerasopt.recipes: the files, their schema, and training each of them."""
+
+import numpy as np
+import pytest
+import yaml
+
+import kerasopt as ko
+from kerasopt.data import pipeline
+from kerasopt.recipes import Recipe
+
+MINE = {"name": "mine", "data": {"name": "digits"}, "model": {"name": "mlp"}}
+
+
+def small_stand_in(recipe):
+    """Random arrays of the recipe's own shapes: no download, one quick epoch."""
+    shapes = {
+        "digits": (8, 8, 1),
+        "mnist": (28, 28, 1),
+        "cifar10": (32, 32, 3),
+    }
+    rng = np.random.default_rng(0)
+    y = np.arange(70) % 10
+    x = rng.integers(0, 256, (70, *shapes[recipe.data.name]), "uint8")
+    xt = rng.integers(0, 256, (20, *shapes[recipe.data.name]), "uint8")
+    return ko.data.from_arrays(x, y, validation=20, test=(xt, np.arange(20) % 10))
+
+
+@pytest.mark.parametrize("name", ko.recipes.names())
+@pytest.mark.parametrize("devices", ["cpu", ["CPU:0", "CPU:1"]])
+def test_every_recipe_trains_on_one_and_on_two_devices(name, devices, tmp_path):
+    recipe = ko.recipes.load(name).replace("training.epochs", 1)
+    # 50 training samples: an uneven last batch of 2 on two devices.
+    recipe = recipe.replace("training.batch_size", 16)
+    recipe = recipe.replace("training.devices", devices)
+    run = recipe.run(
+        dataset=small_stand_in(recipe), directory=tmp_path / "run", verbose=False
+    )
+    assert np.isfinite(run.history["loss"]).all()
+    assert 0 <= run.metrics["test_accuracy"] <= 1
+    assert run.recipe["name"] == name
+
+
+@pytest.mark.parametrize("name", ko.recipes.names())
+def test_every_file_is_named_like_its_recipe_and_round_trips(name):
+    recipe = ko.recipes.load(name)
+    assert recipe.name == name
+    assert recipe.description
+    again = Recipe(yaml.safe_load(recipe.to_yaml()))
+    assert again.to_dict() == recipe.to_dict()
+
+
+def test_chapter_recipe_is_the_printed_network():
+    recipe = ko.recipes.load("cifar10-chapter")
+    model = ko.models.get(
+        {**recipe.model, "input_shape": (32, 32, 3), "num_classes": 10}
+    )
+    assert model.count_params() == 358_218
+    assert recipe.training.batch_size == 32
+    assert recipe.training.patience == 3
+    generator = ko.augment.get(recipe.augment)
+    assert (generator.rotation_range, generator.vertical_flip) == (20, True)
+
+
+def test_replace_leaves_the_original_alone():
+    recipe = ko.recipes.load("digits")
+    changed = recipe.replace("optimizer.learning_rate", 0.05)
+    assert changed.optimizer["learning_rate"] == 0.05
+    assert recipe.optimizer["learning_rate"] != 0.05
+    assert recipe.replace("augment", None).augment is None
+    bare = Recipe({**MINE, "optimizer": "sgd"})
+    faster = bare.replace("optimizer.momentum", 0.9)
+    assert faster.optimizer == {"name": "sgd", "momentum": 0.9}
+
+
+def test_a_changed_recipe_claims_no_result():
+    recipe = ko.recipes.load("digits")
+    assert recipe.measured is not None
+    assert recipe.replace("training.epochs", 1).measured is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("optimiser.name", "sgd", "'optimiser'. Did you mean 'optimizer'"),
+        ("training.epoch", 3, "field of training 'epoch'. Did you mean 'epochs'"),
+        ("data.nmae", "x", "field of data 'nmae'. Did you mean 'name'"),
+        ("colour", "red", "Unknown field of a recipe 'colour'"),
+        ("training.epochs", "ten", "training.epochs: .*integer; given: 'ten'"),
+        ("training.batch_size", -1, "training.batch_size: .*given: -1"),
+        ("training.label_smoothing", 2, "training.label_smoothing"),
+        ("model", {"units": [3]}, "model: .*needs a 'name'"),
+        ("model", "mlp", "model: .*dictionary; given: 'mlp'"),
+        ("data", None, "data: "),
+    ],
+)
+def test_bad_fields_are_named(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(MINE).replace(field, value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("model.name", "cmn", "Did you mean 'cnn'"),
+        ("model.unit", [3], "Did you mean 'units'"),
+        ("model.dropout", -0.5, "dropout must be rates"),
+        ("optimizer", "adaam", "Did you mean 'adam'"),
+        ("optimizer", {"name": "sgd", "learning_rate": -1}, "number > 0"),
+        (
+            "optimizer",
+            {"name": "sgd", "learning_rate": {"name": "one_cycle", "peek": 1}},
+            "Did you mean 'peak'",
+        ),
+        ("augment", {"name": "affine", "rotation": 3}, "rotation_range"),
+        ("data.name", "digit", "Did you mean 'digits'"),
+    ],
+)
+def test_bad_names_stop_a_run_before_it_starts(field, value, message, tmp_path):
+    recipe = Recipe(MINE).replace(field, value)
+    with pytest.raises(ValueError, match=message):
+        recipe.run(directory=tmp_path / "run", verbose=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_recipe_lists_them():
+    with pytest.raises(ValueError, match=r"Did you mean 'cifar10'.*digits"):
+        ko.recipes.load("cifar-10")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "Can't read the recipe"),
+        ("name: [", "Can't read the recipe"),
+        ("- a list", "must be a YAML mapping"),
+        ("!!python/object/apply:os.system ['true']", "Can't read the recipe"),
+        ("name: x\ndata: {name: digits}", "model: field required"),
+    ],
+)
+def test_bad_recipe_files(text, message, tmp_path):
+    path = tmp_path / "mine.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        ko.recipes.load(path)
+
+
+def test_a_folder_of_pictures_as_data(tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name, level in (("dark", 40), ("light", 200)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = rng.integers(level, level + 40, (10, 12, 3), "uint8")
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
+    data = {"name": "directory", "path": str(tmp_path / "photos"), "test": 0.25}
+    model = {"name": "mlp", "units": [8]}
+    recipe = Recipe({"name": "photos", "data": data, "model": model})
+    recipe = recipe.replace("training.epochs", 30)
+    run = recipe.run(directory=tmp_path / "run", verbose=False)
+    assert run.class_names == ["dark", "light"]
+    assert run.metrics["test_samples"] == 10
+    assert run.metrics["test_accuracy"] == 1.0
+
+
+def test_resume_says_what_it_cannot_resume(tmp_path):
+    with pytest.raises(ValueError, match=r"no recipe.yaml"):
+        ko.recipes.resume(tmp_path)
+    folder = tmp_path / "run"
+    Recipe({**MINE, "training": {"epochs": 1}}).replace("data.size", 200).run(
+        directory=folder, verbose=False
+    )
+    with pytest.raises(ValueError, match="already finished"):
+        ko.recipes.resume(folder)
+
+
+@pytest.mark.realdata
+def test_real_cifar10_one_epoch_learns(tmp_path):
+    """1,600 real training images: far from chance after two short epochs."""
+    recipe = ko.recipes.load("cifar10").replace("data.size", 2000)
+    dataset = recipe.load_data()
+    assert dataset.input_shape == (32, 32, 3)
+    recipe = recipe.replace("training.epochs", 6).replace("training.batch_size", 64)
+    recipe = recipe.replace("training.precision", "float32")
+    run = recipe.run(dataset=dataset, directory=tmp_path / "run", verbose=False)
+    assert run.metrics["test_interval"][0] > 0.15
+    steps = pipeline.steps_per_epoch(len(dataset.train[0]), 64)
+    assert steps * 64 >= len(dataset.train[0])
