@@ -89,7 +89,8 @@ def fit(
         loss, labels=dataset.train[1], label_smoothing=chosen.label_smoothing
     )
     augmentation = augmentations.get(augment)
-    optimizer = _new_optimizer(optimizer, chosen.epochs, steps)
+    with placement.on(strategy):
+        optimizer = _new_optimizer(optimizer, chosen.epochs, steps)
     build = placement.builder(model)
     seed_everything(chosen)
 
