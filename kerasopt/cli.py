@@ -206,6 +206,11 @@ def evaluate(run: Path, data_dir: DataDir = None, json_: Json = False) -> None:
     from kerasopt.training import Run
 
     loaded = Run.load(run)
+    if "data" not in loaded.recipe:
+        raise ValueError(
+            f"The run in '{run}' was trained from arrays that it doesn't hold: measure "
+            "it in Python, with kerasopt.Run.load(…).predict(x)."
+        )
     dataset = recipes.Recipe(loaded.recipe).load_data(data_dir=_text(data_dir))
     if dataset.test is None:
         raise ValueError(f"The data of '{run}' have no test set.")

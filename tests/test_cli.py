@@ -1,5 +1,6 @@
 """The command line: results, exit codes, and messages instead of tracebacks."""
 
+import errno
 import json
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 import kerasopt as ko
-from kerasopt import cli
+from kerasopt import cli, files
 
 
 @pytest.fixture
@@ -147,6 +148,25 @@ def test_diverging_training_is_exit_code_2(command):
     )  # fmt: skip
     assert code == 2
     assert "Lower the learning rate" in err
+
+
+def test_evaluate_needs_a_recipe_run(command, tiny_digits, tmp_path):
+    model = ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(8,))
+    ko.fit(model, tiny_digits, epochs=1, directory=tmp_path / "mine", verbose=False)
+    code, _, err = command("evaluate", "mine")
+    assert code == 2
+    assert "predict(x)" in err
+
+
+def test_a_full_disk_is_exit_code_2(command, monkeypatch, tmp_path):
+    def no_space(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "_flush_to_disk", no_space)
+    code, _, err = command("train", "digits", "--set", "data.size=300", "--epochs", "1")
+    assert code == 2
+    assert "The disk is full" in err
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
 def test_bugs_of_ours_keep_their_traceback(monkeypatch):

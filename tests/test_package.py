@@ -62,7 +62,7 @@ def test_every_module_says_what_it_is_and_stays_short(name):
     assert len(lines) <= 400, f"{name} has {len(lines)} lines"
 
 
-@pytest.mark.parametrize("found", public_objects())
+@pytest.mark.parametrize("found", list(public_objects()))
 def test_every_public_name_is_documented(found):
     text = inspect.getdoc(found) or ""
     assert text.strip(), found
