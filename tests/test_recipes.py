@@ -91,6 +91,7 @@ def test_a_changed_recipe_claims_no_result():
         ("model", {"units": [3]}, "model: .*needs a 'name'"),
         ("model", "mlp", "model: .*dictionary; given: 'mlp'"),
         ("data", None, "data: "),
+        ("name", "../x", r"name: .*pattern.*given: '../x'"),
     ],
 )
 def test_bad_fields_are_named(field, value, message):

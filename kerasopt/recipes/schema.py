@@ -51,7 +51,9 @@ class Measured(Section):
 class RecipeSchema(Section):
     """A whole recipe."""
 
-    name: str
+    name: str = pydantic.Field(pattern=r"^[\w.-]+$")
+    """Letters, digits, dots, dashes and underscores: runs are named after it."""
+
     description: str = ""
     data: DataSection
     augment: dict[str, Any] | str | None = None

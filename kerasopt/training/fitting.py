@@ -107,14 +107,11 @@ def fit(
             metrics=["accuracy"],
         )
 
-    name = str((recipe or {}).get("name", network.name))
     if resume and directory is not None:
         folder = Path(directory)
     else:
-        folder = run_folder.new_directory(name, directory)
-        resolved = results.resolved_recipe(
-            recipe, name, network, optimizer, augment, chosen
-        )
+        resolved = results.resolved_recipe(recipe, network, augment, chosen)
+        folder = run_folder.new_directory(resolved["name"], directory)
         about = results.environment_of(dataset, strategy, chosen)
         run_folder.write_yaml(folder / run_folder.RECIPE, resolved)
         run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
@@ -122,24 +119,12 @@ def fit(
     loop = Loop(network, dataset, augmentation, chosen, steps, folder, console)
     with placement.on(strategy):
         loop.run(callbacks, resume=resume)
-    train_seconds = loop.seconds_before + time.perf_counter() - started
+    seconds = loop.seconds_before + time.perf_counter() - started
 
     trained = placement.collect(network, model, build, strategy, chosen.precision)
-    found = {
-        **results.measure(trained, dataset, folder),
-        **loop.summary(),
-        "train_seconds": round(train_seconds, 2),
-        "parameters": trained.count_params(),
-        "seed": chosen.seed,
-        "precision": chosen.precision,
-        "devices": distribute.describe(strategy),
-        "test_is_validation": dataset.test_is_validation,
-    }
-    results.save_model(trained, folder / run_folder.MODEL, dataset.train[1])
-    # This file comes last: it marks the run as finished.
-    run_folder.write_json(folder / run_folder.METRICS, found)
-    run = Run(folder)
-    run.report()
+    how = {**loop.summary(), "train_seconds": round(seconds, 2)}
+    how |= results.settings_of(trained, dataset, strategy, chosen)
+    run = results.finish(trained, dataset, folder, how)
     _say_results(console, run)
     return run
 

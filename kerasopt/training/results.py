@@ -15,11 +15,39 @@ from kerasopt.data import Dataset, pipeline
 from kerasopt.evaluation import metrics as measures
 from kerasopt.training import environment
 from kerasopt.training import run as run_folder
+from kerasopt.training.run import Run
 from kerasopt.training.settings import TrainingSettings
 
-__all__ = ["environment_of", "measure", "resolved_recipe", "save_model"]
+__all__ = [
+    "environment_of",
+    "finish",
+    "measure",
+    "resolved_recipe",
+    "save_model",
+    "settings_of",
+]
 
 MISTAKES_KEPT = 24
+
+
+def finish(
+    model: keras.Model, dataset: Dataset, folder: Path, how: Mapping[str, Any]
+) -> Run:
+    """Measure the trained model, save it, and complete the run's folder.
+
+    Args:
+        model: The trained model.
+        dataset: Its validation and test data are measured, each once.
+        folder: The run's folder.
+        how: What the training itself gave; it joins the measures.
+    """
+    found = {**measure(model, dataset, folder), **how}
+    save_model(model, folder / run_folder.MODEL, dataset.train[1])
+    # This file comes last: it marks the run as finished.
+    run_folder.write_json(folder / run_folder.METRICS, found)
+    run = Run(folder)
+    run.report()
+    return run
 
 
 def measure(model: keras.Model, dataset: Dataset, folder: Path) -> dict[str, Any]:
@@ -68,9 +96,7 @@ def save_model(model: keras.Model, path: Path, labels: np.ndarray) -> None:
 
 def resolved_recipe(
     recipe: Mapping[str, Any] | None,
-    name: str,
     network: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
     augment: Any,
     settings: TrainingSettings,
 ) -> dict[str, Any]:
@@ -78,13 +104,30 @@ def resolved_recipe(
     training = settings.model_dump(mode="json")
     if recipe is not None:
         return {**recipe, "training": training}
+    optimizer = keras.optimizers.serialize(network.optimizer)
     return {
-        "name": name,
+        "name": network.name,
         "description": "Trained by kerasopt.fit from objects.",
         "augment": augment if isinstance(augment, (dict, str)) else repr(augment),
         "model": {"name": network.name},
-        "optimizer": _plain(keras.optimizers.serialize(optimizer)),
+        "optimizer": _plain(optimizer),
         "training": training,
+    }
+
+
+def settings_of(
+    model: keras.Model,
+    dataset: Dataset,
+    strategy: tf.distribute.Strategy,
+    settings: TrainingSettings,
+) -> dict[str, Any]:
+    """Return the settings that belong beside a result."""
+    return {
+        "parameters": model.count_params(),
+        "seed": settings.seed,
+        "precision": settings.precision,
+        "devices": distribute.describe(strategy),
+        "test_is_validation": dataset.test_is_validation,
     }
 
 
