@@ -42,7 +42,7 @@ class EpochLog(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Append the epoch's row."""
         row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
-        row["learning_rate"] = float(self.model.optimizer.learning_rate)
+        row["learning_rate"] = float(_array(self.model.optimizer.learning_rate))
         row["seconds"] = round(time.perf_counter() - self._started, 4)
         self.rows.append(row)
         with _training_goes_on(), files.atomic(self.path) as temporary:
@@ -54,6 +54,10 @@ class ResumableEarlyStopping(keras.callbacks.EarlyStopping):
 
     Keras forgets the best value and weights when `fit` begins again
     (keras-team/keras#9462).
+
+    Args:
+        monitor: Name of the watched value, such as ``"val_loss"``.
+        patience: Epochs without improvement until training stops.
     """
 
     _MEMORY = ("wait", "best", "best_epoch")
@@ -232,7 +236,12 @@ def _training_goes_on() -> Iterator[None]:
 
 
 def _numbered(values: Any, group: str) -> dict[str, np.ndarray]:
-    return {f"{group}/{i}": np.asarray(value) for i, value in enumerate(values)}
+    return {f"{group}/{i}": _array(value) for i, value in enumerate(values)}
+
+
+def _array(value: Any) -> np.ndarray:
+    # Unlike float() and np.asarray() this also reads a mirrored variable.
+    return keras.ops.convert_to_numpy(value)
 
 
 def _assign(variables: Any, saved: Any, group: str) -> None:

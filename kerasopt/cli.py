@@ -290,6 +290,8 @@ def _start_tensorflow() -> None:
 def _changed(recipe: Recipe, changes: list[str], epochs: int | None) -> Recipe:
     import yaml
 
+    from kerasopt.recipes.text import parse
+
     for change in changes:
         field, separator, value = change.partition("=")
         if not separator or not field:
@@ -298,7 +300,7 @@ def _changed(recipe: Recipe, changes: list[str], epochs: int | None) -> Recipe:
                 f"{change!r}."
             )
         try:
-            recipe = recipe.replace(field, yaml.safe_load(value))
+            recipe = recipe.replace(field, parse(value))
         except yaml.YAMLError:
             raise ValueError(f"--set {change!r}: the value isn't valid YAML.") from None
     return recipe if epochs is None else recipe.replace("training.epochs", epochs)

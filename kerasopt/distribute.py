@@ -70,6 +70,9 @@ def strategy(
 def describe(chosen: tf.distribute.Strategy) -> str:
     """Say in one line what a strategy trains on.
 
+    Args:
+        chosen: Any strategy.
+
     Example:
         >>> describe(strategy("cpu"))
         'one CPU (OneDeviceStrategy)'

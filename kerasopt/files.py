@@ -48,7 +48,12 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a UTF-8 text file atomically."""
+    """Write a UTF-8 text file atomically.
+
+    Args:
+        path: Where the file shall be.
+        text: All of its content.
+    """
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

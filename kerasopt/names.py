@@ -174,6 +174,10 @@ def call(
 def split_spec(kind: str, spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Split ``{"name": "sgd", "momentum": 0.9}`` into its name and arguments.
 
+    Args:
+        kind: What is named, for the message.
+        spec: The dict.
+
     Raises:
         ValueError: if there is no ``name``.
 

@@ -78,7 +78,7 @@ def test_evaluate_agrees_with_the_run(command, runs):
 def test_compare_pairs_the_seeds(command, runs):
     code, out, _ = command("compare", *runs, "--json")
     assert code == 0
-    assert len(json.loads(out)["table"]) == 2
+    assert len(json.loads(out)["runs"]) == 2
     assert "digits" in command("compare", *runs)[1]
 
 
@@ -110,7 +110,7 @@ def test_predict_takes_pictures_of_any_size_and_kind(command, runs, tmp_path, mo
         (["train", "digits", "--set", "model.units=["], "isn't valid YAML"),
         (["train", "digits", "--epochs", "0"], "training.epochs"),
         (["train", "digits", "--seed", "-1"], "training.seed"),
-        (["train", "digits", "--epochs", "two"], "two"),
+        (["train", "digits", "--epochs", "two"], "--epochs"),
         (["train", "digits", "--resume", "x"], "leave out RECIPE"),
         (["train", "--resume", "x"], "isn't a run"),
         (["train", "digits", "--out", "used"], "nothing was changed"),

@@ -21,8 +21,10 @@ MODULES = sorted(
 )
 
 
-def public_objects():
+def public_objects(depth=9):
     for name in MODULES:
+        if name.count(".") >= depth:
+            continue
         module = importlib.import_module(name)
         for each in getattr(module, "__all__", ()):
             found = getattr(module, each)
@@ -64,21 +66,24 @@ def test_every_module_says_what_it_is_and_stays_short(name):
 
 @pytest.mark.parametrize("found", list(public_objects()))
 def test_every_public_name_is_documented(found):
-    text = inspect.getdoc(found) or ""
-    assert text.strip(), found
-    parameters = (
-        [
-            p.name
-            for p in inspect.signature(found).parameters.values()
-            if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name != "self"
-        ]
-        if inspect.isfunction(found)
-        else []
-    )
-    if len(parameters) > 1:
-        section = text.split("Args:", 1)[-1] if "Args:" in text else text
-        missing = [p for p in parameters if not re.search(rf"\b{p}\b", section)]
-        assert not missing, f"{found.__qualname__} doesn't explain {missing}"
+    assert (inspect.getdoc(found) or "").strip()
+
+
+@pytest.mark.parametrize("found", list(public_objects(depth=2)))
+def test_every_door_explains_its_arguments(found):
+    """The functions of kerasopt.data, kerasopt.models and so on, as users call them."""
+    text = inspect.getdoc(found)
+    call = found if inspect.isfunction(found) else found.__init__
+    arguments = [
+        p.name
+        for p in inspect.signature(call).parameters.values()
+        if p.name not in ("self", "name", "reduction")
+        and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if inspect.isfunction(found) and arguments:
+        assert "Args:" in text, found.__qualname__
+    missing = [a for a in arguments if not re.search(rf"\b{a}\b", text)]
+    assert not missing, f"{found.__qualname__} doesn't explain {missing}"
 
 
 def test_no_pickle_eval_or_unsafe_yaml():

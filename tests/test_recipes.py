@@ -123,6 +123,16 @@ def test_bad_names_stop_a_run_before_it_starts(field, value, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("number", ["1e-3", "1.e-3", "0.001", "+1E-3"])
+def test_numbers_are_numbers_however_written(number, tmp_path):
+    path = tmp_path / "mine.yaml"
+    optimizer = f"{{name: sgd, learning_rate: {number}}}"
+    path.write_text(f"{yaml.safe_dump(MINE)}\noptimizer: {optimizer}\n")
+    recipe = ko.recipes.load(path)
+    assert recipe.optimizer["learning_rate"] == pytest.approx(0.001)
+    recipe.check()
+
+
 def test_unknown_recipe_lists_them():
     with pytest.raises(ValueError, match=r"Did you mean 'cifar10'.*digits"):
         ko.recipes.load("cifar-10")
@@ -158,7 +168,8 @@ def test_a_folder_of_pictures_as_data(tmp_path):
     data = {"name": "directory", "path": str(tmp_path / "photos"), "test": 0.25}
     model = {"name": "mlp", "units": [8]}
     recipe = Recipe({"name": "photos", "data": data, "model": model})
-    recipe = recipe.replace("training.epochs", 30)
+    recipe = recipe.replace("training.epochs", 60)
+    recipe = recipe.replace("optimizer.learning_rate", 0.01)
     run = recipe.run(directory=tmp_path / "run", verbose=False)
     assert run.class_names == ["dark", "light"]
     assert run.metrics["test_samples"] == 10

@@ -193,6 +193,7 @@ def test_mirrored_training_equals_that_of_one_device(tiny_digits, tmp_path):
             batch_size=34,  # 180 samples leave 10 for the last batch.
             devices=devices,
             directory=tmp_path / name,
+            checkpoint_seconds=0,
             verbose=False,
         )
         return model, run

@@ -13,6 +13,7 @@ import yaml
 
 from kerasopt import augment, data, models, names, optimizers, schedules, training
 from kerasopt.recipes.schema import RecipeSchema
+from kerasopt.recipes.text import parse
 from kerasopt.training import run as run_folder
 from kerasopt.training.settings import validate
 
@@ -47,7 +48,7 @@ class Recipe:
             ValueError: if the file can't be read, isn't YAML or isn't a recipe.
         """
         try:
-            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            content = parse(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ValueError(f"Can't read the recipe '{path}': {error}") from None
         if not isinstance(content, dict):
