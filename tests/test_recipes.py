@@ -166,10 +166,9 @@ def test_a_folder_of_pictures_as_data(tmp_path):
             pixels = rng.integers(level, level + 40, (10, 12, 3), "uint8")
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
     data = {"name": "directory", "path": str(tmp_path / "photos"), "test": 0.25}
-    model = {"name": "mlp", "units": [8]}
+    model = {"name": "mlp", "units": [64]}
     recipe = Recipe({"name": "photos", "data": data, "model": model})
     recipe = recipe.replace("training.epochs", 60)
-    recipe = recipe.replace("optimizer.learning_rate", 0.01)
     run = recipe.run(directory=tmp_path / "run", verbose=False)
     assert run.class_names == ["dark", "light"]
     assert run.metrics["test_samples"] == 10
