@@ -160,17 +160,18 @@ def test_a_folder_of_pictures_as_data(tmp_path):
     from PIL import Image
 
     rng = np.random.default_rng(0)
-    for name, level in (("dark", 40), ("light", 200)):
+    for name, channel in (("blue", 2), ("red", 0)):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for i in range(20):
-            pixels = rng.integers(level, level + 40, (10, 12, 3), "uint8")
+            pixels = rng.integers(0, 60, (10, 12, 3), "uint8")
+            pixels[..., channel] += 150
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
     data = {"name": "directory", "path": str(tmp_path / "photos"), "test": 0.25}
     model = {"name": "mlp", "units": [64]}
     recipe = Recipe({"name": "photos", "data": data, "model": model})
     recipe = recipe.replace("training.epochs", 60)
     run = recipe.run(directory=tmp_path / "run", verbose=False)
-    assert run.class_names == ["dark", "light"]
+    assert run.class_names == ["blue", "red"]
     assert run.metrics["test_samples"] == 10
     assert run.metrics["test_accuracy"] == 1.0
 
