@@ -46,15 +46,8 @@ def get(
         0.01
     """
     if isinstance(spec, keras.initializers.Initializer):
-        if arguments:
-            raise ValueError(
-                f"The initializer {type(spec).__name__} already has its arguments; "
-                f"given besides: {sorted(arguments)}. Give its name instead."
-            )
+        _TABLE.refuse_arguments(spec, arguments)
         return type(spec).from_config(spec.get_config())
-    if isinstance(spec, Mapping):
-        spec, given = names.split_spec("initializer", spec)
-        arguments = {**given, **arguments}
     return _TABLE.build(spec, arguments)
 
 

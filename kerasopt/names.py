@@ -105,9 +105,23 @@ class Names:
         """Return the factory stored under a name or alias."""
         return self._factories[self.canonical(name)]
 
-    def build(self, name: Any, arguments: Mapping[str, Any]) -> Any:
-        """Call the factory of that name; unknown keywords are a `ValueError`."""
-        return call(f"{self.kind} {name!r}", self.factory(name), arguments)
+    def build(self, spec: Any, arguments: Mapping[str, Any]) -> Any:
+        """Call the factory of a name, or of a dict with ``name`` and arguments.
+
+        ``arguments`` win over the dict's. Unknown keywords are a `ValueError`.
+        """
+        if isinstance(spec, Mapping):
+            spec, given = split_spec(self.kind, spec)
+            arguments = {**given, **arguments}
+        return call(f"{self.kind} {spec!r}", self.factory(spec), arguments)
+
+    def refuse_arguments(self, given: object, arguments: Mapping[str, Any]) -> None:
+        """Raise a `ValueError` if arguments come with a finished object."""
+        if arguments:
+            raise ValueError(
+                f"The {self.kind} {given!r} already has its arguments; given besides: "
+                f"{sorted(arguments)}. Give the name of one instead."
+            )
 
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):

@@ -49,15 +49,8 @@ def get(
         'Adam'
     """
     if isinstance(spec, keras.optimizers.Optimizer):
-        if arguments:
-            raise ValueError(
-                f"The optimizer {type(spec).__name__} already has its arguments; "
-                f"given besides: {sorted(arguments)}. Give its name instead."
-            )
+        _TABLE.refuse_arguments(spec, arguments)
         return type(spec).from_config(spec.get_config())
-    if isinstance(spec, Mapping):
-        spec, given = names.split_spec("optimizer", spec)
-        arguments = {**given, **arguments}
     return _TABLE.build(spec, arguments)
 
 

@@ -42,15 +42,8 @@ def get(
         {'l1': 0.0001, 'l2': 0.001}
     """
     if spec is None or isinstance(spec, keras.regularizers.Regularizer):
-        if arguments:
-            raise ValueError(
-                f"The arguments {sorted(arguments)} need the name of a regularizer, "
-                f"such as 'l1_l2'; given: {spec!r}."
-            )
+        _TABLE.refuse_arguments(spec, arguments)
         return spec
-    if isinstance(spec, Mapping):
-        spec, given = names.split_spec("regularizer", spec)
-        arguments = {**given, **arguments}
     return _TABLE.build(spec, arguments)
 
 

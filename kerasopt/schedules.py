@@ -46,12 +46,11 @@ def get(
         0.1
     """
     if isinstance(spec, LearningRateSchedule):
+        _TABLE.refuse_arguments(spec, arguments)
         return spec
     if isinstance(spec, (int, float)) and not isinstance(spec, bool):
+        _TABLE.refuse_arguments(spec, arguments)
         return check_rate("learning_rate", spec)
-    if isinstance(spec, Mapping):
-        name, given = names.split_spec("schedule", spec)
-        return _TABLE.build(name, {**given, **arguments})
     return _TABLE.build(spec, arguments)
 
 

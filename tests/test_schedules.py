@@ -101,6 +101,12 @@ def test_one_cycle_bad_arguments(arguments):
         schedules.OneCycle(0.1, **arguments)
 
 
+def test_arguments_of_a_finished_schedule_are_not_swallowed():
+    for finished in (0.1, keras.optimizers.schedules.CosineDecay(0.1, 10)):
+        with pytest.raises(ValueError, match=r"given besides: \['peak'\]"):
+            schedules.get(finished, peak=1.0)
+
+
 def test_unknown_words():
     with pytest.raises(ValueError, match="Did you mean 'cosine'"):
         schedules.get("cosin")

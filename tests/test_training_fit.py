@@ -130,7 +130,8 @@ class _RaiseAt(keras.callbacks.Callback):
             raise self.error
 
 
-def test_an_interrupted_run_resumes_to_the_same_weights(tiny_digits, tmp_path):
+@pytest.mark.parametrize("devices", ["cpu", ["CPU:0", "CPU:1"]])
+def test_an_interrupted_run_resumes_to_the_same_weights(devices, tiny_digits, tmp_path):
     def train(name, **more):
         keras.utils.set_random_seed(1)
         return ko.fit(
@@ -143,7 +144,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tiny_digits, tmp_path):
             checkpoint_seconds=0,
             directory=tmp_path / name,
             verbose=False,
-            devices="cpu",
+            devices=devices,
             **more,
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kerasopt.names import Names, split_spec
+from kerasopt.names import Names
 
 __all__ = ["get", "names", "register"]
 
@@ -33,9 +33,6 @@ def get(spec: str | Mapping[str, Any], **arguments: Any) -> keras.Model:
         >>> model.count_params()
         55050
     """
-    if isinstance(spec, Mapping):
-        spec, given = split_spec("model", spec)
-        arguments = {**given, **arguments}
     return _TABLE.build(spec, arguments)
 
 
