@@ -277,7 +277,7 @@ def _start_tensorflow() -> None:
     with tempfile.TemporaryFile() as greeting, console.status("Starting TensorFlow …"):
         os.dup2(greeting.fileno(), 2)
         try:
-            import kerasopt.training  # noqa: F401
+            import kerasopt.training.fitting  # noqa: F401
         except BaseException:
             greeting.seek(0)
             os.write(terminal, greeting.read())

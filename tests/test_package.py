@@ -32,9 +32,20 @@ def public_objects(depth=9):
                 yield pytest.param(found, id=f"{name}.{each}")
 
 
-@pytest.mark.parametrize("code", ["import kerasopt", "import kerasopt.cli"])
-def test_starting_imports_no_heavy_library(code):
-    heavy = "('tensorflow', 'keras', 'numpy', 'pandas', 'matplotlib', 'pydantic')"
+ALL_HEAVY = ("tensorflow", "keras", "numpy", "pandas", "matplotlib", "pydantic")
+
+
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        ("import kerasopt", ALL_HEAVY),
+        ("import kerasopt.cli", ALL_HEAVY),
+        ("import kerasopt.recipes as r; r.load('digits')", ("tensorflow", "keras")),
+        ("import kerasopt.data as d; d.load('digits')", ("tensorflow", "keras")),
+        ("import kerasopt.evaluation", ("tensorflow", "keras")),
+    ],
+)
+def test_what_needs_no_tensorflow_does_not_load_it(code, heavy):
     check = f"{code}\nimport sys\nprint([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", check], capture_output=True, text=True, check=True

@@ -130,8 +130,13 @@ class _RaiseAt(keras.callbacks.Callback):
             raise self.error
 
 
-@pytest.mark.parametrize("devices", ["cpu", ["CPU:0", "CPU:1"]])
-def test_an_interrupted_run_resumes_to_the_same_weights(devices, tiny_digits, tmp_path):
+# Replicas keep batch-norm statistics of their own; a checkpoint has their mean.
+@pytest.mark.parametrize(
+    ("devices", "tolerance"), [("cpu", 0), (["CPU:0", "CPU:1"], 1e-3)]
+)
+def test_an_interrupted_run_resumes_to_the_same_weights(
+    devices, tolerance, tiny_digits, tmp_path
+):
     def train(name, **more):
         keras.utils.set_random_seed(1)
         return ko.fit(
@@ -157,9 +162,11 @@ def test_an_interrupted_run_resumes_to_the_same_weights(devices, tiny_digits, tm
     for a, b in zip(
         whole.model.get_weights(), resumed.model.get_weights(), strict=True
     ):
-        np.testing.assert_array_equal(a, b)
-    unchanging = ["epoch", "loss", "val_loss", "learning_rate"]
-    assert whole.history[unchanging].equals(resumed.history[unchanging])
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
+    for column in ("epoch", "loss", "val_loss", "learning_rate"):
+        np.testing.assert_allclose(
+            whole.history[column], resumed.history[column], rtol=0, atol=tolerance
+        )
     assert whole.metrics["kept_epoch"] == resumed.metrics["kept_epoch"]
 
 

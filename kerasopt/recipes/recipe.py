@@ -7,15 +7,17 @@ import os
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kerasopt import augment, data, models, names, optimizers, schedules, training
+from kerasopt import data, names
 from kerasopt.recipes.schema import RecipeSchema
 from kerasopt.recipes.text import parse
-from kerasopt.training import run as run_folder
 from kerasopt.training.settings import validate
+
+if TYPE_CHECKING:
+    from kerasopt import training
 
 __all__ = ["Recipe", "resume"]
 
@@ -105,6 +107,9 @@ class Recipe:
         Optimizer, schedule and augmentation are built; the model's arguments
         are held against its factory.
         """
+        # Here and in `run`, so that reading a recipe doesn't start TensorFlow.
+        from kerasopt import augment, models, optimizers, schedules
+
         optimizer = self.optimizer
         if isinstance(optimizer, Mapping) and "learning_rate" in optimizer:
             rate = schedules.complete(
@@ -163,6 +168,8 @@ class Recipe:
         Raises:
             ValueError: if a field doesn't fit, or the data can't be had.
         """
+        from kerasopt import models, training
+
         recipe = self
         if seed is not None:
             recipe = recipe._with_seed(seed)
@@ -229,6 +236,8 @@ def resume(
     Raises:
         ValueError: if the folder isn't that of an unfinished recipe run.
     """
+    from kerasopt.training import run as run_folder
+
     directory = Path(directory)
     path = directory / run_folder.RECIPE
     if not path.is_file():

@@ -1,8 +1,31 @@
-"""Training: from a model and a dataset to a `Run`. The only place that fits."""
+"""Training: from a model and a dataset to a `Run`. The only place that fits.
 
-from kerasopt.training.fitting import fit
-from kerasopt.training.loop import DivergedError
-from kerasopt.training.run import Run
-from kerasopt.training.settings import TrainingSettings
+The names load on first use: a recipe's settings can be read without TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasopt.training.fitting import fit
+    from kerasopt.training.loop import DivergedError
+    from kerasopt.training.run import Run
+    from kerasopt.training.settings import TrainingSettings
 
 __all__ = ["DivergedError", "Run", "TrainingSettings", "fit"]
+
+_MODULES = {
+    "DivergedError": "loop",
+    "Run": "run",
+    "TrainingSettings": "settings",
+    "fit": "fitting",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'kerasopt.training' has no attribute {name!r}")
+    module = importlib.import_module(f"kerasopt.training.{_MODULES[name]}")
+    return getattr(module, name)
