@@ -7,26 +7,23 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasopt.data import Dataset, check_validation, pipeline
+from kerasopt.data import Dataset, pipeline
 from kerasopt.training.settings import TrainingSettings
 
 __all__ = ["batch_size", "data", "shapes"]
 
 
 def data(dataset: Any, settings: TrainingSettings) -> None:
-    """Refuse what isn't a dataset, test data as validation, and stub epochs."""
+    """Refuse what isn't a dataset, a watch on data that aren't there, stub epochs.
+
+    Test data as validation was refused when the dataset was made.
+    """
     if not isinstance(dataset, Dataset):
         raise ValueError(
             "dataset must be a kerasopt Dataset; given: "
             f"{type(dataset).__name__}. Wrap arrays with "
             "kerasopt.data.from_arrays(x, y, test=(x_test, y_test))."
         )
-    check_validation(
-        dataset.validation,
-        dataset.test,
-        allow_test_as_validation=settings.allow_test_as_validation
-        or dataset.test_is_validation,
-    )
     _check_monitor(dataset, settings)
     _check_steps(dataset, settings)
 

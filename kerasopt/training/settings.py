@@ -62,9 +62,6 @@ class TrainingSettings(Section):
     """Leave it out: the batches are counted. A number that would leave a stub
     epoch is refused."""
 
-    allow_test_as_validation: bool = False
-    """Let test data steer the training; the report then says so."""
-
     checkpoint_seconds: float = pydantic.Field(30.0, ge=0)
     """Least time between two checkpoints, from which a killed run resumes."""
 
