@@ -5,6 +5,9 @@ EXTRA ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
 
+# editable_mode=compat: a plain path entry. Without it `import kerasopt` beside a clone
+# that is named kerasopt finds the clone's folder instead of the package.
+
 .PHONY: run test lint bench clean
 .DELETE_ON_ERROR:
 
@@ -29,7 +32,8 @@ bench: $(VENV)/installed-$(EXTRA),dev
 $(VENV)/installed-%: setup.cfg constraints.txt | $(VENV)
 	@echo "Installing kerasopt[$*] into $(VENV) (about two minutes the first time) …"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[$*]"
+		--constraint constraints.txt \
+		--config-settings editable_mode=compat --editable ".[$*]"
 	touch $@
 
 $(VENV):

@@ -79,6 +79,7 @@ def test_compare_pairs_the_seeds(command, runs):
     code, out, _ = command("compare", *runs, "--json")
     assert code == 0
     assert len(json.loads(out)["runs"]) == 2
+    assert "measured" not in out
     assert "digits" in command("compare", *runs)[1]
 
 

@@ -170,7 +170,10 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     assert whole.metrics["kept_epoch"] == resumed.metrics["kept_epoch"]
 
 
-def test_a_resume_before_the_first_checkpoint_starts_anew(tiny_digits, quick):
+def test_a_resume_before_the_first_checkpoint_starts_anew_and_says_so(
+    tiny_digits, quick, capsys
+):
+    quick["verbose"] = True
     with pytest.raises(KeyboardInterrupt):
         ko.fit(
             network(),
@@ -178,8 +181,16 @@ def test_a_resume_before_the_first_checkpoint_starts_anew(tiny_digits, quick):
             callbacks=[_RaiseAt(0, KeyboardInterrupt())],
             **quick,
         )
+    assert "Start over with: kerasopt train --resume" in capsys.readouterr().err
     run = ko.fit(network(), tiny_digits, epochs=1, resume=True, **quick)
+    assert "has no checkpoint yet" in capsys.readouterr().err
     assert run.metrics["epochs"] == 1
+
+
+def test_the_report_says_that_curves_show_the_smoothed_loss(tiny_digits, quick):
+    run = ko.fit(network(), tiny_digits, epochs=1, label_smoothing=0.1, **quick)
+    html = (run.directory / "report.html").read_text()
+    assert "label smoothing 0.1" in " ".join(html.split())
 
 
 def test_nan_ends_in_one_clear_message(tiny_digits, quick):

@@ -94,7 +94,12 @@ def fit(
     build = placement.builder(model)
     seed_everything(chosen)
 
-    console.print(f"Training on {distribute.describe(strategy)}.", highlight=False)
+    console.print(
+        f"Training on {len(dataset.train[0]):,} samples of {dataset.name}: "
+        f"{chosen.epochs} epochs of {steps} steps, on {distribute.describe(strategy)}.",
+        highlight=False,
+        soft_wrap=True,
+    )
     started = time.perf_counter()
     chosen = precision.resolve(chosen, build, dataset, loss, console)
     with placement.on(strategy):

@@ -67,7 +67,9 @@ class Loop:
             self.network.optimizer.build(self.network.trainable_variables)
             first_epoch = checkpoint.restore(self.network)
             self.seconds_before = sum(row["seconds"] for row in self.log.rows)
-            self.console.print(f"Going on after epoch {first_epoch}.", highlight=False)
+            self._say(f"Going on after epoch {first_epoch}.")
+        elif resume:
+            self._say("The run has no checkpoint yet: starting at its first epoch.")
         progress = own_callbacks.Progress(
             epochs=self.settings.epochs,
             steps_per_epoch=self.steps,
@@ -80,11 +82,8 @@ class Loop:
         try:
             self._fit(active, first_epoch)
         except KeyboardInterrupt:
-            self.console.print(
-                f"Interrupted. Go on with: kerasopt train --resume {self.folder}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            kept = "Go on with" if checkpoint.path.is_file() else "Start over with"
+            self._say(f"Interrupted. {kept}: kerasopt train --resume {self.folder}")
             raise
         finally:
             progress.close()
@@ -115,6 +114,9 @@ class Loop:
                 callbacks=active,
                 verbose=0,
             )
+
+    def _say(self, message: str) -> None:
+        self.console.print(message, highlight=False, soft_wrap=True)
 
     def _tensorboard(self) -> list[keras.callbacks.Callback]:
         if importlib.util.find_spec("tensorboard") is None:

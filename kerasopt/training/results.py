@@ -62,10 +62,10 @@ def measure(model: keras.Model, dataset: Dataset, folder: Path) -> dict[str, Any
         found = measures.classification(
             pair[1], probabilities, class_names=dataset.class_names
         )
-        results[f"{split}_accuracy"] = round(float(found.accuracy), 6)
-        results[f"{split}_loss"] = round(float(found.loss), 6)
+        results[f"{split}_accuracy"] = round(float(found.accuracy), 8)
+        results[f"{split}_loss"] = round(float(found.loss), 8)
         results[f"{split}_samples"] = len(pair[0])
-        results[f"{split}_interval"] = [round(float(b), 6) for b in found.interval]
+        results[f"{split}_interval"] = [round(float(b), 8) for b in found.interval]
         if split == "test":
             _keep_predictions(folder, pair, probabilities, found)
     return results
@@ -104,7 +104,9 @@ def resolved_recipe(
     """Return the recipe with everything filled in, or one made from the objects."""
     training = settings.model_dump(mode="json")
     if recipe is not None:
-        return {**recipe, "training": training}
+        # The claim of a recipe isn't a setting of this run.
+        settings_only = {k: v for k, v in recipe.items() if k != "measured"}
+        return {**settings_only, "training": training}
     optimizer = keras.optimizers.serialize(network.optimizer)
     return {
         "name": network.name,

@@ -155,7 +155,6 @@ class Run:
         if path.is_file():
             with np.load(path, allow_pickle=False) as saved:
                 images, indices = saved["mistake_images"], saved["mistakes"]
-        used_test = self.metrics.get("test_is_validation", False)
         return html_report.ReportData(
             recipe=self.recipe,
             environment=self.environment,
@@ -165,8 +164,20 @@ class Run:
             mistake_images=images,
             mistake_indices=indices,
             class_names=self.class_names,
-            notes=[TEST_AS_VALIDATION_NOTE] if used_test else [],
+            notes=self._notes(),
         )
+
+    def _notes(self) -> list[str]:
+        notes = []
+        if self.metrics.get("test_is_validation", False):
+            notes.append(TEST_AS_VALIDATION_NOTE)
+        if smoothing := self.recipe["training"]["label_smoothing"]:
+            notes.append(
+                f"The loss in the curves is the one that was trained on, with label "
+                f"smoothing {smoothing:g}; the measures give the plain cross-entropy, "
+                "which is lower."
+            )
+        return notes
 
     def __repr__(self) -> str:
         accuracy = self.metrics.get("test_accuracy")

@@ -62,7 +62,7 @@ class TrainingSettings(Section):
     """Leave it out: the batches are counted. A number that would leave a stub
     epoch is refused."""
 
-    checkpoint_seconds: float = pydantic.Field(30.0, ge=0)
+    checkpoint_seconds: float = pydantic.Field(5.0, ge=0)
     """Least time between two checkpoints, from which a killed run resumes."""
 
 
