@@ -313,23 +313,20 @@ def _show_run(run: Run, as_json: bool) -> None:
         print(json.dumps({"run": str(run.directory), **run.metrics}, indent=2))
         return
     found = run.metrics
-    table = rich.table.Table(show_header=False, box=None)
+    rows = []
     if "test_accuracy" in found:
         low, high = found["test_interval"]
         interval = f"95 % interval {low:.2%} to {high:.2%}"
-        table.add_row(
-            "test accuracy", f"[bold]{found['test_accuracy']:.2%}[/] ({interval})"
-        )
+        rows.append(("test accuracy", f"{found['test_accuracy']:.2%} ({interval})"))
     if "validation_accuracy" in found:
-        table.add_row("validation accuracy", f"{found['validation_accuracy']:.2%}")
-    table.add_row(
-        "training", f"{found['epochs']} epochs in {found['train_seconds']:.0f} s"
-    )
-    table.add_row("report", str(run.directory / "report.html"))
+        rows.append(("validation accuracy", f"{found['validation_accuracy']:.2%}"))
+    time = f"{found['epochs']} epochs in {found['train_seconds']:.0f} s"
+    rows += [("training", time), ("report", str(run.directory / "report.html"))]
     # After `make run` the command isn't on the path.
     command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]
-    table.add_row("use it", f"{command} predict {run.directory} picture.png")
-    rich.console.Console().print(table, soft_wrap=True)
+    rows.append(("use it", f"{command} predict {run.directory} picture.png"))
+    for name, text in rows:  # Not a table: paths must not be broken into lines.
+        print(f"{name:20} {text}")
 
 
 def _sizes(dataset: Any) -> dict[str, Any]:
