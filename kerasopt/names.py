@@ -146,8 +146,8 @@ def call(
     """Call a factory by keywords, refusing those that it doesn't have.
 
     A factory with ``**kwargs`` decides for itself. A missing or unknown
-    keyword raises a `ValueError` (not the `TypeError` of Python) that names
-    the accepted ones.
+    keyword, or a value of a wrong type, raises a `ValueError` (not the
+    `TypeError` of Python) that names the accepted or the given ones.
 
     Args:
         owner: What is called, for the message (``"optimizer 'sgd'"``).
@@ -182,7 +182,14 @@ def call(
             f"{owner[0].upper()}{owner[1:]} needs {', '.join(missing)}. "
             f"Accepted: {', '.join(accepted)}."
         )
-    return factory(**arguments)
+    try:
+        return factory(**arguments)
+    except TypeError as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        raise ValueError(
+            f"{owner[0].upper()}{owner[1:]} was given a wrong type ({error}). "
+            f"Given: {given}."
+        ) from error
 
 
 def split_spec(kind: str, spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ import keras
 
 from kerasopt import names, schedules
 
-__all__ = ["get", "register"]
+__all__ = ["complete", "get", "register"]
 
 _TABLE = names.Names("optimizer")
 register = _TABLE.register
@@ -52,6 +52,27 @@ def get(
         _TABLE.refuse_arguments(spec, arguments)
         return type(spec).from_config(spec.get_config())
     return _TABLE.build(spec, arguments)
+
+
+def complete(spec: Any, *, epochs: int, steps_per_epoch: int) -> Any:
+    """Fill the training's length into an optimizer spec's schedule, if it has one.
+
+    Args:
+        spec: What `get` takes; only a dict is completed.
+        epochs: Length of the training.
+        steps_per_epoch: Optimizer steps in one epoch.
+
+    Example:
+        >>> spec = {"name": "sgd", "learning_rate": {"name": "one_cycle", "peak": 1}}
+        >>> complete(spec, epochs=5, steps_per_epoch=9)["learning_rate"]["epochs"]
+        5
+    """
+    if not isinstance(spec, Mapping) or "learning_rate" not in spec:
+        return spec
+    rate = schedules.complete(
+        spec["learning_rate"], epochs=epochs, steps_per_epoch=steps_per_epoch
+    )
+    return {**spec, "learning_rate": rate}
 
 
 def _register_keras_optimizers() -> None:

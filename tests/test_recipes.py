@@ -72,6 +72,19 @@ def test_replace_leaves_the_original_alone():
     assert faster.optimizer == {"name": "sgd", "momentum": 0.9}
 
 
+def test_a_single_run_has_no_spread():
+    measured = {
+        "command": "kerasopt train mine",
+        "machine": "any",
+        "seeds": [0],
+        "test_accuracy": [0.9],
+        "train_seconds": [3.0],
+        "epochs": [2],
+    }
+    text = Recipe({**MINE, "measured": measured}).measured_text()
+    assert text == ("90.00 % (n=1)", "3")
+
+
 def test_a_changed_recipe_claims_no_result():
     recipe = ko.recipes.load("digits")
     assert recipe.measured is not None

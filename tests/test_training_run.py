@@ -57,6 +57,16 @@ def test_an_unfinished_run(run, tmp_path):
         ko.Run.load(copy)
 
 
+def test_a_finished_run_is_never_resumed_over(run, tiny_digits):
+    model = ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(16,))
+    before = (run.directory / "metrics.json").read_bytes()
+    with pytest.raises(ValueError, match="already finished"):
+        ko.fit(model, tiny_digits, directory=run.directory, resume=True)
+    with pytest.raises(ValueError, match="needs directory="):
+        ko.fit(model, tiny_digits, resume=True)
+    assert (run.directory / "metrics.json").read_bytes() == before
+
+
 def test_samples_of_another_shape(run):
     with pytest.raises(ValueError, match=r"shape \(8, 8, 1\)"):
         run.predict(np.zeros((2, 8, 8), "uint8"))

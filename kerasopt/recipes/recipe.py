@@ -104,19 +104,13 @@ class Recipe:
     def check(self) -> None:
         """Raise `ValueError` for any mistake that shows without the data.
 
-        Optimizer, schedule and augmentation are built; the model's arguments
-        are held against its factory.
+        Optimizer, schedule and augmentation are built, the model's name is
+        looked up; its arguments show when it is built for the data.
         """
         # Here and in `run`, so that reading a recipe doesn't start TensorFlow.
-        from kerasopt import augment, models, optimizers, schedules
+        from kerasopt import augment, models, optimizers
 
-        optimizer = self.optimizer
-        if isinstance(optimizer, Mapping) and "learning_rate" in optimizer:
-            rate = schedules.complete(
-                optimizer["learning_rate"], epochs=1, steps_per_epoch=1
-            )
-            optimizer = {**optimizer, "learning_rate": rate}
-        optimizers.get(optimizer)
+        optimizers.get(optimizers.complete(self.optimizer, epochs=1, steps_per_epoch=1))
         augment.get(self.augment)
         if self.model["name"] not in models.names():
             raise names.unknown("model", self.model["name"], models.names())
@@ -204,6 +198,8 @@ class Recipe:
             return "–", "–"
         accuracy = [100 * value for value in self.measured.test_accuracy]
         seconds = self.measured.train_seconds
+        if len(accuracy) == 1:  # One run has no spread.
+            return f"{accuracy[0]:.2f} % (n=1)", f"{seconds[0]:.0f}"
         return (
             f"{statistics.mean(accuracy):.2f} ± {statistics.stdev(accuracy):.2f} % "
             f"(n={len(accuracy)})",
@@ -238,13 +234,8 @@ def resume(
     """
     from kerasopt.training import run as run_folder
 
-    directory = Path(directory)
-    path = directory / run_folder.RECIPE
-    if not path.is_file():
-        raise ValueError(f"'{directory}' isn't a run: it has no {run_folder.RECIPE}.")
-    if (directory / run_folder.METRICS).is_file():
-        raise ValueError(f"The run in '{directory}' has already finished.")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    directory = run_folder.unfinished_directory(directory)
+    content = run_folder.Run(directory).recipe
     if "data" not in content:
         raise ValueError(
             f"The run in '{directory}' was made from objects: call kerasopt.fit with "

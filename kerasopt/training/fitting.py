@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import rich.console
 
 from kerasopt import augment as augmentations
-from kerasopt import distribute, losses, optimizers, schedules
+from kerasopt import distribute, losses, optimizers
 from kerasopt.data import Dataset, pipeline
 from kerasopt.training import checks, placement, precision, results
 from kerasopt.training import run as run_folder
@@ -90,7 +89,9 @@ def fit(
     )
     augmentation = augmentations.get(augment)
     with placement.on(strategy):
-        optimizer = _new_optimizer(optimizer, chosen.epochs, steps)
+        optimizer = optimizers.get(
+            optimizers.complete(optimizer, epochs=chosen.epochs, steps_per_epoch=steps)
+        )
     build = placement.builder(model)
     seed_everything(chosen)
 
@@ -112,8 +113,8 @@ def fit(
             metrics=["accuracy"],
         )
 
-    if resume and directory is not None:
-        folder = Path(directory)
+    if resume:
+        folder = run_folder.unfinished_directory(directory)
     else:
         resolved = results.resolved_recipe(recipe, network, augment, chosen)
         folder = run_folder.new_directory(resolved["name"], directory)
@@ -144,11 +145,3 @@ def _say_results(console: rich.console.Console, run: Run) -> None:
         highlight=False,
         soft_wrap=True,
     )
-
-
-def _new_optimizer(spec: Any, epochs: int, steps: int) -> keras.optimizers.Optimizer:
-    if isinstance(spec, Mapping):
-        rate = spec.get("learning_rate")
-        rate = schedules.complete(rate, epochs=epochs, steps_per_epoch=steps)
-        spec = {**spec, **({"learning_rate": rate} if rate is not None else {})}
-    return optimizers.get(spec)

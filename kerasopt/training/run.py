@@ -216,6 +216,25 @@ def new_directory(name: str, directory: str | os.PathLike[str] | None) -> Path:
     raise ValueError(f"Too many runs named '{name}-{stamp}'.")
 
 
+def unfinished_directory(directory: str | os.PathLike[str] | None) -> Path:
+    """Return the folder of an interrupted run; never one that has its results.
+
+    Args:
+        directory: The run's folder.
+
+    Raises:
+        ValueError: if none is given, it isn't a run's, or the run has finished.
+    """
+    if directory is None:
+        raise ValueError("resume=True needs directory=, the interrupted run's folder.")
+    path = Path(directory)
+    if not (path / RECIPE).is_file():
+        raise ValueError(f"'{path}' isn't a run: it has no {RECIPE}.")
+    if (path / METRICS).is_file():
+        raise ValueError(f"The run in '{path}' has already finished.")
+    return path
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a readable JSON file atomically."""
     files.write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
