@@ -22,6 +22,7 @@ _SUBMODULES = (
     "distribute",
     "evaluation",
     "initializers",
+    "layers",
     "losses",
     "models",
     "names",
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from kerasopt import distribute as distribute
     from kerasopt import evaluation as evaluation
     from kerasopt import initializers as initializers
+    from kerasopt import layers as layers
     from kerasopt import losses as losses
     from kerasopt import models as models
     from kerasopt import names as names

@@ -169,6 +169,10 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(help="Same as --set training.epochs")
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Time for everything instead of epochs: 90s, 5m, 1h."),
+    ] = None,
     seed: Seed = None,
     out: Out = None,
     resume: Annotated[
@@ -182,8 +186,9 @@ def train(
     from kerasopt import recipes
 
     if resume is not None:
-        words = ("RECIPE", "--set", "--epochs", "--seed", "--out")
-        given = zip(words, (recipe, set_, epochs, seed, out), strict=True)
+        words = ("RECIPE", "--set", "--epochs", "--budget", "--seed", "--out")
+        values = (recipe, set_, epochs, budget, seed, out)
+        given = zip(words, values, strict=True)
         if extra := [word for word, value in given if value is not None]:
             raise ValueError(
                 f"--resume takes all from the run's folder; leave out {extra[0]}."
@@ -194,13 +199,21 @@ def train(
             f"Name a recipe: {', '.join(recipes.names())}, or a YAML file."
         )
     else:
-        changed = _changed(recipes.load(recipe), set_ or [], epochs)
+        changed = _changed(recipes.load(recipe), set_ or [], epochs, budget)
         run = changed.run(seed=seed, directory=out, data_dir=_text(data_dir))
     _show_run(run, json_)
 
 
 @app.command()
-def evaluate(run: Path, data_dir: DataDir = None, json_: Json = False) -> None:
+def evaluate(
+    run: Path,
+    tta: Annotated[
+        str,
+        typer.Option(help="Mean over views: none, mirror or mirror_translate."),
+    ] = "none",
+    data_dir: DataDir = None,
+    json_: Json = False,
+) -> None:
     """Measure a finished run's model on its test set again."""
     _start_tensorflow()
     from kerasopt import recipes
@@ -218,7 +231,7 @@ def evaluate(run: Path, data_dir: DataDir = None, json_: Json = False) -> None:
         raise ValueError(f"The data of '{run}' have no test set.")
     images, labels = dataset.test
     found = classification(
-        labels, loaded.predict(images), class_names=dataset.class_names
+        labels, loaded.predict(images, views=tta), class_names=dataset.class_names
     )
     if json_:
         results = {"test_accuracy": found.accuracy, "test_loss": found.loss}
@@ -289,7 +302,9 @@ def _start_tensorflow() -> None:
             os.close(terminal)
 
 
-def _changed(recipe: Recipe, changes: list[str], epochs: int | None) -> Recipe:
+def _changed(
+    recipe: Recipe, changes: list[str], epochs: int | None, budget: str | None
+) -> Recipe:
     import yaml
 
     from kerasopt.recipes.text import parse
@@ -305,7 +320,11 @@ def _changed(recipe: Recipe, changes: list[str], epochs: int | None) -> Recipe:
             recipe = recipe.replace(field, parse(value))
         except yaml.YAMLError:
             raise ValueError(f"--set {change!r}: the value isn't valid YAML.") from None
-    return recipe if epochs is None else recipe.replace("training.epochs", epochs)
+    if epochs is not None:
+        # An explicit number of epochs is meant to hold.
+        recipe = recipe.replace("training.epochs", epochs)
+        recipe = recipe.replace("training.budget", None)
+    return recipe if budget is None else recipe.replace("training.budget", budget)
 
 
 def _show_run(run: Run, as_json: bool) -> None:
@@ -318,9 +337,12 @@ def _show_run(run: Run, as_json: bool) -> None:
         low, high = found["test_interval"]
         interval = f"95 % interval {low:.2%} to {high:.2%}"
         rows.append(("test accuracy", f"{found['test_accuracy']:.2%} ({interval})"))
+    if "test_accuracy_tta" in found:
+        text = f"{found['test_accuracy_tta']:.2%} (mean of {found['tta']} views)"
+        rows.append(("… with views", text))
     if "validation_accuracy" in found:
         rows.append(("validation accuracy", f"{found['validation_accuracy']:.2%}"))
-    time = f"{found['epochs']} epochs in {found['train_seconds']:.0f} s"
+    time = f"{found['epochs']:g} epochs in {found['train_seconds']:.0f} s"
     rows += [("training", time), ("report", str(run.directory / "report.html"))]
     # After `make run` the command isn't on the path.
     command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]

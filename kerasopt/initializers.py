@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasopt import names
 
-__all__ = ["get", "register"]
+__all__ = ["Dirac", "get", "register"]
 
 _TABLE = names.Names("initializer")
 register = _TABLE.register
@@ -49,6 +50,62 @@ def get(
         _TABLE.refuse_arguments(spec, arguments)
         return type(spec).from_config(spec.get_config())
     return _TABLE.build(spec, arguments)
+
+
+@register("dirac", aliases=("identity_conv",))
+@keras.saving.register_keras_serializable(package="kerasopt")
+class Dirac(keras.initializers.VarianceScaling):
+    """Start a convolution as the identity, as far as its filters reach.
+
+    All weights are drawn from U(-1/√fan_in, 1/√fan_in) with fan_in = kernel size ·
+    input channels; then each of the first min(inputs, outputs) filters becomes 1 at
+    the kernel's centre in its own channel and 0 elsewhere. With ``padding="same"``
+    and stride 1 these filters reproduce their input channels, and the remaining
+    ones are an ordinary random convolution. `torch.nn.init.dirac_` is the same with
+    zeros for the remaining filters.
+
+    Args:
+        seed: An integer or a `keras.random.SeedGenerator`, as in Keras.
+
+    Raises:
+        ValueError: when called with a shape that isn't that of the kernel of a
+            1-D, 2-D or 3-D convolution, (*kernel_size, inputs, outputs).
+
+    Example:
+        >>> kernel = Dirac(seed=0)((3, 3, 2, 4))
+        >>> np.asarray(kernel)[:, :, 0, 0].tolist()
+        [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+
+    References:
+        Zagoruyko & Komodakis (2017), DiracNets, https://arxiv.org/abs/1706.00388.
+    """
+
+    def __init__(self, seed: Any = None) -> None:
+        # Its uniform limit is √(3 · scale / fan_in).
+        super().__init__(scale=1 / 3, mode="fan_in", distribution="uniform", seed=seed)
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Return a kernel of shape (*kernel_size, inputs, outputs)."""
+        if len(shape) not in (3, 4, 5):
+            raise ValueError(
+                "The initializer 'dirac' is for the kernels of convolutions, of shape "
+                f"(*kernel_size, inputs, outputs); given: shape {tuple(shape)}. Use "
+                "'glorot' or 'he' for other weights."
+            )
+        *kernel_size, inputs, outputs = shape
+        identities = np.arange(min(inputs, outputs))
+        # An even kernel has two centres; padding="same" keeps the first in place.
+        centre = tuple((size - 1) // 2 for size in kernel_size)
+        identity = np.zeros(shape)
+        identity[(*centre, identities, identities)] = 1.0
+        random = super().__call__(shape, dtype=dtype)
+        is_identity = np.arange(outputs) < len(identities)
+        identity = keras.ops.cast(identity, random.dtype)
+        return keras.ops.where(is_identity, identity, random)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, for serialisation."""
+        return {"seed": super().get_config()["seed"]}
 
 
 def _register_keras_initializers() -> None:

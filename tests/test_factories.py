@@ -18,6 +18,14 @@ FACTORIES = {
         "global_pool": "max",
         "batch_norm": "before_activation",
     },
+    "speed": {"widths": (4, 8)},
+    "speed-residual": {
+        "name": "speed",
+        "widths": (4, 8),
+        "convolutions_per_group": 3,
+        "residual": True,
+        "any_size": True,
+    },
 }
 
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
 from kerasopt import initializers
 
@@ -59,3 +60,62 @@ def test_dict_and_unknown_words():
         initializers.get("gaussian", sigma=1)
     with pytest.raises(ValueError, match="already has its arguments"):
         initializers.get(keras.initializers.Zeros(), stddev=1)
+
+
+CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 3), (3, 5), (5, 3)])
+def test_dirac_convolution_reproduces_its_input(rank, size, inputs, outputs):
+    layer = CONVOLUTIONS[rank](
+        outputs, size, padding="same", kernel_initializer=initializers.Dirac()
+    )
+    x = np.random.default_rng(0).normal(size=(2, *[6] * rank, inputs))
+    y = np.asarray(layer(x.astype("float32")))
+    kept = min(inputs, outputs)
+    np.testing.assert_allclose(y[..., :kept], x[..., :kept], rtol=1e-6)
+
+
+def test_other_filters_of_dirac_are_uniform_within_torchs_bound():
+    bound = 1 / np.sqrt(3 * 3 * 16)
+    kernel = np.asarray(initializers.Dirac(seed=0)((3, 3, 16, 400)))[..., 16:]
+    test = stats.kstest(kernel.ravel(), stats.uniform(-bound, 2 * bound).cdf)
+    assert np.abs(kernel).max() <= bound
+    assert test.pvalue > 0.01
+
+
+def test_dirac_follows_its_seed_and_type():
+    shape = (3, 3, 2, 8)
+    first, again, other = (
+        np.asarray(initializers.get("dirac", seed=s)(shape)) for s in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert str(initializers.Dirac()(shape, dtype="bfloat16").dtype).count("bfloat16")
+    generator = keras.random.SeedGenerator(0)
+    drawing = initializers.Dirac(seed=generator)
+    assert not np.array_equal(drawing(shape), drawing(shape))
+
+
+def test_dirac_round_trip_and_alias():
+    dirac = initializers.get("identity_conv", seed=3)
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(dirac)
+    )
+    assert type(again) is initializers.Dirac
+    np.testing.assert_array_equal(dirac((3, 3, 2, 5)), again((3, 3, 2, 5)))
+    assert type(initializers.get(dirac)) is initializers.Dirac
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4,), (1, 1, 1, 1, 2, 2)])
+def test_dirac_refuses_what_is_no_convolution(shape):
+    message = rf"convolutions.*given: shape \({shape[0]}.*Use 'glorot'"
+    with pytest.raises(ValueError, match=message):
+        initializers.Dirac()(shape)
+
+
+def test_dirac_refuses_an_unknown_argument():
+    with pytest.raises(ValueError, match="Accepted: seed"):
+        initializers.get("dirac", gain=2)

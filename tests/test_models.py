@@ -21,7 +21,7 @@ MNIST = {"input_shape": (28, 28, 1), "num_classes": 10}
 
 
 def names_of(model):
-    return [type(layer).__name__ for layer in model.layers]
+    return [type(layer).__name__.removeprefix("Fused") for layer in model.layers]
 
 
 @pytest.mark.parametrize(
@@ -167,3 +167,47 @@ def test_unknown_model_and_own_model():
         models.get("cnn", num_classes=10)
     models.register("test_net")(lambda *, width, **shape: ("mine", width))
     assert models.get({"name": "test_net", "width": 3}, **CIFAR) == ("mine", 3)
+
+
+def test_speed_network_has_the_published_number_of_parameters():
+    # airbench94 counts 1,971,640: the trainable ones and the whitening kernel.
+    model = models.speed(**CIFAR)
+    trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    assert trainable + int(np.prod((2, 2, 3, 24))) == 1_971_640
+
+
+def test_speed_network_starts_as_the_identity_on_its_first_channels():
+    model = models.speed(input_shape=(32, 32, 3), num_classes=10)
+    for layer in model.layers:
+        if layer.name.startswith("conv_"):
+            kernel = layer.kernel.numpy()
+            inputs = kernel.shape[2]
+            np.testing.assert_array_equal(kernel[1, 1, :, :inputs], np.eye(inputs))
+
+
+def test_speed_network_takes_any_size_with_the_same_weights():
+    fixed, free = models.speed(**CIFAR), models.speed(**CIFAR, any_size=True)
+    free.set_weights(fixed.get_weights())
+    x = np.random.default_rng(0).random((2, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(fixed(x), free(x), atol=1e-6)
+    assert free(x[:, :24, :24]).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"widths": ()}, "at least one group"),
+        ({"widths": (8, 0)}, "widths must be integers >= 1"),
+        ({"widths": (8,) * 5}, "5 groups need images of 33×33"),
+        ({"residual": True}, "residual needs convolutions_per_group >= 3"),
+        ({"activation": "reul"}, "Unknown activation"),
+        ({"logit_scale": 0}, "logit_scale must be a number > 0"),
+        ({"mean": (0.5, 0.5)}, "mean takes one value, or one for each"),
+        ({"std": 0}, "std must be > 0"),
+        ({"num_classes": 1}, "num_classes must be an integer >= 2"),
+        ({"input_shape": (32, 32)}, "input_shape must be"),
+    ],
+)
+def test_bad_speed_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        models.speed(**{**CIFAR, **arguments})

@@ -1,8 +1,9 @@
 """Random changes of the training images, batch by batch.
 
 `affine` is the fast one; `image_data_generator` is Keras's classic, with the
-same arguments. Augmentation belongs in the input pipeline, on training images
-alone: `apply` is what the pipeline calls, `preview` shows what it does.
+same arguments; `crop` only shifts and flips, as the fast CIFAR-10 recipes do.
+Augmentation belongs in the input pipeline, on training images alone: `apply` is
+what the pipeline calls, `preview` shows what it does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 from kerasopt import names
 from kerasopt.augment._affine import Affine, affine
 from kerasopt.augment._batches import apply, preview
+from kerasopt.augment._crop import Crop, crop
 from kerasopt.augment._generator import (
     ImageDataGenerator,
     check_generator,
@@ -21,8 +23,10 @@ from kerasopt.augment._generator import (
 
 __all__ = [
     "Affine",
+    "Crop",
     "affine",
     "apply",
+    "crop",
     "get",
     "image_data_generator",
     "preview",
@@ -34,6 +38,7 @@ Factory = TypeVar("Factory", bound=Callable[..., Any])
 _AUGMENTATIONS = names.Names("augmentation")
 _AUGMENTATIONS.register("image_data_generator", aliases=("idg",))(image_data_generator)
 _AUGMENTATIONS.register("affine")(affine)
+_AUGMENTATIONS.register("crop")(crop)
 
 
 def register(name: str, *, aliases: Iterable[str] = ()) -> Callable[[Factory], Factory]:
@@ -63,11 +68,11 @@ def get(spec: Any, **kwargs: Any) -> Any:
     """Return the augmentation that a name, dict or object stands for.
 
     Args:
-        spec: None (no augmentation), a name (``"affine"``,
+        spec: None (no augmentation), a name (``"affine"``, ``"crop"``,
             ``"image_data_generator"`` or ``"idg"``), a dict such as ``{"name":
             "affine", "rotation_range": 20}``, or an object (an
-            ``ImageDataGenerator``, an `Affine`, a Keras layer, any callable on
-            batches), returned as it is.
+            ``ImageDataGenerator``, an `Affine`, a `Crop`, a Keras layer, any
+            callable on batches), returned as it is.
         **kwargs: Arguments of the named augmentation; they win over the dict's.
 
     Returns:

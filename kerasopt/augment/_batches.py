@@ -21,24 +21,37 @@ __all__ = ["apply", "preview"]
 _GLOBAL_RANDOM_STATE = threading.Lock()
 
 
-def apply(augmentation: Any, images: Any, seed: Any) -> tf.Tensor:
+def apply(
+    augmentation: Any,
+    images: Any,
+    seed: Any,
+    *,
+    rows: Any = None,
+    epoch: Any = None,
+    run_seed: Any = None,
+) -> tf.Tensor:
     """Augment a batch of images with any kind of augmentation.
 
     For use in ``tf.data.Dataset.map``, but it works eagerly too.
 
     Args:
-        augmentation: None (the images come back as they are); an `Affine` or
-            another callable, called with ``(images, seed)``, or with the images
-            alone if it has no second required parameter; a Keras layer, called
-            with ``training=True``; or an ``ImageDataGenerator``, whose random
-            transforms run image by image.
+        augmentation: None (the images come back as they are); an `Affine`, a
+            `Crop` or another callable, called with ``(images, seed)``, or with the
+            images alone if it has no second required parameter; a Keras layer,
+            called with ``training=True``; or an ``ImageDataGenerator``, whose
+            random transforms run image by image.
         images: Batch (batch, height, width, channels).
         seed: Two integers, shape (2,). The same seed gives the same result
             (Keras layers carry their own seed and don't follow it).
+        rows: The images' row numbers in the data, integers of shape (batch,).
+        epoch: Number of the epoch.
+        run_seed: An integer that stays the same over all epochs. These three
+            reach callables that take a seed and have keyword-only parameters
+            of these names, such as `Crop`; None is not handed on.
 
     Returns:
         The batch, on the same scale of values. An ``ImageDataGenerator`` gives
-        float32, an `Affine` the type it got, others what they return.
+        float32, an `Affine` or `Crop` the type it got, others what they return.
 
     Raises:
         ValueError: if it isn't an augmentation, or is an
@@ -61,12 +74,13 @@ def apply(augmentation: Any, images: Any, seed: Any) -> tf.Tensor:
         return augmentation(images, training=True)
     if not callable(augmentation):
         raise ValueError(
-            f"{augmentation!r} is not an augmentation; give None, an Affine, an "
-            "ImageDataGenerator, a Keras layer or a callable on batches."
+            f"{augmentation!r} is not an augmentation; give None, an Affine, a Crop, "
+            "an ImageDataGenerator, a Keras layer or a callable on batches."
         )
-    if _takes_seed(augmentation):
-        return augmentation(images, seed)
-    return augmentation(images)
+    if not _takes_seed(augmentation):
+        return augmentation(images)
+    context = {"rows": rows, "epoch": epoch, "run_seed": run_seed}
+    return augmentation(images, seed, **_wanted(augmentation, context))
 
 
 def preview(
@@ -85,7 +99,7 @@ def preview(
             uint8 or float; the first `columns` are shown.
         columns: Number of images.
         rows: Number of augmented versions of each.
-        seed: Row `r` is drawn with the seed pair ``(seed, r)``.
+        seed: Row `r` is drawn with the seed pair ``(seed, r)``, as epoch `r`.
 
     Returns:
         A Matplotlib figure, which a notebook shows by itself; save it with
@@ -118,7 +132,17 @@ def preview(
         )
     originals = originals[:columns]
     versions = [
-        np.asarray(apply(augmentation, originals, (seed, row))) for row in range(rows)
+        np.asarray(
+            apply(
+                augmentation,
+                originals,
+                (seed, row),
+                rows=np.arange(len(originals)),
+                epoch=row,
+                run_seed=seed,
+            )
+        )
+        for row in range(rows)
     ]
     # A uint8 image and its float32 version share one scale.
     bright = 255 if originals.dtype == np.uint8 or originals.max() > 1 else 1
@@ -154,6 +178,21 @@ def _takes_seed(augmentation: Any) -> bool:
         and p.default is p.empty
     ]
     return len(required) > 1
+
+
+def _wanted(augmentation: Any, context: dict[str, Any]) -> dict[str, Any]:
+    """The known part of the context for which there are keyword-only parameters.
+
+    A positional parameter of the same name may mean anything.
+    """
+    parameters = inspect.signature(augmentation).parameters
+    return {
+        name: value
+        for name, value in context.items()
+        if value is not None
+        and name in parameters
+        and parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+    }
 
 
 def _apply_generator(

@@ -7,6 +7,7 @@ pass as they are.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ def training_batches(
     seed: int,
     augmentation: Any = None,
     first_epoch: int = 0,
+    image_size: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
 ) -> tf.data.Dataset:
     """Return the endless stream of shuffled, augmented training batches.
 
@@ -62,6 +64,8 @@ def training_batches(
         seed: Any integer.
         augmentation: What `kerasopt.augment.apply` takes, or None.
         first_epoch: Where the stream starts.
+        image_size: Function of (epoch, step) that returns the side in pixels to
+            which the batch's images are brought, or 0 for their own size.
 
     Returns:
         A `tf.data.Dataset` of (images float32, labels) pairs.
@@ -89,10 +93,15 @@ def training_batches(
         if augmentation is not None:
             batch_seed = tf.stack([seed + 1 + epoch * 1_000_003, step])
             dtype = images.dtype
-            images = augment.apply(augmentation, images, batch_seed)
+            images = augment.apply(
+                augmentation, images, batch_seed, rows=rows, epoch=epoch, run_seed=seed
+            )
             if dtype == tf.uint8 and images.dtype != tf.uint8:
                 images = images / 255.0  # ImageDataGenerator answers in floats.
-        return scale(images), tf.gather(labels, rows)
+        images = scale(images)
+        if image_size is not None:
+            images = _resize(images, image_size(epoch, step))
+        return images, tf.gather(labels, rows)
 
     return (
         tf.data.Dataset.counter(first_epoch)
@@ -120,6 +129,18 @@ def evaluation_batches(
     return batches.map(lambda images, labels: (scale(images), labels)).prefetch(
         tf.data.AUTOTUNE
     )
+
+
+def _resize(images: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    """Bring images to side × side pixels, or leave them if side is 0."""
+    side = tf.convert_to_tensor(side)
+
+    def smaller() -> tf.Tensor:
+        # Antialiased: without it a smaller image shows moiré.
+        return tf.image.resize(images, tf.stack([side, side]), antialias=True)
+
+    resized = tf.cond(side > 0, smaller, lambda: images)
+    return tf.ensure_shape(resized, [*images.shape[:1], None, None, images.shape[-1]])
 
 
 def _parallel_calls(augmentation: Any) -> int:

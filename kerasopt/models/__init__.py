@@ -8,5 +8,6 @@ package or in user code; recipes then find it by name.
 from kerasopt.models.cnn import cnn
 from kerasopt.models.mlp import mlp
 from kerasopt.models.registry import get, names, register
+from kerasopt.models.speed import speed
 
-__all__ = ["cnn", "get", "mlp", "names", "register"]
+__all__ = ["cnn", "get", "mlp", "names", "register", "speed"]

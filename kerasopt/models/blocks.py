@@ -9,9 +9,19 @@ from typing import Any
 
 import keras
 
-from kerasopt import initializers, names, regularizers
+from kerasopt import initializers, layers, names, regularizers
 
-__all__ = ["Style", "classifier", "max_pool", "per_place", "positive_integers", "rates"]
+__all__ = [
+    "Style",
+    "check_activation",
+    "check_classes",
+    "classifier",
+    "image_shape",
+    "max_pool",
+    "per_place",
+    "positive_integers",
+    "rates",
+]
 
 BATCH_NORM_PLACES = ("after_activation", "before_activation")
 
@@ -93,18 +103,23 @@ class Style:
         return self._normalize(activation(x)) if self.batch_norm else activation(x)
 
     def _normalize(self, x: Any) -> Any:
-        return keras.layers.BatchNormalization(momentum=self.batch_norm_momentum)(x)
+        return layers.FusedBatchNormalization(momentum=self.batch_norm_momentum)(x)
 
 
 def classifier(x: Any, num_classes: int) -> Any:
     """Apply the output layer: class probabilities, in float32 at any precision."""
+    check_classes(num_classes)
+    x = keras.layers.Dense(num_classes)(x)
+    # 8 bits of mantissa are too few for probabilities near 0 and 1.
+    return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
+
+
+def check_classes(num_classes: Any) -> None:
+    """Raise `ValueError` unless it is an integer of at least 2."""
     if not isinstance(num_classes, int) or num_classes < 2:
         raise ValueError(
             f"num_classes must be an integer >= 2; given: {num_classes!r}."
         )
-    x = keras.layers.Dense(num_classes)(x)
-    # 8 bits of mantissa are too few for probabilities near 0 and 1.
-    return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
 
 
 def max_pool(x: Any, size: int) -> Any:
@@ -116,6 +131,17 @@ def max_pool(x: Any, size: int) -> Any:
             "larger images."
         )
     return keras.layers.MaxPooling2D(size)(x)
+
+
+def image_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
+    """Return (height, width, channels), or raise `ValueError` for anything else."""
+    if len(tuple(input_shape)) != 3:
+        raise ValueError(
+            "input_shape must be (height, width, channels); given: "
+            f"{tuple(input_shape)}. For vectors use the model 'mlp'."
+        )
+    height, width, channels = input_shape
+    return height, width, channels
 
 
 def check_activation(name: str) -> None:

@@ -100,7 +100,7 @@ def cnn(
         l2=l2,
         activity_l1=activity_l1,
     )
-    _check_images(input_shape)
+    blocks.image_shape(input_shape)
     if not filters:
         raise ValueError("filters must name at least one stage; given: none.")
     _check_choice("padding", padding, ("same", "valid"))
@@ -140,14 +140,6 @@ def _pool_sizes(pool: int | Sequence[int], stages: int) -> tuple[int, ...]:
         return blocks.positive_integers("pool", (pool,) * (stages - 1) + (1,))
     places = [f"stage {i + 1}" for i in range(stages)]
     return blocks.positive_integers("pool", blocks.per_place("pool", pool, places))
-
-
-def _check_images(input_shape: Sequence[int]) -> None:
-    if len(tuple(input_shape)) != 3:
-        raise ValueError(
-            "input_shape must be (height, width, channels); given: "
-            f"{tuple(input_shape)}. For vectors use the model 'mlp'."
-        )
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:

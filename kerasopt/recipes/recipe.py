@@ -108,10 +108,12 @@ class Recipe:
         looked up; its arguments show when it is built for the data.
         """
         # Here and in `run`, so that reading a recipe doesn't start TensorFlow.
-        from kerasopt import augment, models, optimizers
+        from kerasopt import augment, callbacks, models, optimizers
 
         optimizers.get(optimizers.complete(self.optimizer, epochs=1, steps_per_epoch=1))
         augment.get(self.augment)
+        for callback in self.callbacks:
+            callbacks.get(callback)
         if self.model["name"] not in models.names():
             raise names.unknown("model", self.model["name"], models.names())
 
@@ -179,6 +181,7 @@ class Recipe:
             optimizer=recipe.optimizer,
             loss=recipe.loss,
             augment=recipe.augment,
+            callbacks=recipe.callbacks,
             directory=directory,
             recipe=recipe.to_dict(),
             resume=resume,

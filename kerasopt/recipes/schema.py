@@ -45,7 +45,8 @@ class Measured(Section):
     seeds: list[int]
     test_accuracy: list[float]
     train_seconds: list[float]
-    epochs: list[int]
+    epochs: list[float]
+    test_accuracy_tta: list[float] | None = None
 
 
 class RecipeSchema(Section):
@@ -60,6 +61,7 @@ class RecipeSchema(Section):
     model: dict[str, Any]
     optimizer: dict[str, Any] | str = "adam"
     loss: str = "auto"
+    callbacks: list[dict[str, Any] | str] = pydantic.Field(default_factory=list)
     training: TrainingSettings = TrainingSettings()
     measured: Measured | None = None
 

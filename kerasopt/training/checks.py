@@ -26,6 +26,7 @@ def data(dataset: Any, settings: TrainingSettings) -> None:
         )
     _check_monitor(dataset, settings)
     _check_steps(dataset, settings)
+    _check_execution(dataset, settings)
 
 
 def _check_monitor(dataset: Dataset, settings: TrainingSettings) -> None:
@@ -53,6 +54,21 @@ def _check_steps(dataset: Dataset, settings: TrainingSettings) -> None:
         )
 
 
+def _check_execution(dataset: Dataset, settings: TrainingSettings) -> None:
+    counted = pipeline.steps_per_epoch(len(dataset.train[0]), settings.batch_size)
+    if counted % settings.steps_per_execution:
+        fitting = [n for n in range(1, 100) if counted % n == 0]
+        raise ValueError(
+            f"training.steps_per_execution={settings.steps_per_execution} doesn't "
+            f"divide the {counted} steps of an epoch; fitting are {fitting}."
+        )
+    if settings.patience and settings.validation_freq > 1:
+        raise ValueError(
+            f"training.patience={settings.patience} counts validations of every "
+            f"epoch: leave validation_freq={settings.validation_freq} out."
+        )
+
+
 def batch_size(settings: TrainingSettings, strategy: tf.distribute.Strategy) -> None:
     """Refuse a batch that the devices can't share evenly."""
     replicas = strategy.num_replicas_in_sync
@@ -63,14 +79,24 @@ def batch_size(settings: TrainingSettings, strategy: tf.distribute.Strategy) -> 
         )
 
 
-def shapes(network: keras.Model, dataset: Dataset) -> None:
+def shapes(network: keras.Model, dataset: Dataset, settings: TrainingSettings) -> None:
     """Refuse a model whose input or output doesn't fit the data."""
     accepted = tuple(network.input_shape[1:])
-    if accepted != dataset.input_shape:
+    fits = len(accepted) == len(dataset.input_shape) and all(
+        size in (None, given)
+        for size, given in zip(accepted, dataset.input_shape, strict=True)
+    )
+    if not fits:
         raise ValueError(
             f"The model takes samples of shape {accepted}, the dataset "
             f"'{dataset.name}' has {dataset.input_shape}. Build the model with "
             f"input_shape={dataset.input_shape}."
+        )
+    if settings.image_sizes and accepted[:2] != (None, None):
+        raise ValueError(
+            f"training.image_sizes={settings.image_sizes} needs a model that takes "
+            f"images of any size; this one takes {accepted}. Build it with "
+            "any_size=True (the model 'speed' has it)."
         )
     outputs = network.output_shape[-1]
     if outputs != dataset.num_classes:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import rich.console
 
 from kerasopt import augment as augmentations
-from kerasopt import distribute, losses, optimizers
+from kerasopt import callbacks as callback_table
+from kerasopt import distribute, layers, losses, optimizers
 from kerasopt.data import Dataset, pipeline
+from kerasopt.training import budget as budgets
 from kerasopt.training import checks, placement, precision, results
 from kerasopt.training import run as run_folder
 from kerasopt.training.loop import Loop
@@ -22,6 +26,8 @@ from kerasopt.training.settings import TrainingSettings, validate
 
 __all__ = ["fit"]
 
+SAMPLES_TO_ADAPT = 5000
+
 
 def fit(
     model: keras.Model | Callable[[], keras.Model],
@@ -30,7 +36,7 @@ def fit(
     optimizer: Any = "adam",
     loss: Any = "auto",
     augment: Any = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Sequence[Any] = (),
     directory: str | os.PathLike[str] | None = None,
     recipe: Mapping[str, Any] | None = None,
     resume: bool = False,
@@ -52,13 +58,14 @@ def fit(
             dict gets ``epochs`` and ``steps_per_epoch`` filled in.
         loss: ``"auto"`` (cross-entropy by the labels' shape), a Keras name or loss.
         augment: What `kerasopt.augment.get` takes.
-        callbacks: Further Keras callbacks.
+        callbacks: What `kerasopt.callbacks.get` takes: Keras callbacks, or names
+            and dicts.
         directory: Folder of the run; new below ``runs/`` by default.
         recipe: The resolved recipe to record; made from the arguments by default.
         resume: Go on with the interrupted run in ``directory``.
         verbose: Show progress on standard error.
-        **settings: Fields of `TrainingSettings`: ``epochs=10``, ``batch_size=32``,
-            ``patience=None``, ``seed=0``, ``deterministic=False``,
+        **settings: Fields of `TrainingSettings`: ``epochs=10`` or ``budget="5m"``,
+            ``batch_size=32``, ``patience=None``, ``seed=0``, ``deterministic=False``,
             ``devices="auto"``, …
 
     Returns:
@@ -78,6 +85,7 @@ def fit(
         >>> sorted(run.history.columns)[:3]
         ['accuracy', 'epoch', 'learning_rate']
     """
+    started = time.perf_counter()
     chosen = validate(TrainingSettings, settings, "training")
     checks.data(dataset, chosen)
     console = rich.console.Console(stderr=True, quiet=not verbose)
@@ -88,6 +96,7 @@ def fit(
         loss, labels=dataset.train[1], label_smoothing=chosen.label_smoothing
     )
     augmentation = augmentations.get(augment)
+    callbacks = [callback_table.get(each) for each in callbacks]
     with placement.on(strategy):
         optimizer = optimizers.get(
             optimizers.complete(optimizer, epochs=chosen.epochs, steps_per_epoch=steps)
@@ -95,34 +104,34 @@ def fit(
     build = placement.builder(model)
     seed_everything(chosen)
 
-    console.print(
+    length = chosen.budget or f"{chosen.epochs} epochs of {steps} steps"
+    _say(
+        console,
         f"Training on {len(dataset.train[0]):,} samples of {dataset.name}: "
-        f"{chosen.epochs} epochs of {steps} steps, on {distribute.describe(strategy)}.",
-        highlight=False,
-        soft_wrap=True,
+        f"{length}, on {distribute.describe(strategy)}.",
     )
-    started = time.perf_counter()
     chosen = precision.resolve(chosen, build, dataset, loss, console)
     with placement.on(strategy):
         network = placement.place(model, build, strategy, chosen.precision)
-        checks.shapes(network, dataset)
+        checks.shapes(network, dataset, chosen)
+        layers.adapt(network, _some_samples(dataset))
         parallel = placement.is_parallel(strategy)
         network.compile(
             optimizer=optimizer,
             loss=distribute.GlobalBatchLoss(loss) if parallel else loss,
             metrics=["accuracy"],
+            steps_per_execution=chosen.steps_per_execution,
         )
 
     if resume:
         folder = run_folder.unfinished_directory(directory)
     else:
         resolved = results.resolved_recipe(recipe, network, augment, chosen)
-        folder = run_folder.new_directory(resolved["name"], directory)
         about = results.environment_of(dataset, strategy, chosen)
-        run_folder.write_yaml(folder / run_folder.RECIPE, resolved)
-        run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
+        folder = _new_folder(directory, resolved, about)
 
-    loop = Loop(network, dataset, augmentation, chosen, steps, folder, console)
+    budget = _budget(network, dataset, chosen, steps, started, console)
+    loop = Loop(network, dataset, augmentation, chosen, steps, folder, console, budget)
     with placement.on(strategy):
         loop.run(callbacks, resume=resume)
     seconds = loop.seconds_before + time.perf_counter() - started
@@ -130,18 +139,68 @@ def fit(
     trained = placement.collect(network, model, build, strategy, chosen.precision)
     how = {**loop.summary(), "train_seconds": round(seconds, 2)}
     how |= results.settings_of(trained, dataset, strategy, chosen)
-    run = results.finish(trained, dataset, folder, how)
+    run = results.finish(trained, dataset, folder, how, chosen.tta)
     _say_results(console, run)
     return run
+
+
+def _new_folder(
+    directory: str | os.PathLike[str] | None,
+    recipe: Mapping[str, Any],
+    environment: Mapping[str, Any],
+) -> Path:
+    """Make the run's folder, with what is known before training."""
+    folder = run_folder.new_directory(recipe["name"], directory)
+    run_folder.write_yaml(folder / run_folder.RECIPE, dict(recipe))
+    run_folder.write_json(folder / run_folder.ENVIRONMENT, dict(environment))
+    return folder
+
+
+def _some_samples(dataset: Dataset) -> np.ndarray:
+    """Return what layers adapt to: samples as the model will see them."""
+    return pipeline.scale(dataset.train[0][:SAMPLES_TO_ADAPT]).numpy()
+
+
+def _budget(
+    network: keras.Model,
+    dataset: Dataset,
+    settings: TrainingSettings,
+    steps: int,
+    started: float,
+    console: rich.console.Console,
+) -> budgets.TimeBudget | None:
+    """Set up the clock, and let the learning rate follow it."""
+    if settings.budget_seconds is None:
+        return None
+    reserved = budgets.evaluation_seconds(
+        network, dataset, settings.tta, _some_samples(dataset)[:512]
+    )
+    budget = budgets.TimeBudget(
+        total_seconds=settings.budget_seconds,
+        started=started,
+        reserved_seconds=reserved,
+        batch_size=settings.batch_size,
+        steps_per_epoch=steps,
+        console=console,
+    )
+    budgets.follow(
+        network.optimizer,
+        total_steps=settings.epochs * steps,
+        progress=budget.progress,
+    )
+    return budget
 
 
 def _say_results(console: rich.console.Console, run: Run) -> None:
     found = run.metrics
     accuracy = found.get("test_accuracy")
     tested = "" if accuracy is None else f"test accuracy {accuracy:.2%}, "
-    console.print(
-        f"Done: {tested}{found['epochs']} epochs in {found['train_seconds']:.0f} s; "
+    _say(
+        console,
+        f"Done: {tested}{found['epochs']:g} epochs in {found['train_seconds']:.0f} s; "
         f"everything is in {run.directory}",
-        highlight=False,
-        soft_wrap=True,
     )
+
+
+def _say(console: rich.console.Console, message: str) -> None:
+    console.print(message, highlight=False, soft_wrap=True)

@@ -13,11 +13,17 @@ import keras
 import rich.console
 
 from kerasopt import callbacks as own_callbacks
+from kerasopt.callbacks import ShareCallback
 from kerasopt.data import Dataset, pipeline
+from kerasopt.training import image_sizes
 from kerasopt.training import run as run_folder
+from kerasopt.training.budget import TimeBudget
 from kerasopt.training.settings import TrainingSettings
 
 __all__ = ["DivergedError", "Loop"]
+
+EPOCHS_WITHOUT_END = 1_000_000
+"""A time budget ends the training; Keras wants a number."""
 
 
 class DivergedError(ValueError):
@@ -36,7 +42,9 @@ class Loop:
         steps: int,
         folder: Path,
         console: rich.console.Console,
+        budget: TimeBudget | None = None,
     ) -> None:
+        self.budget = budget
         self.network = network
         self.dataset = dataset
         self.augmentation = augmentation
@@ -56,10 +64,16 @@ class Loop:
         self, extra_callbacks: Sequence[keras.callbacks.Callback], *, resume: bool
     ) -> None:
         """Train to the end, to an early stop, or until interrupted."""
+        clock = self.budget.share if self.budget else None
+        keeping = [c for c in extra_callbacks if isinstance(c, ShareCallback)]
+        for callback in keeping:
+            callback.clock = clock
+            callback.build(self.network)
         checkpoint = own_callbacks.Checkpoint(
             self.folder / run_folder.CHECKPOINT,
             log=self.log,
             early_stopping=self.early_stopping,
+            others=keeping,
             least_seconds=self.settings.checkpoint_seconds,
         )
         first_epoch = 0
@@ -67,16 +81,20 @@ class Loop:
             self.network.optimizer.build(self.network.trainable_variables)
             first_epoch = checkpoint.restore(self.network)
             self.seconds_before = sum(row["seconds"] for row in self.log.rows)
+            if self.budget:
+                self.budget.resume_after(self.seconds_before)
             self._say(f"Going on after epoch {first_epoch}.")
         elif resume:
             self._say("The run has no checkpoint yet: starting at its first epoch.")
         progress = own_callbacks.Progress(
-            epochs=self.settings.epochs,
+            epochs=None if self.budget else self.settings.epochs,
             steps_per_epoch=self.steps,
+            clock=clock,
             console=self.console,
         )
         # The log stands first: the checkpoint saves its rows.
         active = [keras.callbacks.TerminateOnNaN(), self.log, progress]
+        active += [self.budget] if self.budget else []
         active += [self.early_stopping] if self.early_stopping else []
         active += [checkpoint, *self._tensorboard(), *extra_callbacks]
         try:
@@ -99,6 +117,9 @@ class Loop:
             seed=self.settings.seed,
             augmentation=self.augmentation,
             first_epoch=first_epoch,
+            image_size=image_sizes.by_step(
+                self.settings, self.steps, self.budget and self.budget.progress
+            ),
         )
         with warnings.catch_warnings():
             # Keras warns that it can't shuffle a stream; ours is shuffled.
@@ -109,7 +130,8 @@ class Loop:
                 # one it would leave stub epochs.
                 steps_per_epoch=self.steps,
                 validation_data=validation,
-                epochs=self.settings.epochs,
+                validation_freq=self.settings.validation_freq,
+                epochs=EPOCHS_WITHOUT_END if self.budget else self.settings.epochs,
                 initial_epoch=first_epoch,
                 callbacks=active,
                 verbose=0,
@@ -135,12 +157,18 @@ class Loop:
 
     def summary(self) -> dict[str, Any]:
         """Return how long it trained and which epoch's weights it kept."""
-        epochs = int(self.log.rows[-1]["epoch"])
-        best = epochs
+        epochs = best = int(self.log.rows[-1]["epoch"])
+        # int() can't read the variable of several devices.
+        steps = int(keras.ops.convert_to_numpy(self.network.optimizer.iterations))
         if self.early_stopping is not None:
             best = int(self.early_stopping.best_epoch) + 1
         return {
-            "epochs": epochs,
+            "epochs": epochs if not self.budget else round(steps / self.steps, 2),
             "kept_epoch": best,
-            "stopped_early": epochs < self.settings.epochs,
+            "stopped_early": self._stopped_early(epochs),
         }
+
+    def _stopped_early(self, epochs: int) -> bool:
+        if self.budget:
+            return self.budget.share() < 1 and self.early_stopping is not None
+        return epochs < self.settings.epochs

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasopt import distribute, files, losses
+from kerasopt import distribute, files, layers, losses
 from kerasopt.data import Dataset, pipeline
 from kerasopt.evaluation import metrics as measures
+from kerasopt.evaluation import tta
 from kerasopt.training import environment
 from kerasopt.training import run as run_folder
 from kerasopt.training.run import Run
@@ -22,6 +23,7 @@ __all__ = [
     "environment_of",
     "finish",
     "measure",
+    "predict",
     "resolved_recipe",
     "save_model",
     "settings_of",
@@ -31,7 +33,11 @@ MISTAKES_KEPT = 24
 
 
 def finish(
-    model: keras.Model, dataset: Dataset, folder: Path, how: Mapping[str, Any]
+    model: keras.Model,
+    dataset: Dataset,
+    folder: Path,
+    how: Mapping[str, Any],
+    views: str = "none",
 ) -> Run:
     """Measure the trained model, save it, and complete the run's folder.
 
@@ -40,8 +46,9 @@ def finish(
         dataset: Its validation and test data are measured, each once.
         folder: The run's folder.
         how: What the training itself gave; it joins the measures.
+        views: Kind of test-time augmentation to measure the test set with, too.
     """
-    found = {**measure(model, dataset, folder), **how}
+    found = {**measure(model, dataset, folder, views), **how}
     save_model(model, folder / run_folder.MODEL, dataset.train[1])
     # This file comes last: it marks the run as finished.
     run_folder.write_json(folder / run_folder.METRICS, found)
@@ -50,15 +57,16 @@ def finish(
     return run
 
 
-def measure(model: keras.Model, dataset: Dataset, folder: Path) -> dict[str, Any]:
+def measure(
+    model: keras.Model, dataset: Dataset, folder: Path, views: str = "none"
+) -> dict[str, Any]:
     """Measure validation and test data; keep the test predictions."""
     results: dict[str, Any] = {}
     for split in ("validation", "test"):
         pair = getattr(dataset, split)
         if pair is None:
             continue
-        batches = pipeline.evaluation_batches(pair[0])
-        probabilities = model.predict(batches, verbose=0)
+        probabilities = predict(model, pair[0])
         found = measures.classification(
             pair[1], probabilities, class_names=dataset.class_names
         )
@@ -68,7 +76,29 @@ def measure(model: keras.Model, dataset: Dataset, folder: Path) -> dict[str, Any
         results[f"{split}_interval"] = [round(float(b), 8) for b in found.interval]
         if split == "test":
             _keep_predictions(folder, pair, probabilities, found)
+            if views != "none":
+                probabilities = predict(model, pair[0], views)
+                found = measures.classification(
+                    pair[1], probabilities, class_names=dataset.class_names
+                )
+                results["test_accuracy_tta"] = round(float(found.accuracy), 8)
+                results["tta"] = views
     return results
+
+
+def predict(model: keras.Model, x: np.ndarray, views: str = "none") -> np.ndarray:
+    """Return class probabilities, by the mean over views of each image.
+
+    Args:
+        model: The model.
+        x: Samples, uint8 or scaled.
+        views: Kind of test-time augmentation, as `kerasopt.evaluation.tta`.
+    """
+
+    def predict_view(images: np.ndarray) -> np.ndarray:
+        return model.predict(pipeline.evaluation_batches(images), verbose=0)
+
+    return tta.predict(predict_view, x, views)
 
 
 def _keep_predictions(
@@ -87,6 +117,7 @@ def _keep_predictions(
 
 def save_model(model: keras.Model, path: Path, labels: np.ndarray) -> None:
     """Save the model so that plain Keras can load and evaluate it."""
+    model = layers.to_keras(model)
     # Schedules and smoothed losses of kerasopt would make the file need kerasopt;
     # the plain loss is also the one to evaluate with.
     # Plain SGD has no state, so nothing is missing when the file is loaded.

@@ -17,7 +17,7 @@ import yaml
 from kerasopt import files
 from kerasopt.data import pipeline
 from kerasopt.evaluation import metrics as measures
-from kerasopt.evaluation import plots
+from kerasopt.evaluation import plots, tta
 from kerasopt.evaluation import report as html_report
 
 if TYPE_CHECKING:
@@ -106,12 +106,16 @@ class Run:
         """Shape of one sample."""
         return tuple(self.environment["data"]["input_shape"])
 
-    def predict(self, x: np.ndarray, *, batch_size: int = 512) -> np.ndarray:
+    def predict(
+        self, x: np.ndarray, *, batch_size: int = 512, views: str = "none"
+    ) -> np.ndarray:
         """Return class probabilities of uint8 or already scaled samples.
 
         Args:
             x: Shape (n, *input_shape); uint8 is divided by 255, as in training.
             batch_size: Samples at a time.
+            views: Test-time augmentation: ``"none"``, ``"mirror"`` or
+                ``"mirror_translate"`` (`kerasopt.evaluation.tta`).
 
         Returns:
             Shape (n, classes), float32.
@@ -125,8 +129,12 @@ class Run:
                 f"Each sample must have the shape {self.input_shape}; given an array "
                 f"of shape {x.shape}, samples along its first axis."
             )
-        batches = pipeline.evaluation_batches(x, batch_size=batch_size)
-        return self.model.predict(batches, verbose=0)
+
+        def predict_view(images: np.ndarray) -> np.ndarray:
+            batches = pipeline.evaluation_batches(images, batch_size=batch_size)
+            return self.model.predict(batches, verbose=0)
+
+        return tta.predict(predict_view, x, views)
 
     @property
     def test_result(self) -> measures.Classification | None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 import pydantic
 
 from kerasopt import names
+from kerasopt.training import durations
 
 __all__ = ["Section", "TrainingSettings", "validate"]
 
@@ -30,6 +31,11 @@ class TrainingSettings(Section):
 
     epochs: int = pydantic.Field(10, gt=0, strict=True)
     """Most passes over the training data."""
+
+    budget: str | float | None = None
+    """Time for everything, evaluation included, such as "5m", "90s" or a number of
+    seconds. It takes the place of `epochs`: the learning rate reaches the end of
+    its schedule, and the training ends, when the time is over."""
 
     batch_size: int = pydantic.Field(32, gt=0, strict=True)
     """Samples in a step, over all devices together."""
@@ -54,6 +60,22 @@ class TrainingSettings(Section):
     seed: int = pydantic.Field(0, ge=0, lt=2**31, strict=True)
     """Fixes weights, order, augmentation and dropout."""
 
+    tta: Literal["none", "mirror", "mirror_translate"] = "none"
+    """Test-time augmentation: measure the test set also by the mean over these
+    views of each image (`kerasopt.evaluation.tta`)."""
+
+    image_sizes: dict[int, float] = pydantic.Field(default_factory=dict)
+    """Progressive resizing, {side in pixels: share of the training until which the
+    images are brought to it}; after the last share they have their own size. The
+    model must take images of any size."""
+
+    validation_freq: int = pydantic.Field(1, gt=0, strict=True)
+    """Epochs from one validation to the next; patience needs 1."""
+
+    steps_per_execution: int = pydantic.Field(1, gt=0, strict=True)
+    """Steps that run as one compiled call; it has to divide the steps of an epoch.
+    Pays for networks whose step takes less than a few milliseconds."""
+
     deterministic: bool = False
     """Identical weights, bit for bit, from equal seeds on one machine. It holds
     for the whole process, and slower kernels may be used."""
@@ -64,6 +86,28 @@ class TrainingSettings(Section):
 
     checkpoint_seconds: float = pydantic.Field(5.0, ge=0)
     """Least time between two checkpoints, from which a killed run resumes."""
+
+    @pydantic.field_validator("budget")
+    @classmethod
+    def _is_a_time(cls, value: str | float | None) -> str | float | None:
+        if value is not None:
+            durations.seconds(value)
+        return value
+
+    @pydantic.field_validator("image_sizes")
+    @classmethod
+    def _sizes_rise(cls, value: dict[int, float]) -> dict[int, float]:
+        sides, shares = list(value), list(value.values())
+        if sides != sorted(sides) or shares != sorted(shares):
+            raise ValueError(f"sides and shares must both rise; given: {value}.")
+        if any(side < 1 for side in sides) or any(not 0 < s <= 1 for s in shares):
+            raise ValueError(f"sides must be >= 1, shares in (0, 1]; given: {value}.")
+        return value
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """The time budget in seconds, or None."""
+        return None if self.budget is None else durations.seconds(self.budget)
 
 
 def validate(section: type[Model], given: Mapping[str, Any], where: str) -> Model:

@@ -1,8 +1,4 @@
-"""Keras optimizers by name, with a schedule and checked arguments.
-
-Keras ignores some arguments that it doesn't have (``decay``) and misses some
-names (``lamb``); here an unknown word is always an error that lists the choices.
-"""
+"""Optimizers by name."""
 
 from __future__ import annotations
 
@@ -13,6 +9,9 @@ from typing import Any
 import keras
 
 from kerasopt import names, schedules
+from kerasopt.optimizers.grouped import Grouped
+from kerasopt.optimizers.muon import ConvMuon
+from kerasopt.optimizers.sgd import CoupledSGD
 
 __all__ = ["complete", "get", "register"]
 
@@ -28,11 +27,13 @@ def get(
     Args:
         spec: A Keras name in lower case (``"sgd"``, ``"adam"``, ``"rmsprop"``,
             ``"adagrad"``, …), ``"momentum"`` or ``"nesterov"`` for SGD with
-            momentum 0.9, a dict with ``name`` and arguments, or an optimizer, of
-            which a new, unbuilt copy is returned: one instance serves one model.
+            momentum 0.9, ``"conv_muon"`` (`ConvMuon`), ``"grouped"`` (`Grouped`:
+            optimizers for groups of variables), a dict with ``name`` and
+            arguments, or an optimizer, of which a new, unbuilt copy is returned:
+            one instance serves one model.
         **arguments: Arguments of the Keras class. ``learning_rate`` may be a
             number, a Keras schedule, or a dict that `kerasopt.schedules.get`
-            takes.
+            takes. SGD also takes ``l2`` (`CoupledSGD`).
 
     Returns:
         A new `keras.optimizers.Optimizer`.
@@ -67,18 +68,38 @@ def complete(spec: Any, *, epochs: int, steps_per_epoch: int) -> Any:
         >>> complete(spec, epochs=5, steps_per_epoch=9)["learning_rate"]["epochs"]
         5
     """
-    if not isinstance(spec, Mapping) or "learning_rate" not in spec:
+    if not isinstance(spec, Mapping):
         return spec
-    rate = schedules.complete(
-        spec["learning_rate"], epochs=epochs, steps_per_epoch=steps_per_epoch
+    length = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+    completed = dict(spec)
+    if "learning_rate" in spec:
+        completed["learning_rate"] = schedules.complete(spec["learning_rate"], **length)
+    if "default" in spec:
+        completed["default"] = complete(spec["default"], **length)
+    if isinstance(spec.get("groups"), Mapping):
+        completed["groups"] = {
+            pattern: complete(inner, **length)
+            for pattern, inner in spec["groups"].items()
+        }
+    return completed
+
+
+@register("grouped")
+def _grouped(*, default: Any, groups: Mapping[str, Any]) -> Grouped:
+    if not isinstance(groups, Mapping):
+        raise ValueError(
+            "groups must map a pattern of variable paths to an optimizer; given: "
+            f"{groups!r}."
+        )
+    return Grouped(
+        default=get(default),
+        groups={pattern: get(inner) for pattern, inner in groups.items()},
     )
-    return {**spec, "learning_rate": rate}
 
 
 def _register_keras_optimizers() -> None:
     optimizers = keras.optimizers
     classes = (
-        optimizers.SGD,
         optimizers.Adam,
         optimizers.AdamW,
         optimizers.Adagrad,
@@ -94,8 +115,10 @@ def _register_keras_optimizers() -> None:
     )
     for optimizer in classes:
         register(optimizer.__name__)(_checked(optimizer))
-    register("momentum")(_checked(optimizers.SGD, momentum=0.9))
-    register("nesterov")(_checked(optimizers.SGD, momentum=0.9, nesterov=True))
+    register("conv_muon")(_checked(ConvMuon))
+    register("sgd")(_checked(CoupledSGD))
+    register("momentum")(_checked(CoupledSGD, momentum=0.9))
+    register("nesterov")(_checked(CoupledSGD, momentum=0.9, nesterov=True))
 
 
 def _checked(optimizer: type[keras.optimizers.Optimizer], **defaults: Any) -> Any:
@@ -111,6 +134,9 @@ def _checked(optimizer: type[keras.optimizers.Optimizer], **defaults: Any) -> An
         decay = arguments.get("weight_decay")
         if decay is not None and (not isinstance(decay, (int, float)) or decay < 0):
             raise ValueError(f"weight_decay must be a number >= 0; given: {decay!r}.")
+        if optimizer is CoupledSGD and not arguments.get("l2"):
+            arguments.pop("l2", None)
+            return keras.optimizers.SGD(**arguments)  # Needs no class of ours.
         return optimizer(**arguments)
 
     build.__signature__ = signature.replace(parameters=strict)  # type: ignore[attr-defined]

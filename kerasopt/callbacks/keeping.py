@@ -1,11 +1,11 @@
-"""Keras callbacks that a kerasopt run adds to the training loop."""
+"""What a kerasopt run adds to every training: log, early stop, checkpoint, bar."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import rich.console
 import rich.progress
 
 from kerasopt import files
+from kerasopt.callbacks.share import ShareCallback
 
 __all__ = ["Checkpoint", "EpochLog", "Progress", "ResumableEarlyStopping"]
 
@@ -91,6 +92,7 @@ class Checkpoint(keras.callbacks.Callback):
         path: An ``.npz`` file.
         log: Its rows are saved along.
         early_stopping: Its memory is saved along.
+        others: Callbacks whose ``variables`` are saved along.
         least_seconds: Least time between two checkpoints.
     """
 
@@ -100,12 +102,14 @@ class Checkpoint(keras.callbacks.Callback):
         *,
         log: EpochLog,
         early_stopping: ResumableEarlyStopping | None,
+        others: Sequence[ShareCallback] = (),
         least_seconds: float,
     ) -> None:
         super().__init__()
         self.path = path
         self.log = log
         self.early_stopping = early_stopping
+        self.others = others
         self.least_seconds = least_seconds
         self._saved_at = time.perf_counter()
 
@@ -121,11 +125,15 @@ class Checkpoint(keras.callbacks.Callback):
             state = json.loads(str(saved["state"]))
             _assign(model.variables, saved, "model")
             _assign(model.optimizer.variables, saved, "optimizer")
+            _assign(self._other_variables(), saved, "callbacks")
             best = [saved[f"best/{i}"] for i in range(state["best_count"])]
         self.log.rows = state["rows"]
         if self.early_stopping is not None and state["early_stopping"]:
             self.early_stopping.remember(state["early_stopping"], best or None)
         return int(state["epochs"])
+
+    def _other_variables(self) -> list[Any]:
+        return [variable for each in self.others for variable in each.variables]
 
     def _save(self, epochs: int) -> None:
         best: list[np.ndarray] = []
@@ -143,6 +151,7 @@ class Checkpoint(keras.callbacks.Callback):
             "state": np.array(json.dumps(state)),
             **_numbered(self.model.variables, "model"),
             **_numbered(self.model.optimizer.variables, "optimizer"),
+            **_numbered(self._other_variables(), "callbacks"),
             **_numbered(best, "best"),
         }
         with _training_goes_on(), files.atomic(self.path) as temporary:
@@ -153,8 +162,9 @@ class Progress(keras.callbacks.Callback):
     """One bar for the whole training, with a line of results an epoch.
 
     Args:
-        epochs: Length of the training.
+        epochs: Length of the training, or None if the clock decides.
         steps_per_epoch: Batches in an epoch.
+        clock: Returns the share of a time budget that has passed.
         console: Where to draw; standard error by default, so that standard
             output stays clean for results.
     """
@@ -162,13 +172,15 @@ class Progress(keras.callbacks.Callback):
     def __init__(
         self,
         *,
-        epochs: int,
+        epochs: int | None,
         steps_per_epoch: int,
+        clock: Callable[[], float] | None = None,
         console: rich.console.Console | None = None,
     ) -> None:
         super().__init__()
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
+        self.clock = clock
         self.console = console or rich.console.Console(stderr=True)
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
@@ -183,9 +195,8 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Draw the empty bar."""
-        self._task = self._bar.add_task(
-            "training", total=self.epochs * self.steps_per_epoch
-        )
+        total = self.epochs * self.steps_per_epoch if self.epochs else 1.0
+        self._task = self._bar.add_task("training", total=total)
         self._bar.start()
 
     def on_epoch_begin(
@@ -193,28 +204,31 @@ class Progress(keras.callbacks.Callback):
     ) -> None:
         """Move the bar to the epoch's first batch."""
         self._started = time.perf_counter()
-        self._bar.update(
-            self._task,
-            description=f"epoch {epoch + 1}/{self.epochs}",
-            completed=epoch * self.steps_per_epoch,
-        )
+        self._first = epoch * self.steps_per_epoch
+        self._name = f"epoch {epoch + 1}"
+        if self.epochs:
+            self._name = f"epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
+        self._advance(0)
 
     def on_train_batch_end(
         self, batch: int, logs: Mapping[str, float] | None = None
     ) -> None:
         """Advance the bar."""
-        self._bar.advance(self._task)
+        self._advance(batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Print the epoch's results above the bar."""
         results = "  ".join(f"{k} {float(v):.4f}" for k, v in (logs or {}).items())
         seconds = time.perf_counter() - self._started
         self._bar.console.print(
-            f"epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}  "
-            f"{results}  {seconds:.1f} s",
+            f"{self._name}  {results}  {seconds:.1f} s",
             highlight=False,
             soft_wrap=True,
         )
+
+    def _advance(self, batches: int) -> None:
+        done = self.clock() if self.clock else self._first + batches
+        self._bar.update(self._task, description=self._name, completed=done)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Remove the bar."""

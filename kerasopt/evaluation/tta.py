@@ -1,0 +1,181 @@
+"""Test-time augmentation: one prediction from several views of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from kerasopt.names import Names
+
+__all__ = ["KINDS", "count", "predict", "views"]
+
+Views = Iterator[tuple[float, np.ndarray]]
+
+_VIEWS = Names("kind of test-time augmentation")
+
+# Rows of probabilities may miss 1 by this much, as in `metrics`.
+_SUM_TOLERANCE = 1e-3
+
+
+def views(images: Any, kind: str) -> Views:
+    """Return the views of a batch of images one after the other.
+
+    Args:
+        images: Batch (batch, height, width, channels). ``"none"`` takes inputs of
+            any shape.
+        kind: ``"none"``: the images alone. ``"mirror"``: the images and their
+            mirror images. ``"mirror_translate"``: besides, both sides of the
+            images shifted by one pixel towards the bottom right and towards the
+            top left, the border reflected.
+
+    Returns:
+        An iterator of (weight, view). The weights sum to 1: (1), (1/2, 1/2) and
+        (1/4, 1/4, 1/8, 1/8, 1/8, 1/8). Views have the shape and type of the
+        images. They share memory with them or with one padded copy, so don't
+        write into them.
+
+    Raises:
+        ValueError: if the kind is unknown, or the inputs aren't images or too
+            small for a shift.
+
+    Example:
+        >>> images = np.arange(4).reshape(1, 2, 2, 1)
+        >>> [(w, view[0, :, :, 0].tolist()) for w, view in views(images, "mirror")]
+        [(0.5, [[0, 1], [2, 3]]), (0.5, [[1, 0], [3, 2]])]
+
+    References:
+        - [Krizhevsky, Sutskever and Hinton, 2012](
+          https://papers.nips.cc/paper/4824): crops and mirror images averaged.
+        - [Jordan, 2024](https://arxiv.org/abs/2404.00498): ``mirror_translate``.
+    """
+    images = np.asarray(images)
+    name = _VIEWS.canonical(kind)
+    _check_images(images, name)
+    return _VIEWS.factory(name)(images)
+
+
+def predict(
+    function: Callable[[np.ndarray], Any], images: Any, kind: str
+) -> np.ndarray:
+    r"""Return probabilities from the weighted views of each image.
+
+    The weighted geometric mean of the views' probabilities, normalised:
+
+    .. math::
+        p_c \propto \exp \sum_v w_v \ln p_{vc}
+
+    A view's :math:`\ln p` is its logits less one number for each image, which the
+    normalisation takes out again. So this is the softmax of the weighted mean of
+    the logits, without having to ask the model for them.
+
+    Args:
+        function: Takes a batch of images, returns probabilities of shape (batch,
+            classes), such as a model's ``predict``. It is called once for each
+            view and does its own batching.
+        images: Batch (batch, height, width, channels).
+        kind: ``"none"``, ``"mirror"`` or ``"mirror_translate"``; see `views`.
+
+    Returns:
+        Probabilities (batch, classes), in the type that `function` returns, each
+        row summing to 1. ``"none"`` returns what `function` does, untouched.
+
+    Raises:
+        ValueError: as `views`, or if `function` returns anything but
+            probabilities.
+
+    Example:
+        >>> def left_brighter(images):
+        ...     share = images[:, 0, 0, 0] / images.sum((1, 2, 3))
+        ...     return np.stack([share, 1 - share], axis=1)
+        >>> predict(left_brighter, np.array([[[[3.0], [1.0]]]]), "mirror").tolist()
+        [[0.5, 0.5]]
+
+    References:
+        - [Krizhevsky, Sutskever and Hinton, 2012](
+          https://papers.nips.cc/paper/4824)
+    """
+    images = np.asarray(images)
+    total: Any = 0.0
+    for weight, view in views(images, kind):
+        probabilities = np.asarray(function(view))
+        if weight == 1:
+            return probabilities
+        total = total + weight * _log(probabilities, num_samples=len(images))
+    # The best class gets exp(0), so that no row can sum to 0.
+    unnormalised = np.exp(total - total.max(axis=1, keepdims=True))
+    result = unnormalised / unnormalised.sum(axis=1, keepdims=True)
+    return result.astype(probabilities.dtype)
+
+
+def count(kind: str) -> int:
+    """Return the number of views of a kind.
+
+    Example:
+        >>> [count(kind) for kind in ("none", "mirror", "mirror_translate")]
+        [1, 2, 6]
+    """
+    return sum(1 for _ in views(np.zeros((1, 2, 2, 1)), kind))
+
+
+@_VIEWS.register("none")
+def _plain(images: np.ndarray) -> Views:
+    yield 1.0, images
+
+
+@_VIEWS.register("mirror")
+def _both_sides(images: np.ndarray, weight: float = 1.0) -> Views:
+    yield weight / 2, images
+    yield weight / 2, images[:, :, ::-1]
+
+
+@_VIEWS.register("mirror_translate")
+def _shifted(images: np.ndarray) -> Views:
+    yield from _both_sides(images, 0.5)
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    yield from _both_sides(padded[:, :-2, :-2], 0.25)
+    yield from _both_sides(padded[:, 2:, 2:], 0.25)
+
+
+KINDS = tuple(_VIEWS)
+"""The kinds of test-time augmentation."""
+
+
+def _check_images(images: np.ndarray, kind: str) -> None:
+    if kind == "none":
+        return
+    if images.ndim != 4:
+        raise ValueError(
+            f"Test-time augmentation {kind!r} needs images of shape (batch, height, "
+            f"width, channels); given: {images.shape}. For other inputs give 'none'."
+        )
+    if kind == "mirror_translate" and min(images.shape[1:3]) < 2:
+        raise ValueError(
+            "Test-time augmentation 'mirror_translate' shifts by a pixel, so it needs "
+            f"images of at least 2×2 pixels; given: {images.shape}. Give 'mirror' or "
+            "'none'."
+        )
+
+
+def _log(probabilities: np.ndarray, *, num_samples: int) -> np.ndarray:
+    shape = probabilities.shape
+    is_floating = probabilities.dtype.kind == "f"
+    if not is_floating or len(shape) != 2 or shape[0] != num_samples:
+        raise ValueError(
+            "Test-time augmentation needs a function that returns probabilities of "
+            f"shape ({num_samples}, classes); it returned {probabilities.dtype} of "
+            f"shape {shape}."
+        )
+    # Negated, so that NaN is refused too.
+    sums_off = np.abs(probabilities.sum(axis=1, dtype=float) - 1)
+    if not ((sums_off < _SUM_TOLERANCE).all() and (probabilities >= 0).all()):
+        raise ValueError(
+            "Test-time augmentation needs probabilities: rows of at least 0 that sum "
+            "to 1. The function returned others; end the model in a softmax, or wrap "
+            "it in scipy.special.softmax(..., axis=1)."
+        )
+    # A certain model gives 0; its logarithm must be low, yet finite. Half
+    # precision's own least number, 6e-5, would be too high.
+    floor = np.finfo(np.promote_types(probabilities.dtype, np.float32)).tiny
+    return np.log(np.maximum(probabilities.astype(float), floor))

@@ -1,0 +1,13 @@
+"""Keras optimizers by name, and the few that Keras lacks.
+
+`get` builds one from a name or a dict, with a schedule and checked arguments.
+Keras ignores some arguments that it doesn't have (``decay``) and misses some
+names (``lamb``); here an unknown word is always an error that lists the choices.
+"""
+
+from kerasopt.optimizers.catalog import complete, get, register
+from kerasopt.optimizers.grouped import Grouped
+from kerasopt.optimizers.muon import ConvMuon
+from kerasopt.optimizers.sgd import CoupledSGD
+
+__all__ = ["ConvMuon", "CoupledSGD", "Grouped", "complete", "get", "register"]

@@ -1,0 +1,224 @@
+"""Optimizers that Keras lacks, against Keras, linear algebra and hand formulas."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasopt import optimizers
+from kerasopt.optimizers import ConvMuon, CoupledSGD, Grouped
+
+
+def small_model(seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3, use_bias=False, name="conv"),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, name="head"),
+        ]
+    )
+
+
+def samples(count=32, seed=0):
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(count, 8, 8, 3)).astype("float32")
+    return x, generator.normal(size=(count, 3)).astype("float32")
+
+
+def weights_after(model, optimizer, *, steps=5):
+    model.compile(optimizer, "mse")
+    x, y = samples()
+    for _ in range(steps):
+        model.train_on_batch(x, y)
+    return {v.path.split("/", 1)[-1]: v.numpy() for v in model.trainable_variables}
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_coupled_sgd_equals_keras_with_the_penalty_in_the_loss(nesterov):
+    start, gradient = np.array([1.0, -2.0, 3.0]), np.array([0.3, 0.0, -0.5])
+    variables = [keras.Variable(start), keras.Variable(start)]
+    settings = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": nesterov}
+    coupled = CoupledSGD(l2=0.02, **settings)
+    plain = keras.optimizers.SGD(**settings)
+    for _ in range(20):
+        coupled.apply([keras.ops.array(gradient)], [variables[0]])
+        # The gradient of the loss plus 0.01 * sum(w ** 2), as Keras's L2 has it.
+        penalized = gradient + 2 * 0.01 * variables[1].numpy()
+        plain.apply([keras.ops.array(penalized)], [variables[1]])
+    np.testing.assert_allclose(variables[0], variables[1], rtol=1e-5)
+
+
+def test_sgd_takes_l2_and_is_keras_own_without():
+    assert type(optimizers.get("sgd")) is keras.optimizers.SGD
+    assert optimizers.get("nesterov", l2=1e-3).l2 == 1e-3
+    assert optimizers.get("nesterov", l2=1e-3).nesterov
+
+
+@pytest.mark.parametrize("l2", [-1, float("nan"), "much"])
+def test_bad_l2_is_refused(l2):
+    with pytest.raises(ValueError, match="l2 must be a number >= 0"):
+        optimizers.get("sgd", l2=l2)
+
+
+def test_conv_muon_is_keras_muon_on_the_kernel_as_a_matrix():
+    generator = np.random.default_rng(0)
+    kernel = keras.Variable(generator.normal(size=(3, 3, 4, 16)), dtype="float32")
+    matrix = keras.Variable(kernel.numpy().reshape(36, 16))
+    settings = {"learning_rate": 0.1, "momentum": 0.6, "ns_steps": 3}
+    ours = ConvMuon(normalize=False, **settings)
+    theirs = keras.optimizers.Muon(weight_decay=None, rms_rate=None, **settings)
+    for _ in range(5):
+        gradient = generator.normal(size=(3, 3, 4, 16)).astype("float32")
+        ours.apply([keras.ops.array(gradient)], [kernel])
+        theirs.apply([keras.ops.array(gradient.reshape(36, 16))], [matrix])
+    np.testing.assert_allclose(kernel.numpy().reshape(36, 16), matrix, atol=1e-5)
+
+
+def test_conv_muon_steps_towards_the_nearest_orthogonal_matrix():
+    generator = np.random.default_rng(1)
+    gradient = generator.normal(size=(3, 3, 8, 32)).astype("float32")
+    kernel = keras.Variable(np.zeros((3, 3, 8, 32)), dtype="float32")
+    optimizer = ConvMuon(
+        learning_rate=1.0, momentum=0.0, nesterov=False, ns_steps=8, normalize=False
+    )
+    optimizer.apply([keras.ops.array(gradient)], [kernel])
+    step = -kernel.numpy().reshape(72, 32)
+    left, _, right = np.linalg.svd(gradient.reshape(72, 32), full_matrices=False)
+    alignment = np.sum(step * (left @ right)) / 32
+    assert alignment == pytest.approx(1, abs=0.15)
+    values = np.linalg.svd(step, compute_uv=False)
+    assert values.min() > 0.6 and values.max() < 1.3  # The paper's band.
+
+
+def test_conv_muon_keeps_the_norm_of_kernels():
+    start = np.random.default_rng(2).normal(size=(3, 3, 8, 16))
+    kernel = keras.Variable(start, dtype="float32")
+    optimizer = ConvMuon(learning_rate=1e-6)
+    optimizer.apply([keras.ops.ones((3, 3, 8, 16))], [kernel])
+    assert np.linalg.norm(kernel.numpy()) == pytest.approx(4, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"momentum": 1}, "momentum must lie in"),
+        ({"ns_steps": 0}, "ns_steps must be an integer >= 1"),
+        ({"learning_rate": -1}, "learning_rate must be a number > 0"),
+        ({"steps": 3}, "Unknown argument"),
+    ],
+)
+def test_bad_muon_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        optimizers.get("conv_muon", **arguments)
+
+
+def test_grouped_equals_keras_multi_optimizer():
+    def rates():
+        return keras.optimizers.SGD(0.01, momentum=0.9), keras.optimizers.SGD(0.3)
+
+    default, fast = rates()
+    ours = weights_after(
+        small_model(), Grouped(default=default, groups={"norm/beta$": fast})
+    )
+    default, fast = rates()
+    mapping = keras.optimizers.OptimizerMap(default, {".*norm/beta": fast})
+    theirs = weights_after(small_model(), keras.optimizers.MultiOptimizer(mapping))
+    assert ours.keys() == theirs.keys()
+    for path, value in ours.items():
+        np.testing.assert_allclose(value, theirs[path], rtol=1e-5, err_msg=path)
+    default, _ = rates()
+    alone = weights_after(small_model(), default)
+    different = [p for p in ours if not np.allclose(ours[p], alone[p])]
+    assert any("beta" in path for path in different)
+
+
+def test_the_first_matching_group_wins():
+    """beta matches both: it moves by the first group's rate."""
+    model = small_model()
+    rates = {"norm": 0.1, "beta": 0.2, "head": 0.4}
+    optimizer = Grouped(
+        default=keras.optimizers.SGD(0.8),
+        groups={pattern: keras.optimizers.SGD(rate) for pattern, rate in rates.items()},
+    )
+    variables = model.trainable_variables
+    with pytest.raises(ValueError, match="'beta' matches no trainable variable"):
+        Grouped(
+            default=keras.optimizers.SGD(), groups={"beta": keras.optimizers.SGD()}
+        ).build([v for v in variables if "beta" not in v.path])
+    before = [v.numpy() for v in variables]
+    optimizer.apply([keras.ops.ones_like(v) for v in variables], variables)
+    for variable, start in zip(variables, before, strict=True):
+        expected = next((r for p, r in rates.items() if p in variable.path), 0.8)
+        np.testing.assert_allclose(start - variable.numpy(), expected, rtol=1e-4)
+
+
+def test_grouped_from_a_recipe_with_schedules():
+    spec = {
+        "name": "grouped",
+        "default": {"name": "sgd", "learning_rate": {"name": "one_cycle", "peak": 1}},
+        "groups": {
+            "conv": {
+                "name": "conv_muon",
+                "learning_rate": {"name": "one_cycle", "peak": 2},
+            }
+        },
+    }
+    optimizer = optimizers.get(optimizers.complete(spec, epochs=2, steps_per_epoch=5))
+    assert optimizer.default._learning_rate.total_steps == 10
+    assert optimizer.groups["conv"]._learning_rate.peak == 2
+    assert float(optimizer.learning_rate) == pytest.approx(0.2)
+
+
+def test_grouped_survives_saving(tmp_path):
+    model = small_model()
+    groups = {"conv": ConvMuon(0.1), "beta": CoupledSGD(0.2, momentum=0.9, l2=1e-3)}
+    model.compile(Grouped(default=keras.optimizers.Adam(), groups=groups), "mse")
+    x, y = samples()
+    model.train_on_batch(x, y)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.optimizer.groups["beta"].l2 == 1e-3
+    for _ in range(3):
+        model.train_on_batch(x, y)
+        again.train_on_batch(x, y)
+    for ours, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_grouped_goes_on_when_a_layer_is_frozen():
+    model = small_model()
+    optimizer = Grouped(
+        default=keras.optimizers.SGD(0.1), groups={"conv": keras.optimizers.SGD(0.2)}
+    )
+    model.compile(optimizer, "mse")
+    x, y = samples()
+    model.train_on_batch(x, y)
+    kernel, head = model.get_layer("conv").kernel.numpy(), model.get_layer("head")
+    before = head.kernel.numpy()
+    model.get_layer("conv").trainable = False
+    model.make_train_function(force=True)
+    model.train_on_batch(x, y)
+    np.testing.assert_array_equal(model.get_layer("conv").kernel, kernel)
+    assert not np.array_equal(head.kernel, before)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ({"gamma_of_nothing": "sgd"}, "matches no trainable variable"),
+        ({"(": "sgd"}, "not a regular expression"),
+        ({"conv": {"name": "sdg"}}, "Unknown optimizer 'sdg'"),
+        (["conv"], "groups must map a pattern"),
+    ],
+)
+def test_bad_groups_are_refused(groups, message):
+    with pytest.raises(ValueError, match=message):
+        optimizer = optimizers.get("grouped", default="sgd", groups=groups)
+        optimizer.build(small_model().trainable_variables)
+
+
+def test_groups_must_hold_optimizers():
+    with pytest.raises(ValueError, match="must be Keras optimizers"):
+        Grouped(default="sgd", groups={})

@@ -1,0 +1,230 @@
+"""Time budgets, progressive image sizes and the other settings of fast training."""
+
+import json
+import time
+
+import keras
+import numpy as np
+import pytest
+import rich.console
+
+import kerasopt as ko
+from kerasopt.data import pipeline
+from kerasopt.training import budget as budgets
+from kerasopt.training import durations, image_sizes
+from kerasopt.training.settings import TrainingSettings, validate
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return ko.data.load("digits", size=300)
+
+
+def small_model():
+    return ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(16,))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90s", 90), ("5m", 300), ("1.5h", 5400), ("2 min", 120), (45, 45), ("45", 45)],
+)
+def test_durations(text, expected):
+    assert durations.seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["5 parsecs", "", "-3s", "0", 0, True, "m"])
+def test_bad_durations_are_refused(text):
+    with pytest.raises(ValueError, match="budget must be a time such as"):
+        durations.seconds(text)
+
+
+def test_a_bad_budget_names_its_field():
+    with pytest.raises(ValueError, match=r"training\.budget: budget must be a time"):
+        validate(TrainingSettings, {"budget": "soon"}, "training")
+
+
+def test_a_run_ends_when_its_time_is_over(digits, tmp_path):
+    """Its length follows the clock, whatever the number of epochs says."""
+    started = time.perf_counter()
+    run = ko.fit(
+        small_model(),
+        digits,
+        budget="9s",
+        epochs=1,
+        optimizer={"name": "sgd", "learning_rate": {"name": "one_cycle", "peak": 0.1}},
+        directory=tmp_path / "run",
+        verbose=False,
+    )
+    elapsed = time.perf_counter() - started
+    assert elapsed >= run.metrics["train_seconds"] > 9 - budgets.REPORT_SECONDS - 3
+    assert run.metrics["epochs"] > 1
+    assert len(run.history) >= run.metrics["epochs"]
+    # The schedule was laid out for one epoch, yet it ends with the time: at the
+    # end of the last row the rate has nearly come down to zero.
+    rates = run.history["learning_rate"]
+    assert rates.max() > 0.05
+    assert rates.iloc[-1] < 0.01
+    assert run.recipe["training"]["budget"] == "9s"
+
+
+def test_a_budget_without_time_to_train_is_refused(digits, tmp_path):
+    with pytest.raises(ValueError, match="leaves no time to train"):
+        ko.fit(small_model(), digits, budget=1, directory=tmp_path, verbose=False)
+
+
+def clock(total, *, started=None, reserved=0.0):
+    return budgets.TimeBudget(
+        total_seconds=total,
+        started=started or time.perf_counter(),
+        reserved_seconds=reserved,
+        batch_size=10,
+        steps_per_epoch=100,
+        console=rich.console.Console(quiet=True),
+    )
+
+
+def test_the_share_counts_from_the_start_of_training():
+    now = time.perf_counter()
+    budget = clock(1000, started=now - 400, reserved=100)
+    assert budget.share() == pytest.approx(0, abs=0.01)
+    assert budget.ends - budget.begins == pytest.approx(500, abs=1)
+    budget.resume_after(250)
+    assert budget.share() == pytest.approx(0.5, abs=0.01)
+    budget.resume_after(1000)
+    assert budget.share() == 1
+
+
+def test_schedules_follow_the_time_in_every_group():
+    inner = keras.optimizers.schedules.PolynomialDecay
+    optimizer = ko.optimizers.Grouped(
+        default=keras.optimizers.SGD(inner(1.0, 100, 0.0)),
+        groups={"x": keras.optimizers.SGD(inner(10.0, 100, 0.0))},
+    )
+    progress = keras.Variable(0.0)
+    budgets.follow(optimizer, total_steps=100, progress=progress)
+    progress.assign(0.75)
+    assert float(optimizer.learning_rate) == pytest.approx(0.25)
+    assert float(optimizer.groups["x"].learning_rate) == pytest.approx(2.5)
+
+
+def test_constant_rates_stay():
+    optimizer = keras.optimizers.SGD(0.3)
+    budgets.follow(optimizer, total_steps=10, progress=keras.Variable(0.5))
+    assert float(optimizer.learning_rate) == pytest.approx(0.3)
+
+
+def test_sizes_by_steps_reach_the_batches():
+    settings = TrainingSettings(epochs=2, image_sizes={16: 0.25, 24: 0.5})
+    x, y = np.zeros((40, 32, 32, 3), "uint8"), np.zeros(40, "int32")
+    batches = pipeline.training_batches(
+        x,
+        y,
+        batch_size=10,
+        seed=0,
+        image_size=image_sizes.by_step(settings, steps_per_epoch=4),
+    )
+    sides = [int(images.shape[1]) for images, _ in batches.take(8)]
+    assert sides == [16, 16, 24, 24, 32, 32, 32, 32]
+
+
+def test_smaller_images_are_those_of_keras_resizing():
+    x = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3)).astype("uint8")
+    batches = pipeline.training_batches(
+        x, np.arange(6), batch_size=6, seed=3, image_size=lambda e, s: 12
+    )
+    images, labels = next(iter(batches))
+    expected = keras.ops.image.resize(
+        x[labels.numpy()].astype("float32") / 255, (12, 12), antialias=True
+    )
+    np.testing.assert_allclose(images, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "sizes", [{24: 0.5, 16: 0.6}, {16: 0.6, 24: 0.5}, {0: 0.5}, {16: 0}, {16: 1.5}]
+)
+def test_bad_sizes_are_refused(sizes):
+    with pytest.raises(ValueError, match=r"training\.image_sizes: sides"):
+        validate(TrainingSettings, {"image_sizes": sizes}, "training")
+
+
+def test_sizes_need_a_model_that_takes_them(digits, tmp_path):
+    model = ko.models.cnn(input_shape=(8, 8, 1), num_classes=10, filters=(4,))
+    with pytest.raises(ValueError, match="any_size=True"):
+        ko.fit(model, digits, image_sizes={6: 0.5}, directory=tmp_path, verbose=False)
+
+
+def test_steps_per_execution_has_to_divide_the_epoch(digits, tmp_path):
+    with pytest.raises(ValueError, match=r"doesn't divide the \d+ steps"):
+        ko.fit(
+            small_model(),
+            digits,
+            batch_size=300,
+            steps_per_execution=7,
+            directory=tmp_path,
+            verbose=False,
+        )
+
+
+def test_steps_per_execution_changes_nothing_but_the_speed(digits, tmp_path):
+    weights = []
+    for steps in (1, 3):
+        keras.utils.set_random_seed(0)
+        run = ko.fit(
+            small_model(),
+            digits,
+            epochs=2,
+            batch_size=30,
+            steps_per_execution=steps,
+            optimizer="sgd",
+            directory=tmp_path / str(steps),
+            verbose=False,
+        )
+        weights.append(run.model.get_weights())
+    for one, three in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, three, rtol=1e-4, atol=1e-6)
+
+
+def test_patience_needs_every_validation(digits, tmp_path):
+    with pytest.raises(ValueError, match="validation_freq=2"):
+        ko.fit(
+            small_model(),
+            digits,
+            patience=2,
+            validation_freq=2,
+            directory=tmp_path,
+            verbose=False,
+        )
+
+
+def test_a_speed_run_on_small_images(tmp_path):
+    """Whitening, sizes, groups, freezing, lookahead and TTA work together."""
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 256, (120, 16, 16, 3)).astype("uint8")
+    y = (x[:, :8].mean((1, 2, 3)) > x[:, 8:].mean((1, 2, 3))).astype("int32")
+    dataset = ko.data.from_arrays(x, y, test=(x[:40] // 2, y[:40]))
+    recipe = ko.recipes.load("cifar10-94").to_dict()
+    run = ko.fit(
+        lambda: ko.models.speed(
+            input_shape=(16, 16, 3), num_classes=2, widths=(8, 8), any_size=True
+        ),
+        dataset,
+        augment=recipe["augment"],
+        optimizer=recipe["optimizer"],
+        callbacks=[*recipe["callbacks"], {"name": "lookahead", "every": 2}],
+        epochs=3,
+        batch_size=20,
+        image_sizes={12: 0.5},
+        tta="mirror_translate",
+        directory=tmp_path / "run",
+        verbose=False,
+    )
+    saved = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert saved["tta"] == "mirror_translate"
+    plain = run.predict(dataset.test[0])
+    views = run.predict(dataset.test[0], views="mirror_translate")
+    labels = dataset.test[1]
+    accuracy = [(p.argmax(1) == labels).mean() for p in (plain, views)]
+    assert accuracy[0] == pytest.approx(saved["test_accuracy"])
+    assert accuracy[1] == pytest.approx(saved["test_accuracy_tta"])
+    layers = {type(layer).__name__ for layer in run.model.layers}
+    assert "Conv2D" in layers and "WhiteningConv2D" not in layers
