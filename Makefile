@@ -23,10 +23,12 @@ lint: $(VENV)/installed-$(EXTRA),dev
 	$(BIN)/mypy kerasopt
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed-$(EXTRA),dev
-	$(BIN)/python -m benchmarks.augmentation
-	$(BIN)/python -m benchmarks.startup
-	$(BIN)/python -m benchmarks.recipes
+# With EXTRA=cpu,bench also against PyTorch, a large download.
+bench: $(VENV)/installed-$(EXTRA)
+	$(BIN)/python -m kerasopt.benchmarks.throughput
+	$(BIN)/python -m kerasopt.benchmarks.augmentation
+	$(BIN)/python -m kerasopt.benchmarks.startup
+	$(BIN)/python -m kerasopt.benchmarks.recipes
 
 # One stamp for each set of extras: a second run finds it and reuses the install.
 $(VENV)/installed-%: setup.cfg constraints.txt | $(VENV)

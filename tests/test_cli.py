@@ -65,6 +65,25 @@ def test_train_writes_a_run_and_prints_json(command, tmp_path):
     assert ko.Run.load(tmp_path / "mine").metrics["test_accuracy"] > 0.1
 
 
+def test_a_budget_takes_the_place_of_epochs(command):
+    words = ["train", "digits", "--set", "data.size=300", "--budget", "9s", "--json"]
+    code, out, err = command(*words)
+    assert code == 0
+    assert "9s" in err
+    found = json.loads(out)
+    assert not found["stopped_early"] or found["epochs"] > 1
+    words = [*words[:4], "--epochs", 1, "--set", "training.budget=1h", "--json"]
+    assert json.loads(command(*words)[1])["epochs"] == 1
+
+
+def test_evaluate_takes_views(command, runs):
+    plain = json.loads(command("evaluate", runs[0], "--json")[1])
+    views = json.loads(command("evaluate", runs[0], "--tta", "mirror", "--json")[1])
+    assert views["test_loss"] != plain["test_loss"]
+    code, _, err = command("evaluate", runs[0], "--tta", "miror")
+    assert code == 2 and "mirror_translate" in err
+
+
 def test_evaluate_agrees_with_the_run(command, runs):
     code, out, _ = command("evaluate", runs[0], "--json")
     metrics = ko.Run.load(runs[0]).metrics
@@ -120,6 +139,8 @@ def test_predict_takes_pictures_of_any_size_and_kind(command, runs, tmp_path, mo
         (["recipes", "digit"], "Did you mean 'digits'"),
         (["data", "cifar100"], "Did you mean 'cifar10'"),
         (["evaluate", "nowhere"], "isn't a run"),
+        (["train", "digits", "--budget", "soon"], "budget must be a time"),
+        (["train", "digits", "--budget", "1s"], "leaves no time to train"),
         (["predict", "nowhere", "x.png"], "isn't a run"),
         (["compare", "nowhere", "there"], "isn't a run"),
         (["tran"], "tran"),

@@ -111,9 +111,11 @@ def test_readme_table_is_what_the_recipes_say():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in kerasopt.recipes.names():
         recipe = kerasopt.recipes.load(name)
-        assert recipe.measured is not None, f"{name} has no measured result"
-        accuracy, seconds = recipe.measured_text()
         row = next(x for x in readme.splitlines() if x.startswith(f"| `{name}`"))
+        if recipe.measured is None:
+            assert "not measured" in row, f"README claims a result for {name}"
+            continue
+        accuracy, seconds = recipe.measured_text()
         for part in (accuracy.split(" % ")[0], seconds, recipe.measured.command):
             assert part in row, f"README's row of {name} lacks {part!r}"
 

@@ -228,3 +228,53 @@ def test_a_speed_run_on_small_images(tmp_path):
     assert accuracy[1] == pytest.approx(saved["test_accuracy_tta"])
     layers = {type(layer).__name__ for layer in run.model.layers}
     assert "Conv2D" in layers and "WhiteningConv2D" not in layers
+
+
+@keras.saving.register_keras_serializable(package="test")
+class CountingLoss(keras.losses.SparseCategoricalCrossentropy):
+    """Counts how often Python runs it: once a trace, not once a step."""
+
+    calls = 0
+
+    def call(self, y_true, y_pred):
+        CountingLoss.calls += 1
+        return super().call(y_true, y_pred)
+
+
+def test_one_compiled_function_serves_all_steps_and_sizes(tmp_path):
+    """Neither a new size nor an uneven last batch traces the step again."""
+    x = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3)).astype("uint8")
+    dataset = ko.data.from_arrays(x, np.arange(50) % 2, validation=0)
+    calls = []
+    for sizes in ({}, {8: 0.25, 12: 0.5}):
+        CountingLoss.calls = 0
+        ko.fit(
+            lambda: ko.models.speed(
+                input_shape=(16, 16, 3), num_classes=2, widths=(8,), any_size=True
+            ),
+            dataset,
+            loss=CountingLoss(),
+            augment={"name": "crop", "flip": "alternating"},
+            epochs=1 if not sizes else 4,
+            batch_size=25 if not sizes else 12,
+            image_sizes=sizes,
+            directory=tmp_path / str(len(sizes)),
+            verbose=False,
+        )
+        calls.append(CountingLoss.calls)
+    assert calls[0] == calls[1] <= 2
+
+
+def test_pixels_stay_bytes_until_the_last_moment(tmp_path):
+    seen = []
+
+    def note(images, seed):
+        seen.append(images.dtype.name)
+        return images
+
+    x = np.zeros((20, 8, 8, 3), "uint8")
+    batches = pipeline.training_batches(
+        x, np.zeros(20), batch_size=10, seed=0, augmentation=note
+    )
+    assert next(iter(batches))[0].dtype == "float32"
+    assert set(seen) == {"uint8"}

@@ -109,7 +109,8 @@ class Style:
 def classifier(x: Any, num_classes: int) -> Any:
     """Apply the output layer: class probabilities, in float32 at any precision."""
     check_classes(num_classes)
-    x = keras.layers.Dense(num_classes)(x)
+    # Named, so that an optimizer group can tell it from the hidden layers.
+    x = keras.layers.Dense(num_classes, name="logits")(x)
     # 8 bits of mantissa are too few for probabilities near 0 and 1.
     return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
 

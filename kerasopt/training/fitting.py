@@ -123,23 +123,26 @@ def fit(
             steps_per_execution=chosen.steps_per_execution,
         )
 
+    # Before the folder: a budget that is too short leaves nothing behind.
+    budget = _budget(network, dataset, chosen, steps, started, console)
     if resume:
         folder = run_folder.unfinished_directory(directory)
     else:
         resolved = results.resolved_recipe(recipe, network, augment, chosen)
         about = results.environment_of(dataset, strategy, chosen)
         folder = _new_folder(directory, resolved, about)
-
-    budget = _budget(network, dataset, chosen, steps, started, console)
     loop = Loop(network, dataset, augmentation, chosen, steps, folder, console, budget)
     with placement.on(strategy):
         loop.run(callbacks, resume=resume)
-    seconds = loop.seconds_before + time.perf_counter() - started
 
+    def clock() -> float:
+        return loop.seconds_before + time.perf_counter() - started
+
+    train_seconds = round(clock(), 2)
     trained = placement.collect(network, model, build, strategy, chosen.precision)
-    how = {**loop.summary(), "train_seconds": round(seconds, 2)}
+    how = {**loop.summary(), "train_seconds": train_seconds}
     how |= results.settings_of(trained, dataset, strategy, chosen)
-    run = results.finish(trained, dataset, folder, how, chosen.tta)
+    run = results.finish(trained, dataset, folder, how, views=chosen.tta, clock=clock)
     _say_results(console, run)
     return run
 
@@ -197,8 +200,8 @@ def _say_results(console: rich.console.Console, run: Run) -> None:
     tested = "" if accuracy is None else f"test accuracy {accuracy:.2%}, "
     _say(
         console,
-        f"Done: {tested}{found['epochs']:g} epochs in {found['train_seconds']:.0f} s; "
-        f"everything is in {run.directory}",
+        f"Done: {tested}{found['epochs']:g} epochs in {found['train_seconds']:.0f} s, "
+        f"{found['total_seconds']:.0f} s in all; everything is in {run.directory}",
     )
 
 

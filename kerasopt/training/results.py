@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,9 @@ def finish(
     dataset: Dataset,
     folder: Path,
     how: Mapping[str, Any],
+    *,
     views: str = "none",
+    clock: Callable[[], float],
 ) -> Run:
     """Measure the trained model, save it, and complete the run's folder.
 
@@ -47,14 +49,17 @@ def finish(
         folder: The run's folder.
         how: What the training itself gave; it joins the measures.
         views: Kind of test-time augmentation to measure the test set with, too.
+        clock: Returns the seconds since the run began.
     """
     found = {**measure(model, dataset, folder, views), **how}
     save_model(model, folder / run_folder.MODEL, dataset.train[1])
     # This file comes last: it marks the run as finished.
     run_folder.write_json(folder / run_folder.METRICS, found)
-    run = Run(folder)
-    run.report()
-    return run
+    Run(folder).report()
+    # The report is part of what a run takes.
+    found["total_seconds"] = round(clock(), 2)
+    run_folder.write_json(folder / run_folder.METRICS, found)
+    return Run(folder)
 
 
 def measure(

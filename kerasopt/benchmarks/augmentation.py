@@ -7,26 +7,22 @@ Measures, in one process and in turns, the throughput of
   with one thread,
 * Keras's ``Random*`` layers in a ``tf.data`` pipeline,
 
-with the same transform settings on random images of CIFAR-10's shape, and the
-ratio of each to ``ImageDataGenerator`` repeat by repeat, so that a busy machine
-slows both sides of a ratio.
+with the same transform settings on random images of CIFAR-10's shape, besides
+``kerasopt.augment.crop``, which only shifts by whole pixels and flips, and the ratio
+of each to ``ImageDataGenerator`` repeat by repeat, so that a busy machine slows both
+sides of a ratio.
 
 Run it with::
 
-    python -m benchmarks.augmentation --images 10000 --repeats 5 --json result.json
+    python -m kerasopt.benchmarks.augmentation --repeats 5 --json result.json
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -39,6 +35,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from kerasopt import augment
+from kerasopt.benchmarks import _shared
+from kerasopt.training import environment
+
+__all__ = ["main", "measure", "show"]
 
 SETTINGS: dict[str, Any] = {
     "rotation_range": 20,
@@ -95,12 +95,13 @@ def keras_layers() -> keras.Sequential:
 
 def contenders(images: np.ndarray) -> dict[str, Callable[[], Iterable[Any]]]:
     """What is measured: name to a function that starts one pass."""
-    cores = os.cpu_count() or 1
+    cores = _shared.threads()
     affine = augment.affine(**SETTINGS)
     layers = keras_layers()
     layers(images[:1], training=True)
     threaded = dataset(images, affine, threads=cores)
     single = dataset(images, affine, threads=1)
+    crop = dataset(images, augment.crop(2), threads=cores)
     keras_pipeline = dataset(
         images, lambda batch, _: layers(batch, training=True), threads=cores
     )
@@ -109,6 +110,7 @@ def contenders(images: np.ndarray) -> dict[str, Callable[[], Iterable[Any]]]:
         "affine": lambda: threaded,
         "affine, one thread": lambda: single,
         "Keras Random* layers": lambda: keras_pipeline,
+        "crop (shift and flip only)": lambda: crop,
     }
 
 
@@ -127,13 +129,19 @@ def images_per_second(
 
 
 def measure(
-    *, count: int, repeats: int, least_seconds: float
-) -> dict[str, list[float]]:
-    """Images per second of every contender, repeat by repeat, in turns."""
-    images = np.random.default_rng(0).integers(
-        0, 256, (count, 32, 32, 3), dtype=np.uint8
+    *, images: int = 10_000, repeats: int = 5, least_seconds: float = 1.0
+) -> dict[str, Any]:
+    """Return images per second of every contender, repeat by repeat, in turns.
+
+    Args:
+        images: Random images of a pass.
+        repeats: Measurements of each contender.
+        least_seconds: A measurement takes as many passes as last so long.
+    """
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (images, 32, 32, 3), dtype=np.uint8
     )
-    runners = contenders(images)
+    runners = contenders(pixels)
     rates: dict[str, list[float]] = {name: [] for name in runners}
     with Progress(transient=True, console=Console(stderr=True)) as progress:
         task = progress.add_task("measuring", total=(repeats + 1) * len(runners))
@@ -141,51 +149,24 @@ def measure(
         for repeat in range(repeats + 1):
             for name, start in runners.items():
                 progress.update(task, description=name)
-                rate = images_per_second(start, count, least_seconds=least_seconds)
+                rate = images_per_second(start, images, least_seconds=least_seconds)
                 if repeat:
                     rates[name].append(rate)
                 progress.advance(task)
-    return rates
-
-
-def cpu_model() -> str:
-    """The processor's name, as well as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    models = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
-    return models[0] if models else platform.processor() or "unknown"
+    return summary(rates)
 
 
 def summary(rates: dict[str, list[float]]) -> dict[str, Any]:
     """Machine, settings, and for each contender rates and ratios to the baseline."""
-
-    def spread(values: list[float]) -> dict[str, Any]:
-        return {
-            "median": statistics.median(values),
-            "min": min(values),
-            "max": max(values),
-            "repeats": values,
-        }
-
     return {
-        "machine": {
-            "cpu": cpu_model(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-        },
+        "machine": environment.describe(),
         "settings": SETTINGS,
         "batch_size": BATCH_SIZE,
         "image_shape": [32, 32, 3],
         "results": {
             name: {
-                "images_per_second": spread(own),
-                f"ratio_to_{BASELINE}": spread(
-                    [a / b for a, b in zip(own, rates[BASELINE], strict=True)]
-                ),
+                "images_per_second": _shared.spread(own),
+                f"ratio_to_{BASELINE}": _shared.ratios(own, rates[BASELINE]),
             }
             for name, own in rates.items()
         },
@@ -194,11 +175,8 @@ def summary(rates: dict[str, list[float]]) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """Print the table."""
-    machine = result["machine"]
-    table = Table(
-        title=f"Augmentation of 32x32x3 images, {machine['cpu']}, "
-        f"{machine['cores']} cores, TensorFlow {machine['tensorflow']}"
-    )
+    machine = _shared.machine(result["machine"])
+    table = Table(title=f"Augmentation of 32x32x3 images on {machine}")
     table.add_column("method")
     table.add_column("images/s (median)", justify="right")
     table.add_column("min to max", justify="right")
@@ -216,40 +194,22 @@ def show(result: dict[str, Any]) -> None:
     Console(width=120).print(table)
 
 
-def write_json(path: Path, result: dict[str, Any]) -> None:
-    """Write the result in one step, so that no half of it is ever read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, suffix=".json", delete=False
-    ) as file:
-        json.dump(result, file, indent=2)
-    os.replace(file.name, path)
-
-
-def positive(text: str) -> int:
-    """Read a command-line count of at least 1."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
 def main() -> None:
     """Read the command line, measure, print, and save if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=positive, default=10_000)
-    parser.add_argument("--repeats", type=positive, default=5)
+    parser.add_argument("--images", type=_shared.positive, default=10_000)
+    parser.add_argument("--repeats", type=_shared.positive, default=5)
     parser.add_argument("--least-seconds", type=float, default=1.0)
-    parser.add_argument("--json", type=Path, help="write the result to this file")
-    arguments = parser.parse_args()
-    rates = measure(
-        count=arguments.images,
-        repeats=arguments.repeats,
-        least_seconds=arguments.least_seconds,
+    _shared.add_json_option(parser)
+    options = parser.parse_args()
+    result = measure(
+        images=options.images,
+        repeats=options.repeats,
+        least_seconds=options.least_seconds,
     )
-    result = summary(rates)
     show(result)
-    if arguments.json:
-        write_json(arguments.json, result)
+    if options.json:
+        _shared.save(options.json, result)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,0 @@
-"""Measurements behind the published numbers, each a script to run again."""
