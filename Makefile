@@ -25,10 +25,7 @@ lint: $(VENV)/installed-$(EXTRA),dev
 
 # With EXTRA=cpu,bench also against PyTorch, a large download.
 bench: $(VENV)/installed-$(EXTRA)
-	$(BIN)/python -m kerasopt.benchmarks.throughput
-	$(BIN)/python -m kerasopt.benchmarks.augmentation
-	$(BIN)/python -m kerasopt.benchmarks.startup
-	$(BIN)/python -m kerasopt.benchmarks.recipes
+	$(BIN)/kerasopt bench
 
 # One stamp for each set of extras: a second run finds it and reuses the install.
 $(VENV)/installed-%: setup.cfg constraints.txt | $(VENV)

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,10 +120,10 @@ def show_recipes(
     if json_:
         print(json.dumps([recipe.to_dict() for recipe in found], indent=2))
         return
-    table = rich.table.Table("recipe", "test accuracy", "seconds", "what it is")
+    columns = ("recipe", "test accuracy", "with views", "seconds", "what it is")
+    table = rich.table.Table(*columns)
     for recipe in found:
-        accuracy, seconds = recipe.measured_text()
-        table.add_row(recipe.name, accuracy, seconds, recipe.description)
+        table.add_row(recipe.name, *recipe.measured_text(), recipe.description)
     rich.console.Console().print(table)
 
 
@@ -284,6 +285,34 @@ def compare(runs: list[Path], json_: Json = False) -> None:
     print(json.dumps(comparison.to_dict(), indent=2) if json_ else comparison)
 
 
+@app.command()
+def bench(
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="throughput, augmentation, startup; race, budgets, recipes"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file; below runs/ by default.")
+    ] = None,
+) -> None:
+    """Measure speed on this machine, side by side with Keras and PyTorch.
+
+    Without a name the first three parts run, in a few minutes; race, budgets and
+    recipes are whole trainings and take hours.
+    """
+    from kerasopt import files
+    from kerasopt.benchmarks import suite
+
+    path = out or Path("runs") / f"bench-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    if path.exists():
+        raise ValueError(f"'{path}' exists already; name another file.")
+    results = suite.run(parts or suite.DEFAULT, say=_note)
+    files.write_text(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    print(f"{'results':20} {path}")
+
+
 def _start_tensorflow() -> None:
     """Import TensorFlow without its greeting, which no log level turns off."""
     sys.stderr.flush()
@@ -321,9 +350,7 @@ def _changed(
         except yaml.YAMLError:
             raise ValueError(f"--set {change!r}: the value isn't valid YAML.") from None
     if epochs is not None:
-        # An explicit number of epochs is meant to hold.
         recipe = recipe.replace("training.epochs", epochs)
-        recipe = recipe.replace("training.budget", None)
     return recipe if budget is None else recipe.replace("training.budget", budget)
 
 

@@ -61,6 +61,32 @@ def test_chapter_recipe_is_the_printed_network():
     assert (generator.rotation_range, generator.vertical_flip) == (20, True)
 
 
+def test_same_net_recipe_is_the_chapters_network_but_for_the_drop_rates():
+    chapter, same = (
+        ko.models.get(
+            {**ko.recipes.load(f"cifar10-{name}").model},
+            input_shape=(32, 32, 3),
+            num_classes=10,
+        )
+        for name in ("chapter", "same-net")
+    )
+    assert same.count_params() == 358_218
+    settings = ("rate", "momentum", "name")
+    for ours, printed in zip(same.layers, chapter.layers, strict=True):
+        assert type(ours) is type(printed)
+        a, b = ours.get_config(), printed.get_config()
+        for config in (a, b):
+            for setting in settings:
+                config.pop(setting, None)
+        assert a == b
+
+
+def test_epochs_take_the_place_of_a_budget():
+    recipe = ko.recipes.load("digits").replace("training.budget", "5m")
+    assert recipe.training.budget_seconds == 300
+    assert recipe.replace("training.epochs", 3).training.budget is None
+
+
 def test_replace_leaves_the_original_alone():
     recipe = ko.recipes.load("digits")
     changed = recipe.replace("optimizer.learning_rate", 0.05)
@@ -82,7 +108,18 @@ def test_a_single_run_has_no_spread():
         "epochs": [2],
     }
     text = Recipe({**MINE, "measured": measured}).measured_text()
-    assert text == ("90.00 % (n=1)", "3")
+    assert text == ("90.00 % (n=1)", "–", "3")
+    several = {
+        **measured,
+        "test_accuracy": [0.9, 0.92],
+        "test_accuracy_tta": [0.91, 0.91],
+        "train_seconds": [3.0, 5.0],
+    }
+    assert Recipe({**MINE, "measured": several}).measured_text() == (
+        "91.00 ± 1.41 % (n=2)",
+        "91.00 ± 0.00 % (n=2)",
+        "4 ± 1",
+    )
 
 
 def test_a_changed_recipe_claims_no_result():

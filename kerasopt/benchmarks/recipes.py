@@ -56,9 +56,10 @@ def show(result: dict[str, Any]) -> None:
             yaml.safe_dump({"measured": measured}, sort_keys=False, allow_unicode=True)
         )
         content = {**recipes.load(name).to_dict(), "measured": measured}
-        accuracy, seconds = Recipe(content).measured_text()
+        accuracy, views, seconds = Recipe(content).measured_text()
         command = f"{measured['command']} --seed S"
-        print(f"| `{name}` | {accuracy} | {seconds} s | `{command}` |\n", flush=True)
+        row = [f"`{name}`", accuracy, views, f"{seconds} s", f"`{command}`"]
+        print(f"| {' | '.join(row)} |\n", flush=True)
 
 
 def main() -> None:
@@ -97,6 +98,7 @@ def _run(name: str, seed: int, out: Path) -> dict[str, Any]:
 def _measured(
     name: str, seeds: Sequence[int], runs: list[dict[str, Any]]
 ) -> dict[str, Any]:
+    views = [run.get("test_accuracy_tta") for run in runs]
     return {
         "command": f"kerasopt train {name}",
         "machine": runs[0]["machine"],
@@ -104,6 +106,7 @@ def _measured(
         "test_accuracy": [run["test_accuracy"] for run in runs],
         "train_seconds": [run["train_seconds"] for run in runs],
         "epochs": [run["epochs"] for run in runs],
+        **({"test_accuracy_tta": views} if None not in views else {}),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,8 @@ class Recipe:
         """Return a recipe with one field changed; this one stays as it is.
 
         Args:
-            field: Dotted, such as ``"optimizer.learning_rate"``.
+            field: Dotted, such as ``"optimizer.learning_rate"``. Setting
+                ``"training.epochs"`` takes a time budget away.
             value: The new value.
 
         Raises:
@@ -99,6 +100,8 @@ class Recipe:
                 raise names.unknown(f"field of {owner}", part, target)
             target = inner
         target[last] = value
+        if field == "training.epochs":
+            target["budget"] = None  # Else the budget would still decide.
         return type(self)(content)
 
     def check(self) -> None:
@@ -189,24 +192,23 @@ class Recipe:
             **recipe.training.model_dump(),
         )
 
-    def measured_text(self) -> tuple[str, str]:
-        """Return test accuracy and training seconds as mean ± std (n), or dashes.
+    def measured_text(self) -> tuple[str, str, str]:
+        """Return test accuracy, the same with views, and seconds: mean ± std (n).
+
+        What wasn't measured is a dash.
 
         Example:
             >>> Recipe({"name": "a", "data": {"name": "digits"},
             ...         "model": {"name": "mlp"}}).measured_text()
-            ('–', '–')
+            ('–', '–', '–')
         """
         if self.measured is None:
-            return "–", "–"
-        accuracy = [100 * value for value in self.measured.test_accuracy]
-        seconds = self.measured.train_seconds
-        if len(accuracy) == 1:  # One run has no spread.
-            return f"{accuracy[0]:.2f} % (n=1)", f"{seconds[0]:.0f}"
+            return "–", "–", "–"
+        views = self.measured.test_accuracy_tta
         return (
-            f"{statistics.mean(accuracy):.2f} ± {statistics.stdev(accuracy):.2f} % "
-            f"(n={len(accuracy)})",
-            f"{statistics.mean(seconds):.0f} ± {statistics.stdev(seconds):.0f}",
+            _percent(self.measured.test_accuracy),
+            _percent(views) if views else "–",
+            _mean_and_spread(self.measured.train_seconds, digits=0),
         )
 
     def _with_seed(self, seed: int) -> Recipe:
@@ -217,6 +219,18 @@ class Recipe:
 
     def __repr__(self) -> str:
         return f"Recipe({self.name!r})"
+
+
+def _percent(shares: Sequence[float]) -> str:
+    text = _mean_and_spread([100 * share for share in shares], digits=2)
+    return f"{text} % (n={len(shares)})"
+
+
+def _mean_and_spread(values: Sequence[float], *, digits: int) -> str:
+    mean = f"{statistics.mean(values):.{digits}f}"
+    if len(values) == 1:  # One run has no spread.
+        return mean
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
 def resume(

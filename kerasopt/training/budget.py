@@ -16,12 +16,12 @@ import numpy as np
 import rich.console
 from keras.optimizers.schedules import LearningRateSchedule
 
-from kerasopt.data import Dataset
+from kerasopt.data import Dataset, pipeline
 from kerasopt.evaluation import tta
 
 __all__ = ["ByTime", "TimeBudget", "evaluation_seconds", "follow"]
 
-REPORT_SECONDS = 4.0
+REPORT_SECONDS = 6.0
 """Plots, report and saving, on two cores; a second more or less is within 2 % of
 the shortest sensible budget."""
 
@@ -167,11 +167,12 @@ def evaluation_seconds(
         network: The built model; its `predict` is traced here, once for good.
         dataset: Its validation and test part will be evaluated.
         views: Kind of test-time augmentation.
-        batch: Scaled samples to time the prediction with.
+        batch: Scaled samples to time the prediction with, a few batches of them.
     """
-    network.predict(batch, verbose=0)
+    batches = pipeline.evaluation_batches(batch)
+    network.predict(batches, verbose=0)
     started = time.perf_counter()
-    network.predict(batch, verbose=0)
+    network.predict(batches, verbose=0)
     each = (time.perf_counter() - started) / len(batch)
     samples = len(dataset.validation[0]) if dataset.validation else 0
     if dataset.test:

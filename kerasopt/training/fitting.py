@@ -176,7 +176,7 @@ def _budget(
     if settings.budget_seconds is None:
         return None
     reserved = budgets.evaluation_seconds(
-        network, dataset, settings.tta, _some_samples(dataset)[:512]
+        network, dataset, settings.tta, _some_samples(dataset)[:1024]
     )
     budget = budgets.TimeBudget(
         total_seconds=settings.budget_seconds,

@@ -1,0 +1,146 @@
+"""What accuracy a recipe reaches in how much time.
+
+    python -m kerasopt.benchmarks.budgets [--budgets 1m 2m 5m 10m] [--seeds 0 1 2]
+        [--recipe cifar10] [--out runs/budgets] [--plot budgets.png] [--json FILE]
+
+Each run is a process of its own (``kerasopt train RECIPE --budget …``); runs that
+are in ``--out`` already are reused. Nothing is selected on the test accuracy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from kerasopt import files
+from kerasopt.benchmarks import _shared
+from kerasopt.evaluation import style
+from kerasopt.training import durations
+
+__all__ = ["main", "measure", "plot", "show"]
+
+BUDGETS = ("1m", "2m", "5m", "10m")
+
+
+def measure(
+    budgets: Sequence[str] = BUDGETS,
+    *,
+    recipe: str = "cifar10",
+    seeds: Sequence[int] = (0, 1, 2),
+    out: Path = Path("runs/budgets"),
+) -> dict[str, Any]:
+    """Train under each budget with each seed.
+
+    Args:
+        budgets: Times such as ``"1m"``.
+        recipe: A recipe's name or YAML file.
+        seeds: One run each.
+        out: Folder of the runs; finished ones in it are reused.
+    """
+    from kerasopt.training import environment
+
+    results = []
+    for budget in budgets:
+        runs = [_run(recipe, budget, seed, out) for seed in seeds]
+        accuracy = [run.get("test_accuracy_tta", run["test_accuracy"]) for run in runs]
+        results.append(
+            {
+                "budget": budget,
+                "budget_seconds": durations.seconds(budget),
+                "seeds": list(seeds),
+                "test_accuracy": [run["test_accuracy"] for run in runs],
+                "test_accuracy_tta": accuracy,
+                "total_seconds": [run["total_seconds"] for run in runs],
+                "epochs": [run["epochs"] for run in runs],
+            }
+        )
+    return {"machine": environment.describe(), "recipe": recipe, "results": results}
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print a table: accuracy, mean ± std, and the time that was really taken."""
+    table = Table("budget", "test accuracy", "with views", "took (s)", "epochs")
+    for row in result["results"]:
+        table.add_row(
+            row["budget"],
+            _percent(row["test_accuracy"]),
+            _percent(row["test_accuracy_tta"]),
+            ", ".join(f"{value:.1f}" for value in row["total_seconds"]),
+            ", ".join(f"{value:.1f}" for value in row["epochs"]),
+        )
+    Console().print(table)
+
+
+def plot(result: dict[str, Any]) -> style.Chart:
+    """Draw accuracy over time, each seed a dot."""
+    chart = style.Chart(figsize=(6.4, 3.6), layout="constrained")
+    axes = chart.add_subplot()
+    style.apply_style(axes)
+    rows = result["results"]
+    names = {"test_accuracy_tta": "mean of views", "test_accuracy": "single view"}
+    for (key, name), color in zip(names.items(), style.SERIES, strict=False):
+        minutes = [row["budget_seconds"] / 60 for row in rows]
+        means = [100 * statistics.mean(row[key]) for row in rows]
+        axes.plot(minutes, means, color=color, label=name)
+        for row in rows:
+            seconds = [value / 60 for value in row["total_seconds"]]
+            axes.plot(seconds, [100 * v for v in row[key]], "o", color=color, ms=4)
+    axes.set_xscale("log")
+    minutes = [row["budget_seconds"] / 60 for row in rows]
+    axes.set_xticks(minutes, [row["budget"] for row in rows])
+    axes.minorticks_off()
+    axes.set_xlabel("time, everything included")
+    axes.set_ylabel("CIFAR-10 test accuracy (%)")
+    axes.legend(frameon=False, loc="lower right")
+    return chart
+
+
+def main() -> None:
+    """Read the command line, measure, print, and save if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--budgets", nargs="+", default=list(BUDGETS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--recipe", default="cifar10")
+    parser.add_argument("--out", type=Path, default=Path("runs/budgets"))
+    parser.add_argument("--plot", type=Path, help="write the figure to this PNG file")
+    _shared.add_json_option(parser)
+    options = parser.parse_args()
+    result = measure(
+        options.budgets, recipe=options.recipe, seeds=options.seeds, out=options.out
+    )
+    show(result)
+    if options.plot:
+        with files.atomic(options.plot) as temporary:
+            plot(result).savefig(temporary, format="png", dpi=150)
+    if options.json:
+        _shared.save(options.json, result)
+
+
+def _run(recipe: str, budget: str, seed: int, out: Path) -> dict[str, Any]:
+    """Train once in a process of its own, or read the run that is there."""
+    folder = out / f"{Path(recipe).stem}-{budget}-{seed}"
+    if not (folder / "metrics.json").exists():
+        words = ["-m", "kerasopt", "train", recipe, "--budget", budget]
+        words += ["--seed", str(seed), "--out", str(folder), "--json"]
+        subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def _percent(values: Sequence[float]) -> str:
+    mean = f"{100 * statistics.mean(values):.2f}"
+    if len(values) == 1:  # One run has no spread.
+        return f"{mean} % (n=1)"
+    return f"{mean} ± {100 * statistics.stdev(values):.2f} % (n={len(values)})"
+
+
+if __name__ == "__main__":
+    main()

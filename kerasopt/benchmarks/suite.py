@@ -1,0 +1,45 @@
+"""The benchmarks by name, for the command ``kerasopt bench``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kerasopt.names import unknown
+
+__all__ = ["DEFAULT", "PARTS", "run"]
+
+PARTS = {
+    "throughput": "training images a second: kerasopt, plain Keras, PyTorch",
+    "augmentation": "augmented images a second",
+    "startup": "seconds of import and --help",
+    "race": "seconds to 80, 90, 93 and 94 % on CIFAR-10 (hours)",
+    "budgets": "accuracy of the recipe cifar10 over time (an hour)",
+    "recipes": "every recipe's measured result, again (hours)",
+}
+DEFAULT = ("throughput", "augmentation", "startup")
+
+
+def run(
+    parts: Sequence[str] = DEFAULT, *, say: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Measure, print, and return the results by part.
+
+    Args:
+        parts: Some of `PARTS`.
+        say: Called with one line before each part.
+
+    Raises:
+        ValueError: if a part is unknown.
+    """
+    for name in parts:
+        if name not in PARTS:
+            raise unknown("benchmark", name, PARTS)
+    results = {}
+    for name in parts:
+        say(f"{name}: {PARTS[name]}")
+        module = importlib.import_module(f"kerasopt.benchmarks.{name}")
+        results[name] = module.measure()
+        module.show(results[name])
+    return results
