@@ -185,6 +185,13 @@ class Run:
                 f"smoothing {smoothing:g}; the measures give the plain cross-entropy, "
                 "which is lower."
             )
+        if sizes := self.recipe["training"].get("image_sizes"):
+            sides = ", ".join(f"{side}×{side}" for side in sizes)
+            notes.append(
+                f"The training began on images of {sides} pixels. Until it went on to "
+                "whole ones, validation on whole ones is low: batch normalisation "
+                "knew small ones only."
+            )
         return notes
 
     def __repr__(self) -> str:
