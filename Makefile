@@ -23,9 +23,9 @@ lint: $(VENV)/installed-$(EXTRA),dev
 	$(BIN)/mypy kerasopt
 	$(BIN)/lint-imports
 
-# With EXTRA=cpu,bench also against PyTorch, a large download.
+# With EXTRA=cpu,bench also against PyTorch, a large download; PARTS=race for the race.
 bench: $(VENV)/installed-$(EXTRA)
-	$(BIN)/kerasopt bench
+	$(BIN)/kerasopt bench $(PARTS)
 
 # One stamp for each set of extras: a second run finds it and reuses the install.
 $(VENV)/installed-%: setup.cfg constraints.txt | $(VENV)

@@ -113,7 +113,7 @@ def test_freeze_stops_the_training_of_a_layer():
                 [model.get_layer(n).kernel.numpy() for n in ("first", "last")]
             )
 
-    freeze = Freeze(layer="first", after=0.5)
+    freeze = Freeze(layers="first", after=0.5)
     model.fit(*samples(), epochs=4, verbose=0, callbacks=[freeze, Note()])
     first, last = zip(*kernels, strict=True)
     assert not np.array_equal(first[0], first[1])
@@ -122,17 +122,31 @@ def test_freeze_stops_the_training_of_a_layer():
     assert model.get_layer("first").trainable
 
 
+def test_freeze_takes_patterns_and_leaves_the_rest():
+    model, seen = model_of(), {}
+
+    class Note(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.update({layer.name: layer.trainable for layer in self.model.layers})
+
+    freeze = Freeze(layers=["fi*", "batch_normalization*"], after=0)
+    model.fit(*samples(), verbose=0, callbacks=[freeze, Note()])
+    frozen = {name for name, trainable in seen.items() if not trainable}
+    assert {name.split("_")[0] for name in frozen} == {"first", "batch"}
+    assert all(layer.trainable for layer in model.layers)
+
+
 def test_freeze_leaves_a_frozen_layer_frozen():
     model = model_of()
     model.get_layer("first").trainable = False
     model.compile("sgd", "mse")
-    model.fit(*samples(), verbose=0, callbacks=[Freeze(layer="first", after=0)])
+    model.fit(*samples(), verbose=0, callbacks=[Freeze(layers="first", after=0)])
     assert not model.get_layer("first").trainable
 
 
 def test_freeze_lists_the_layers_for_an_unknown_one():
     with pytest.raises(ValueError, match=r"Unknown layer .*'frist'.*first.*last"):
-        model_of().fit(*samples(), verbose=0, callbacks=[Freeze(layer="frist")])
+        model_of().fit(*samples(), verbose=0, callbacks=[Freeze(layers="frist")])
 
 
 @pytest.mark.parametrize(
@@ -142,8 +156,8 @@ def test_freeze_lists_the_layers_for_an_unknown_one():
         ({"name": "lookahead", "every": True}, "every must be an integer >= 1"),
         ({"name": "lookahead", "decay": 1}, "decay must lie in"),
         ({"name": "lookahead", "ramp": -1}, "ramp must be a number >= 0"),
-        ({"name": "freeze", "layer": "a", "after": 1}, "after must lie in"),
-        ({"name": "freeze"}, "needs layer"),
+        ({"name": "freeze", "layers": "a", "after": 1}, "after must lie in"),
+        ({"name": "freeze"}, "needs layers"),
         ("lookahaed", "Unknown callback 'lookahaed'"),
         ({"name": "lookahead", "steps": 3}, "Unknown argument"),
     ],

@@ -164,3 +164,42 @@ class TestPredict:
     def test_answers_that_are_no_probabilities_are_refused(self, answer, message):
         with pytest.raises(ValueError, match=message):
             tta.predict(lambda images: answer, pictures(), "mirror")
+
+
+def soft_guess(images):
+    """Probabilities of three classes that depend on the order of the columns."""
+    ramp = np.arange(images.shape[2])[None, None, :, None]
+    moments = [(images * ramp**power).mean((1, 2, 3)) for power in range(3)]
+    return special.softmax(np.stack(moments, axis=1), axis=1)
+
+
+def test_a_share_gives_the_least_certain_images_all_views():
+    images = np.random.default_rng(0).normal(size=(20, 4, 4, 1))
+    plain = soft_guess(images)
+    every = tta.predict(soft_guess, images, "mirror")
+    some = tta.predict(soft_guess, images, "mirror", share=0.25)
+    uncertain = np.argsort(plain.max(axis=1))[:5]
+    certain = np.setdiff1d(np.arange(20), uncertain)
+    np.testing.assert_allclose(some[uncertain], every[uncertain])
+    np.testing.assert_array_equal(some[certain], plain[certain])
+    assert not np.allclose(every[uncertain], plain[uncertain])
+
+
+def test_a_known_prediction_is_not_made_again():
+    images = np.random.default_rng(0).normal(size=(20, 4, 4, 1))
+    seen = []
+
+    def count(batch):
+        seen.append(len(batch))
+        return soft_guess(batch)
+
+    plain = soft_guess(images)
+    tta.predict(count, images, "mirror", share=0.25, plain=plain)
+    assert seen == [5, 5]
+    np.testing.assert_array_equal(plain, soft_guess(images))
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.5, float("nan"), "half"])
+def test_bad_shares_are_refused(share):
+    with pytest.raises(ValueError, match=r"share must lie in \(0, 1\]"):
+        tta.predict(soft_guess, np.zeros((2, 4, 4, 1)), "mirror", share=share)

@@ -1,8 +1,10 @@
-"""Train a layer for a while only."""
+"""Train some layers for a while only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kerasopt import names
 from kerasopt.callbacks.share import ShareCallback
@@ -11,14 +13,16 @@ __all__ = ["Freeze"]
 
 
 class Freeze(ShareCallback):
-    """Stops training a layer after a share of the training.
+    """Stops training some layers after a share of the training.
 
-    Once the first layer is frozen, backpropagation ends at the second: in the
-    speed network that saves about 5 % of every further step.
+    Once the first layers are frozen, backpropagation ends where they end: in the
+    speed network the frozen whitening bias saves about 5 % of every further step.
+    Frozen batch normalisation uses its moving statistics, as always in Keras.
 
     Args:
-        layer: Name of the layer.
-        after: Share of the training, in [0, 1), after which it is frozen.
+        layers: Name of a layer, or several; ``*`` and ``?`` stand for any
+            characters and any one (``"conv_1_*"``).
+        after: Share of the training, in [0, 1), after which they are frozen.
 
     Raises:
         ValueError: if ``after`` is out of its range, or (when training begins)
@@ -30,41 +34,51 @@ class Freeze(ShareCallback):
         ...     keras.layers.Dense(3, name="first"), keras.layers.Dense(1)])
         >>> model.compile("sgd", "mse")
         >>> x, y = np.ones((40, 2)), np.ones((40, 1))
-        >>> history = model.fit(x, y, verbose=0, callbacks=[Freeze(layer="first")])
+        >>> history = model.fit(x, y, verbose=0, callbacks=[Freeze(layers="first")])
+
+    References:
+        Brock et al. (2017), FreezeOut, https://arxiv.org/abs/1706.04983.
     """
 
-    def __init__(self, *, layer: str, after: float = 0.3) -> None:
+    def __init__(self, *, layers: str | Sequence[str], after: float = 0.3) -> None:
         super().__init__()
         if not isinstance(after, (int, float)) or not 0 <= after < 1:
             raise ValueError(f"after must lie in [0, 1); given: {after!r}.")
-        self.layer = layer
+        self.layers = [layers] if isinstance(layers, str) else list(layers)
         self.after = after
-        self._was_trainable: bool | None = None
+        self._to_freeze: list[Any] = []
+        self._frozen: list[Any] = []
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Look the layer up."""
-        layers = [layer.name for layer in self.model.layers]
-        if self.layer not in layers:
-            raise names.unknown(f"layer of {self.model.name}", self.layer, layers)
-        self._was_trainable = None
+        """Look the layers up."""
+        there = [layer.name for layer in self.model.layers]
+        for pattern in self.layers:
+            if not fnmatch.filter(there, pattern):
+                raise names.unknown(f"layer of {self.model.name}", pattern, there)
+        # What is frozen already stays as it is, also at the end.
+        self._to_freeze = [
+            layer
+            for layer in self.model.layers
+            if layer.trainable
+            and any(fnmatch.fnmatch(layer.name, pattern) for pattern in self.layers)
+        ]
+        self._frozen = []
 
     def on_train_batch_begin(
         self, batch: int, logs: Mapping[str, float] | None = None
     ) -> None:
-        """Freeze the layer when its time is over."""
-        if self._was_trainable is None and self.share() >= self.after:
+        """Freeze the layers when their time is over."""
+        if self._to_freeze and self.share() >= self.after:
+            self._frozen, self._to_freeze = self._to_freeze, []
             self._set_trainable(False)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Give the layer its flag back."""
-        if self._was_trainable:
+        """Give the layers their flags back."""
+        if self._frozen:
             self._set_trainable(True)
 
     def _set_trainable(self, trainable: bool) -> None:
-        layer = self.model.get_layer(self.layer)
-        if self._was_trainable is None:
-            self._was_trainable = layer.trainable
-        if layer.trainable != trainable:
+        for layer in self._frozen:
             layer.trainable = trainable
-            # The compiled step still trains what it was traced with.
-            self.model.make_train_function(force=True)
+        # The compiled step still trains what it was traced with.
+        self.model.make_train_function(force=True)

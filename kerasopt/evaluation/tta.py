@@ -57,7 +57,12 @@ def views(images: Any, kind: str) -> Views:
 
 
 def predict(
-    function: Callable[[np.ndarray], Any], images: Any, kind: str
+    function: Callable[[np.ndarray], Any],
+    images: Any,
+    kind: str,
+    *,
+    share: float = 1.0,
+    plain: np.ndarray | None = None,
 ) -> np.ndarray:
     r"""Return probabilities from the weighted views of each image.
 
@@ -76,6 +81,11 @@ def predict(
             view and does its own batching.
         images: Batch (batch, height, width, channels).
         kind: ``"none"``, ``"mirror"`` or ``"mirror_translate"``; see `views`.
+        share: Share of the images, those of the least confident plain prediction,
+            that are seen in all views; the others keep the plain prediction, which
+            further views seldom change. With a quarter, ``"mirror_translate"`` takes
+            2.5 predictions an image instead of 6.
+        plain: What `function` returns for the images, if it is known already.
 
     Returns:
         Probabilities (batch, classes), in the type that `function` returns, each
@@ -83,7 +93,7 @@ def predict(
 
     Raises:
         ValueError: as `views`, or if `function` returns anything but
-            probabilities.
+            probabilities, or ``share`` isn't in (0, 1].
 
     Example:
         >>> def left_brighter(images):
@@ -95,8 +105,26 @@ def predict(
     References:
         - [Krizhevsky, Sutskever and Hinton, 2012](
           https://papers.nips.cc/paper/4824)
+        - [Hiverge, 2025](https://github.com/hiverge/cifar10-speedrun), for views of
+          the uncertain images alone.
     """
     images = np.asarray(images)
+    if not isinstance(share, (int, float)) or not 0 < share <= 1:
+        raise ValueError(f"share must lie in (0, 1]; given: {share!r}.")
+    if share == 1 or _VIEWS.canonical(kind) == "none":
+        return _of_all(function, images, kind)
+    _check_images(images, kind)
+    result = np.array(function(images) if plain is None else plain)
+    confidence = result.max(axis=1)
+    uncertain = np.argsort(confidence, kind="stable")[: round(share * len(images))]
+    if len(uncertain):
+        result[uncertain] = _of_all(function, images[uncertain], kind)
+    return result
+
+
+def _of_all(
+    function: Callable[[np.ndarray], Any], images: np.ndarray, kind: str
+) -> np.ndarray:
     total: Any = 0.0
     for weight, view in views(images, kind):
         probabilities = np.asarray(function(view))

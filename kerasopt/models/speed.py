@@ -93,8 +93,9 @@ def speed(
     def activate(x: Any) -> Any:
         return keras.layers.Activation(activation)(x)
 
-    def normalize(x: Any) -> Any:
-        return layers.FusedBatchNormalization(**norm, scale=False)(x)
+    def normalize(x: Any, place: str) -> Any:
+        name = f"norm_{place}"
+        return layers.FusedBatchNormalization(**norm, scale=False, name=name)(x)
 
     sides = (None, None) if any_size else (height, width)
     inputs = keras.Input((*sides, channels))
@@ -102,10 +103,11 @@ def speed(
     x = activate(layers.WhiteningConv2D(kernel_size=2, name="whitening")(x))
     for group, filters in enumerate(widths, start=1):
         # Pooled before anything element-wise, which then costs a quarter.
-        x = keras.layers.MaxPooling2D(2)(_convolve(x, filters, f"conv_{group}_1"))
-        x = first = activate(normalize(x))
+        x = keras.layers.MaxPooling2D(2)(_convolve(x, filters, f"{group}_1"))
+        x = first = activate(normalize(x, f"{group}_1"))
         for i in range(2, depth + 1):
-            x = normalize(_convolve(x, filters, f"conv_{group}_{i}"))
+            place = f"{group}_{i}"
+            x = normalize(_convolve(x, filters, place), place)
             if residual and i == depth:
                 x = keras.layers.Add()([x, first])
             x = activate(x)
@@ -113,14 +115,14 @@ def speed(
     return keras.Model(inputs, _head(x, num_classes, logit_scale), name="speed")
 
 
-def _convolve(x: Any, filters: int, name: str) -> Any:
+def _convolve(x: Any, filters: int, place: str) -> Any:
     layer = keras.layers.Conv2D(
         filters,
         3,
         padding="same",
         use_bias=False,
         kernel_initializer=initializers.get("dirac"),
-        name=name,
+        name=f"conv_{place}",
     )
     return layer(x)
 

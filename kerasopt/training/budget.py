@@ -18,6 +18,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from kerasopt.data import Dataset, pipeline
 from kerasopt.evaluation import tta
+from kerasopt.training.settings import TrainingSettings
 
 __all__ = ["ByTime", "TimeBudget", "evaluation_seconds", "follow"]
 
@@ -159,14 +160,17 @@ def follow(
 
 
 def evaluation_seconds(
-    network: keras.Model, dataset: Dataset, views: str, batch: np.ndarray
+    network: keras.Model,
+    dataset: Dataset,
+    settings: TrainingSettings,
+    batch: np.ndarray,
 ) -> float:
     """Measure what the evaluation after training will take.
 
     Args:
         network: The built model; its `predict` is traced here, once for good.
         dataset: Its validation and test part will be evaluated.
-        views: Kind of test-time augmentation.
+        settings: Its ``tta`` and ``tta_share`` count.
         batch: Scaled samples to time the prediction with, a few batches of them.
     """
     batches = pipeline.evaluation_batches(batch)
@@ -176,5 +180,7 @@ def evaluation_seconds(
     each = (time.perf_counter() - started) / len(batch)
     samples = len(dataset.validation[0]) if dataset.validation else 0
     if dataset.test:
-        samples += len(dataset.test[0]) * tta.count(views)
+        views = tta.count(settings.tta)
+        further = views * settings.tta_share if views > 1 else 0
+        samples += round(len(dataset.test[0]) * (1 + further))
     return samples * each + REPORT_SECONDS

@@ -142,7 +142,7 @@ def fit(
     trained = placement.collect(network, model, build, strategy, chosen.precision)
     how = {**loop.summary(), "train_seconds": train_seconds}
     how |= results.settings_of(trained, dataset, strategy, chosen)
-    run = results.finish(trained, dataset, folder, how, views=chosen.tta, clock=clock)
+    run = results.finish(trained, dataset, folder, how, settings=chosen, clock=clock)
     _say_results(console, run)
     return run
 
@@ -176,7 +176,7 @@ def _budget(
     if settings.budget_seconds is None:
         return None
     reserved = budgets.evaluation_seconds(
-        network, dataset, settings.tta, _some_samples(dataset)[:1024]
+        network, dataset, settings, _some_samples(dataset)[:1024]
     )
     budget = budgets.TimeBudget(
         total_seconds=settings.budget_seconds,

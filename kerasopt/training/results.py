@@ -23,7 +23,6 @@ __all__ = [
     "environment_of",
     "finish",
     "measure",
-    "predict",
     "resolved_recipe",
     "save_model",
     "settings_of",
@@ -38,7 +37,7 @@ def finish(
     folder: Path,
     how: Mapping[str, Any],
     *,
-    views: str = "none",
+    settings: TrainingSettings,
     clock: Callable[[], float],
 ) -> Run:
     """Measure the trained model, save it, and complete the run's folder.
@@ -48,10 +47,10 @@ def finish(
         dataset: Its validation and test data are measured, each once.
         folder: The run's folder.
         how: What the training itself gave; it joins the measures.
-        views: Kind of test-time augmentation to measure the test set with, too.
+        settings: Its ``tta`` says with which views to measure the test set, too.
         clock: Returns the seconds since the run began.
     """
-    found = {**measure(model, dataset, folder, views), **how}
+    found = {**measure(model, dataset, folder, settings), **how}
     save_model(model, folder / run_folder.MODEL, dataset.train[1])
     # This file comes last: it marks the run as finished.
     run_folder.write_json(folder / run_folder.METRICS, found)
@@ -63,7 +62,7 @@ def finish(
 
 
 def measure(
-    model: keras.Model, dataset: Dataset, folder: Path, views: str = "none"
+    model: keras.Model, dataset: Dataset, folder: Path, settings: TrainingSettings
 ) -> dict[str, Any]:
     """Measure validation and test data; keep the test predictions."""
     results: dict[str, Any] = {}
@@ -71,7 +70,7 @@ def measure(
         pair = getattr(dataset, split)
         if pair is None:
             continue
-        probabilities = predict(model, pair[0])
+        probabilities = _predict(model, pair[0])
         found = measures.classification(
             pair[1], probabilities, class_names=dataset.class_names
         )
@@ -81,29 +80,30 @@ def measure(
         results[f"{split}_interval"] = [round(float(b), 8) for b in found.interval]
         if split == "test":
             _keep_predictions(folder, pair, probabilities, found)
-            if views != "none":
-                probabilities = predict(model, pair[0], views)
+            if settings.tta != "none":
+                probabilities = _predict_views(model, pair[0], probabilities, settings)
                 found = measures.classification(
                     pair[1], probabilities, class_names=dataset.class_names
                 )
                 results["test_accuracy_tta"] = round(float(found.accuracy), 8)
-                results["tta"] = views
+                results["tta"] = settings.tta
     return results
 
 
-def predict(model: keras.Model, x: np.ndarray, views: str = "none") -> np.ndarray:
-    """Return class probabilities, by the mean over views of each image.
+def _predict(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    return model.predict(pipeline.evaluation_batches(x), verbose=0)
 
-    Args:
-        model: The model.
-        x: Samples, uint8 or scaled.
-        views: Kind of test-time augmentation, as `kerasopt.evaluation.tta`.
-    """
 
-    def predict_view(images: np.ndarray) -> np.ndarray:
-        return model.predict(pipeline.evaluation_batches(images), verbose=0)
-
-    return tta.predict(predict_view, x, views)
+def _predict_views(
+    model: keras.Model, x: np.ndarray, plain: np.ndarray, settings: TrainingSettings
+) -> np.ndarray:
+    return tta.predict(
+        lambda images: _predict(model, images),
+        x,
+        settings.tta,
+        share=settings.tta_share,
+        plain=plain,
+    )
 
 
 def _keep_predictions(

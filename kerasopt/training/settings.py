@@ -64,6 +64,9 @@ class TrainingSettings(Section):
     """Test-time augmentation: measure the test set also by the mean over these
     views of each image (`kerasopt.evaluation.tta`)."""
 
+    tta_share: float = pydantic.Field(1.0, gt=0, le=1)
+    """Share of the test images, the least certain ones, that are seen in all views."""
+
     image_sizes: dict[int, float] = pydantic.Field(default_factory=dict)
     """Progressive resizing, {side in pixels: share of the training until which the
     images are brought to it}; after the last share they have their own size. The
