@@ -138,7 +138,7 @@ def recipe(
     shape = {"input_shape": dataset.input_shape, "num_classes": dataset.num_classes}
 
     def accuracy(model: keras.Model) -> float:
-        found = results.predict(model, arrays["x_test"], settings["tta"])
+        found = results.predict_views(model, arrays["x_test"], chosen.training)
         return float(np.mean(found.argmax(axis=1) == arrays["y_test"]))
 
     with tempfile.TemporaryDirectory() as folder:

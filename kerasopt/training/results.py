@@ -23,6 +23,7 @@ __all__ = [
     "environment_of",
     "finish",
     "measure",
+    "predict_views",
     "resolved_recipe",
     "save_model",
     "settings_of",
@@ -81,7 +82,7 @@ def measure(
         if split == "test":
             _keep_predictions(folder, pair, probabilities, found)
             if settings.tta != "none":
-                probabilities = _predict_views(model, pair[0], probabilities, settings)
+                probabilities = predict_views(model, pair[0], settings, probabilities)
                 found = measures.classification(
                     pair[1], probabilities, class_names=dataset.class_names
                 )
@@ -94,9 +95,20 @@ def _predict(model: keras.Model, x: np.ndarray) -> np.ndarray:
     return model.predict(pipeline.evaluation_batches(x), verbose=0)
 
 
-def _predict_views(
-    model: keras.Model, x: np.ndarray, plain: np.ndarray, settings: TrainingSettings
+def predict_views(
+    model: keras.Model,
+    x: np.ndarray,
+    settings: TrainingSettings,
+    plain: np.ndarray | None = None,
 ) -> np.ndarray:
+    """Return class probabilities by the views that the settings name.
+
+    Args:
+        model: The model.
+        x: Samples, uint8 or scaled.
+        settings: Its ``tta`` and ``tta_share`` count.
+        plain: The prediction of the samples themselves, if it is known already.
+    """
     return tta.predict(
         lambda images: _predict(model, images),
         x,
