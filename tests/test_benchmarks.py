@@ -279,7 +279,7 @@ def test_finished_recipe_runs_are_reused(tmp_path, capsys):
     recipes.show(found)
     out = capsys.readouterr().out
     assert "machine: 2× X" in out
-    assert "| `digits` | 90.00 % (n=1) | 7 s |" in out
+    assert "| `digits` | 90.00 % (n=1) | – | 7 s |" in out
 
 
 # The race.

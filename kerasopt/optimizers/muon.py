@@ -23,6 +23,7 @@ class ConvMuon(keras.optimizers.Muon):
     Args:
         learning_rate: Number or schedule; 0.24 by default.
         momentum: In [0, 1); 0.6 by default.
+        nesterov: Whether the momentum is Nesterov's; True by default.
         ns_steps: Newton–Schulz iterations; 3 by default.
         normalize: Whether every step first scales a convolution kernel to the
             norm ``sqrt(out)``, which replaces weight decay where batch
@@ -31,8 +32,13 @@ class ConvMuon(keras.optimizers.Muon):
         rms_rate: As Keras's: None, the default, leaves the update's singular
             values at about 1.
         weight_decay: Decoupled decay of the matrices; None by default.
-        **kwargs: As `keras.optimizers.Muon`; variables that are no kernels are
-            trained by its AdamW.
+        adam_lr_ratio: AdamW's rate as a share of the learning rate: variables that
+            are no kernels are trained by AdamW, as in Keras's Muon.
+        adam_weight_decay: Their decoupled decay; None by default.
+        exclude_layers: Parts of variable paths that AdamW trains as well.
+        clipnorm: Largest norm of each gradient.
+        global_clipnorm: Largest norm of all gradients together.
+        **kwargs: Further arguments of `keras.optimizers.Muon`.
 
     Raises:
         ValueError: if ``momentum`` isn't in [0, 1) or ``ns_steps`` isn't an

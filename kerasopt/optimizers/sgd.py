@@ -26,7 +26,16 @@ class CoupledSGD(keras.optimizers.SGD):
         l2: Factor of the weights in the gradient, at least 0; 0 by default. It
             applies to every variable that the optimizer gets: leave some out
             with `Grouped`.
-        **kwargs: As `keras.optimizers.SGD`.
+        weight_decay: As `keras.optimizers.SGD`, like all that follow.
+        clipnorm: Largest norm of each gradient.
+        clipvalue: Largest absolute value in a gradient.
+        global_clipnorm: Largest norm of all gradients together.
+        use_ema: Whether to keep a moving average of the weights.
+        ema_momentum: Its share of the past.
+        ema_overwrite_frequency: Steps after which it replaces the weights.
+        loss_scale_factor: Factor of the loss that the gradients carry.
+        gradient_accumulation_steps: Steps whose gradients make one update.
+        **kwargs: Further arguments of `keras.optimizers.Optimizer`.
 
     Raises:
         ValueError: if ``l2`` isn't a finite number of at least 0.
