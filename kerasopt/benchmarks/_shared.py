@@ -1,4 +1,4 @@
-"""What the benchmarks share: spreads, ratios, files and options."""
+"""What the benchmarks share: turns, spreads, ratios, tables, files and options."""
 
 from __future__ import annotations
 
@@ -7,29 +7,64 @@ import json
 import os
 import statistics
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
 from kerasopt import files
 
 __all__ = [
     "INSTALL_TORCH",
     "add_json_option",
+    "in_turns",
     "machine",
     "positive",
+    "present",
+    "rates_table",
     "ratios",
     "save",
     "seconds_text",
     "spread",
     "threads",
     "torch_is_installed",
+    "train",
 ]
 
 INSTALL_TORCH = (
     'PyTorch is left out: it isn\'t installed. pip install "kerasopt[bench]", or name '
     "a Python that has it by --torch-python."
 )
+
+
+def in_turns(
+    runners: Mapping[str, Callable[[], float]], repeats: int
+) -> dict[str, list[float]]:
+    """Return what each runner measured, in turns, so that a slow moment hits all.
+
+    Args:
+        runners: By name, a function that measures once.
+        repeats: Measurements of each, after one that warms up and doesn't count.
+
+    Example:
+        >>> in_turns({"one": lambda: 1.0, "two": lambda: 2.0}, 2)
+        {'one': [1.0, 1.0], 'two': [2.0, 2.0]}
+    """
+    measured: dict[str, list[float]] = {name: [] for name in runners}
+    with Progress(transient=True, console=Console(stderr=True)) as progress:
+        task = progress.add_task("measuring", total=(repeats + 1) * len(runners))
+        for repeat in range(repeats + 1):
+            for name, run in runners.items():
+                progress.update(task, description=name)
+                value = run()
+                if repeat:
+                    measured[name].append(value)
+                progress.advance(task)
+    return measured
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
@@ -66,6 +101,50 @@ def ratios(own: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
             f"{len(other)}."
         )
     return spread([a / b for a, b in zip(own, other, strict=True)])
+
+
+def rates_table(
+    title: str,
+    who: str,
+    compared: str,
+    rows: Mapping[str, tuple[dict[str, Any], dict[str, Any]]],
+) -> Table:
+    """Return a table of images a second and of a ratio, each with its spread.
+
+    Args:
+        title: Title of the table.
+        who: Heading of the names.
+        compared: Heading of the ratios.
+        rows: By name, the spread of the rates and that of the ratios.
+    """
+    table = Table(title=title)
+    table.add_column(who)
+    for heading in ("images/s (median)", "min to max", compared, "min to max"):
+        table.add_column(heading, justify="right")
+    for name, (rate, ratio) in rows.items():
+        table.add_row(
+            name,
+            f"{rate['median']:,.0f}",
+            f"{rate['min']:,.0f} to {rate['max']:,.0f}",
+            f"{ratio['median']:.2f}",
+            f"{ratio['min']:.2f} to {ratio['max']:.2f}",
+        )
+    return table
+
+
+def train(words: Sequence[str], folder: Path) -> dict[str, Any]:
+    """Return the metrics of a training, made in a process of its own if it isn't there.
+
+    Args:
+        words: Arguments of ``kerasopt train``.
+        folder: Folder of the run.
+    """
+    path = folder / "metrics.json"
+    if not path.exists():
+        command = [sys.executable, "-m", "kerasopt", "train", *words]
+        command += ["--out", str(folder), "--json"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def machine(environment: dict[str, Any]) -> str:
@@ -116,6 +195,17 @@ def save(path: str | os.PathLike[str], result: dict[str, Any]) -> None:
         {'median': 2.0}
     """
     files.write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+
+
+def present(
+    result: dict[str, Any],
+    show: Callable[[dict[str, Any]], None],
+    path: Path | None,
+) -> None:
+    """Print a result, and save it if there is a path."""
+    show(result)
+    if path:
+        save(path, result)
 
 
 def positive(text: str) -> int:

@@ -20,6 +20,7 @@ Run it with::
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -31,8 +32,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from kerasopt import augment
 from kerasopt.benchmarks import _shared
@@ -141,19 +140,13 @@ def measure(
     pixels = np.random.default_rng(0).integers(
         0, 256, (images, 32, 32, 3), dtype=np.uint8
     )
-    runners = contenders(pixels)
-    rates: dict[str, list[float]] = {name: [] for name in runners}
-    with Progress(transient=True, console=Console(stderr=True)) as progress:
-        task = progress.add_task("measuring", total=(repeats + 1) * len(runners))
-        # Round 0 traces the graphs and warms the caches; it doesn't count.
-        for repeat in range(repeats + 1):
-            for name, start in runners.items():
-                progress.update(task, description=name)
-                rate = images_per_second(start, images, least_seconds=least_seconds)
-                if repeat:
-                    rates[name].append(rate)
-                progress.advance(task)
-    return summary(rates)
+    runners = {
+        name: functools.partial(
+            images_per_second, start, images, least_seconds=least_seconds
+        )
+        for name, start in contenders(pixels).items()
+    }
+    return summary(_shared.in_turns(runners, repeats))
 
 
 def summary(rates: dict[str, list[float]]) -> dict[str, Any]:
@@ -176,21 +169,13 @@ def summary(rates: dict[str, list[float]]) -> dict[str, Any]:
 def show(result: dict[str, Any]) -> None:
     """Print the table."""
     machine = _shared.machine(result["machine"])
-    table = Table(title=f"Augmentation of 32x32x3 images on {machine}")
-    table.add_column("method")
-    table.add_column("images/s (median)", justify="right")
-    table.add_column("min to max", justify="right")
-    table.add_column(f"x {BASELINE} (median)", justify="right")
-    table.add_column("min to max", justify="right")
-    for name, row in result["results"].items():
-        rate, ratio = row["images_per_second"], row[f"ratio_to_{BASELINE}"]
-        table.add_row(
-            name,
-            f"{rate['median']:,.0f}",
-            f"{rate['min']:,.0f} to {rate['max']:,.0f}",
-            f"{ratio['median']:.2f}",
-            f"{ratio['min']:.2f} to {ratio['max']:.2f}",
-        )
+    rows = {
+        name: (row["images_per_second"], row[f"ratio_to_{BASELINE}"])
+        for name, row in result["results"].items()
+    }
+    title = f"Augmentation of 32x32x3 images on {machine}"
+    compared = f"x {BASELINE} (median)"
+    table = _shared.rates_table(title, "method", compared, rows)
     Console(width=120).print(table)
 
 
@@ -207,9 +192,7 @@ def main() -> None:
         repeats=options.repeats,
         least_seconds=options.least_seconds,
     )
-    show(result)
-    if options.json:
-        _shared.save(options.json, result)
+    _shared.present(result, show, options.json)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,7 @@ are in ``--out`` already are reused. Nothing is selected on the test accuracy.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ from rich.table import Table
 from kerasopt import files
 from kerasopt.benchmarks import _shared
 from kerasopt.evaluation import style
+from kerasopt.recipes.text import accuracy_text
 from kerasopt.training import durations
 
 __all__ = ["main", "measure", "plot", "show"]
@@ -72,8 +70,8 @@ def show(result: dict[str, Any]) -> None:
     for row in result["results"]:
         table.add_row(
             row["budget"],
-            _percent(row["test_accuracy"]),
-            _percent(row["test_accuracy_tta"]),
+            accuracy_text(row["test_accuracy"]),
+            accuracy_text(row["test_accuracy_tta"]),
             ", ".join(f"{value:.1f}" for value in row["total_seconds"]),
             ", ".join(f"{value:.1f}" for value in row["epochs"]),
         )
@@ -117,29 +115,16 @@ def main() -> None:
     result = measure(
         options.budgets, recipe=options.recipe, seeds=options.seeds, out=options.out
     )
-    show(result)
+    _shared.present(result, show, options.json)
     if options.plot:
         with files.atomic(options.plot) as temporary:
             plot(result).savefig(temporary, format="png", dpi=150)
-    if options.json:
-        _shared.save(options.json, result)
 
 
 def _run(recipe: str, budget: str, seed: int, out: Path) -> dict[str, Any]:
     """Train once in a process of its own, or read the run that is there."""
     folder = out / f"{Path(recipe).stem}-{budget}-{seed}"
-    if not (folder / "metrics.json").exists():
-        words = ["-m", "kerasopt", "train", recipe, "--budget", budget]
-        words += ["--seed", str(seed), "--out", str(folder), "--json"]
-        subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
-    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-
-
-def _percent(values: Sequence[float]) -> str:
-    mean = f"{100 * statistics.mean(values):.2f}"
-    if len(values) == 1:  # One run has no spread.
-        return f"{mean} % (n=1)"
-    return f"{mean} ± {100 * statistics.stdev(values):.2f} % (n={len(values)})"
+    return _shared.train([recipe, "--budget", budget, "--seed", str(seed)], folder)
 
 
 if __name__ == "__main__":

@@ -279,9 +279,7 @@ def main() -> None:
         budget=options.budget,
         torch_python=options.torch_python,
     )
-    show(result)
-    if options.json:
-        _shared.save(options.json, result)
+    _shared.present(result, show, options.json)
 
 
 if __name__ == "__main__":

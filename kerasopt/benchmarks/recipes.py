@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,19 +70,13 @@ def main() -> None:
     _shared.add_json_option(parser)
     options = parser.parse_args()
     result = measure(options.names, seeds=options.seeds, out=options.out)
-    show(result)
-    if options.json:
-        _shared.save(options.json, result)
+    _shared.present(result, show, options.json)
 
 
 def _run(name: str, seed: int, out: Path) -> dict[str, Any]:
     """Train one seed in a process of its own; return its metrics and machine."""
     folder = out / f"{name}-{seed}"
-    if not (folder / "metrics.json").exists():
-        words = ["-m", "kerasopt", "train", name, "--seed", str(seed)]
-        words += ["--out", str(folder), "--json"]
-        subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    metrics = _shared.train([name, "--seed", str(seed)], folder)
     environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     print(
         f"{name} seed {seed}: test accuracy {metrics['test_accuracy']:.4f}, "

@@ -9,6 +9,7 @@ the floor beneath both.
 from __future__ import annotations
 
 import argparse
+import functools
 import subprocess
 import sys
 import time
@@ -33,12 +34,10 @@ def measure(*, repeats: int = 7) -> dict[str, Any]:
     """
     from kerasopt.training import environment
 
-    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for repeat in range(repeats + 1):
-        for name, words in COMMANDS.items():
-            taken = _seconds(words)
-            if repeat:  # The first start fills the disk's cache.
-                seconds[name].append(taken)
+    runners = {
+        name: functools.partial(_seconds, words) for name, words in COMMANDS.items()
+    }
+    seconds = _shared.in_turns(runners, repeats)
     return {
         "machine": environment.describe(),
         "results": {
@@ -63,9 +62,7 @@ def main() -> None:
     _shared.add_json_option(parser)
     options = parser.parse_args()
     result = measure(repeats=options.repeats)
-    show(result)
-    if options.json:
-        _shared.save(options.json, result)
+    _shared.present(result, show, options.json)
 
 
 def _seconds(words: list[str]) -> float:

@@ -34,8 +34,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from kerasopt import layers, losses, models, optimizers
 from kerasopt.benchmarks import _shared
@@ -83,7 +81,7 @@ def measure(
                 )
         for dtype in ("float32", "bfloat16"):
             runners[f"matmul {dtype}"] = _matmul_runner(dtype, matrix_size)
-        rates = _in_turns(runners, repeats)
+        rates = _shared.in_turns(runners, repeats)
         flops = training_flops(_network("float32", widths))
     return {
         **summary(rates, flops),
@@ -131,24 +129,15 @@ def summary(rates: dict[str, list[float]], flops: int) -> dict[str, Any]:
 def show(result: dict[str, Any]) -> None:
     """Print what `measure` returned."""
     console = Console(width=120)
-    table = Table(
-        title=f"Training images of 32×32 a second, batch {result['batch_size']}, "
+    rows = {
+        name: (row["images_per_second"], row["kerasopt_ratio"])
+        for name, row in result["results"].items()
+    }
+    title = (
+        f"Training images of 32×32 a second, batch {result['batch_size']}, "
         f"{result['threads']} threads on {_shared.machine(result['machine'])}"
     )
-    table.add_column("contender")
-    table.add_column("images/s (median)", justify="right")
-    table.add_column("min to max", justify="right")
-    table.add_column("kerasopt is × as fast", justify="right")
-    table.add_column("min to max", justify="right")
-    for name, row in result["results"].items():
-        rate, ratio = row["images_per_second"], row["kerasopt_ratio"]
-        table.add_row(
-            name,
-            f"{rate['median']:,.0f}",
-            f"{rate['min']:,.0f} to {rate['max']:,.0f}",
-            f"{ratio['median']:.2f}",
-            f"{ratio['min']:.2f} to {ratio['max']:.2f}",
-        )
+    table = _shared.rates_table(title, "contender", "kerasopt is × as fast", rows)
     console.print(table)
     console.print(_share_text(result), highlight=False)
     for note in result["notes"]:
@@ -269,23 +258,6 @@ def _torch_runner(
     return lambda: steps * batch_size / ask(f"{activation} {steps}")
 
 
-def _in_turns(
-    runners: dict[str, Callable[[], float]], repeats: int
-) -> dict[str, list[float]]:
-    rates: dict[str, list[float]] = {name: [] for name in runners}
-    with Progress(transient=True, console=Console(stderr=True)) as progress:
-        task = progress.add_task("measuring", total=(repeats + 1) * len(runners))
-        # Round 0 traces the graphs and warms the caches; it doesn't count.
-        for repeat in range(repeats + 1):
-            for name, run in runners.items():
-                progress.update(task, description=name)
-                rate = run()
-                if repeat:
-                    rates[name].append(rate)
-                progress.advance(task)
-    return rates
-
-
 def main() -> None:
     """Read the command line, measure, print, and save if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -301,9 +273,7 @@ def main() -> None:
         steps=options.steps,
         torch_python=options.torch_python,
     )
-    show(result)
-    if options.json:
-        _shared.save(options.json, result)
+    _shared.present(result, show, options.json)
 
 
 if __name__ == "__main__":

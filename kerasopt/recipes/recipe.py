@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import yaml
 
 from kerasopt import data, names
 from kerasopt.recipes.schema import RecipeSchema
-from kerasopt.recipes.text import parse
+from kerasopt.recipes.text import accuracy_text, mean_and_spread, parse
 from kerasopt.training.settings import validate
 
 if TYPE_CHECKING:
@@ -206,9 +205,9 @@ class Recipe:
             return "–", "–", "–"
         views = self.measured.test_accuracy_tta
         return (
-            _percent(self.measured.test_accuracy),
-            _percent(views) if views else "–",
-            _mean_and_spread(self.measured.train_seconds, digits=0),
+            accuracy_text(self.measured.test_accuracy),
+            accuracy_text(views) if views else "–",
+            mean_and_spread(self.measured.train_seconds, digits=0),
         )
 
     def _with_seed(self, seed: int) -> Recipe:
@@ -219,18 +218,6 @@ class Recipe:
 
     def __repr__(self) -> str:
         return f"Recipe({self.name!r})"
-
-
-def _percent(shares: Sequence[float]) -> str:
-    text = _mean_and_spread([100 * share for share in shares], digits=2)
-    return f"{text} % (n={len(shares)})"
-
-
-def _mean_and_spread(values: Sequence[float], *, digits: int) -> str:
-    mean = f"{statistics.mean(values):.{digits}f}"
-    if len(values) == 1:  # One run has no spread.
-        return mean
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
 def resume(

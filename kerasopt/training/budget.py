@@ -71,6 +71,7 @@ class TimeBudget(keras.callbacks.Callback):
         # A variable, so that compiled steps and the input pipeline see it change.
         self.progress = keras.Variable(0.0, trainable=False, name="progress")
         self._ended: list[float] = []
+        self._announced = False
 
     def share(self) -> float:
         """Return the share of the training time that has passed, 0 to 1."""
@@ -101,7 +102,7 @@ class TimeBudget(keras.callbacks.Callback):
             self._announce(step)
 
     def _announce(self, step: float) -> None:
-        if self.console.quiet or hasattr(self, "_announced"):
+        if self._announced:
             return
         self._announced = True
         epochs = (self.ends - self.begins) / step / self.steps_per_epoch
