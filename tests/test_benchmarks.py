@@ -333,7 +333,8 @@ def test_a_recipe_is_measured_after_every_epoch(arrays, tmp_path):
     assert [row["steps"] for row in found["rows"]] == [7, 7]
     last = found["rows"][-1]
     assert found["accuracy"] == last["accuracy"]
-    assert found["seconds"] == last["train_seconds"] + last["measure_seconds"]
+    # What comes after training counts, too: views, model and report.
+    assert found["seconds"] > last["train_seconds"]
     assert found["precision"] == "float32"
 
 

@@ -9,12 +9,13 @@ Contenders, each in a process of its own with all cores, one after the other:
 * ``torch``: the airbench94 recipe in PyTorch on the CPU, if that is installed.
 
 Time counts all that turns loaded arrays into a tested model: precision timing,
-whitening, compilation, training, and one measurement of the test set (with
-test-time augmentation where the contender has it). The measurements after earlier
-epochs serve the clock alone: nothing is chosen by them, and it stands still
-meanwhile. A mark's seconds are those after which a training that ended there would
-have had its result. The listing validates on the test data itself, so that is part
-of its training time.
+whitening, compilation, training, and one measurement of the test set at the end
+(with test-time augmentation where the contender has it; kerasopt's report and saved
+model count, too). The measurements after the epochs serve the clock alone: they take
+the images as they are, nothing is chosen by them, and the clock stands still
+meanwhile. A mark's seconds are those until an epoch's measurement reached it, or the
+one at the end. The listing validates on the test data itself, so that is part of its
+training time.
 
 A result is a file in ``--out``; those that are there already are reused, so an
 interrupted race goes on.

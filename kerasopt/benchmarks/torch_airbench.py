@@ -170,13 +170,16 @@ def epoch_batches(
         yield normalized(cut), labels[rows]
 
 
-def accuracy(net: Any, images: Any, labels: Any) -> float:
-    """Return the accuracy with six views of each image."""
+def accuracy(net: Any, images: Any, labels: Any, *, views: bool) -> float:
+    """Return the accuracy, of the images as they are or with six views of each."""
     net.eval()
     right = 0
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for part, truth in zip(images.split(2000), labels.split(2000), strict=True):
             batch = normalized(part)
+            if not views:
+                right += int((net(batch).argmax(1) == truth).sum())
+                continue
             padded = torch.nn.functional.pad(batch, (1, 1, 1, 1), mode="reflect")
             logits: Any = 0.0
             for weight, view in (
@@ -241,6 +244,9 @@ def race(
 ) -> dict[str, Any]:
     """Train airbench94; return its accuracy and seconds after every epoch.
 
+    The measurements of the epochs take the images as they are; the one at the end
+    has six views.
+
     Args:
         arrays: ``x_train``, ``y_train``, ``x_test`` and ``y_test``; uint8 images.
         epochs: May end within one.
@@ -253,14 +259,18 @@ def race(
     torch.manual_seed(seed)
     rows: list[dict[str, Any]] = []
     started, measuring = time.perf_counter(), 0.0
+
+    def seconds() -> float:
+        return time.perf_counter() - started - measuring
+
     training = Training(
         tensors["x_train"], labels, epochs=epochs, batch_size=batch_size
     )
     for epoch in range(math.ceil(epochs)):
         steps = training.run_epoch(epoch)
-        trained = time.perf_counter() - started - measuring
-        reached = accuracy(training.net, tensors["x_test"], test_labels)
-        measured = time.perf_counter() - started - measuring - trained
+        trained = seconds()
+        reached = accuracy(training.net, tensors["x_test"], test_labels, views=False)
+        measured = seconds() - trained
         measuring += measured
         rows.append(
             {
@@ -276,8 +286,8 @@ def race(
             break
     return {
         "rows": rows,
-        "accuracy": rows[-1]["accuracy"],
-        "seconds": rows[-1]["train_seconds"] + rows[-1]["measure_seconds"],
+        "accuracy": accuracy(training.net, tensors["x_test"], test_labels, views=True),
+        "seconds": seconds(),
         "precision": "bfloat16 autocast",
         "versions": {"torch": torch.__version__},
     }

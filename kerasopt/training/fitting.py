@@ -16,6 +16,7 @@ from kerasopt import augment as augmentations
 from kerasopt import callbacks as callback_table
 from kerasopt import distribute, layers, losses, optimizers
 from kerasopt.data import Dataset, pipeline
+from kerasopt.evaluation import report
 from kerasopt.training import budget as budgets
 from kerasopt.training import checks, placement, precision, results
 from kerasopt.training import run as run_folder
@@ -175,6 +176,7 @@ def _budget(
     """Set up the clock, and let the learning rate follow it."""
     if settings.budget_seconds is None:
         return None
+    report.preload()
     reserved = budgets.evaluation_seconds(
         network, dataset, settings, _some_samples(dataset)[:1024]
     )

@@ -170,5 +170,6 @@ class Loop:
 
     def _stopped_early(self, epochs: int) -> bool:
         if self.budget:
-            return self.budget.share() < 1 and self.early_stopping is not None
+            # Not by the share: the last step may end a little before the time does.
+            return bool(self.early_stopping and self.early_stopping.stopped_epoch)
         return epochs < self.settings.epochs

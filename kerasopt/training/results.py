@@ -53,10 +53,10 @@ def finish(
     """
     found = {**measure(model, dataset, folder, settings), **how}
     save_model(model, folder / run_folder.MODEL, dataset.train[1])
-    # This file comes last: it marks the run as finished.
+    # Written after all else that a run needs, since it marks the run as finished.
     run_folder.write_json(folder / run_folder.METRICS, found)
     Run(folder).report()
-    # The report is part of what a run takes.
+    # Once more, since the report is part of what a run takes.
     found["total_seconds"] = round(clock(), 2)
     run_folder.write_json(folder / run_folder.METRICS, found)
     return Run(folder)
