@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kerasopt as ko
 from kerasopt import data, models
 from kerasopt.benchmarks import (
     _shared,
@@ -274,12 +275,18 @@ def test_finished_recipe_runs_are_reused(tmp_path, capsys):
     (folder / "metrics.json").write_text(json.dumps(metrics))
     about = {"gpus": [], "cores": 2, "cpu": "X"}
     (folder / "environment.json").write_text(json.dumps(about))
+    recipe = ko.recipes.load("digits")
+    (folder / "recipe.yaml").write_text(recipe.to_yaml())
     found = recipes.measure(["digits"], seeds=[3], out=tmp_path)
     assert found["results"]["digits"]["test_accuracy"] == [0.9]
     recipes.show(found)
     out = capsys.readouterr().out
     assert "machine: 2× X" in out
     assert "| `digits` | 90.00 % (n=1) | – | 7 s |" in out
+    changed = recipe.replace("training.batch_size", 7)
+    (folder / "recipe.yaml").write_text(changed.to_yaml())
+    with pytest.raises(ValueError, match=r"other settings than 'digits' has now"):
+        recipes.measure(["digits"], seeds=[3], out=tmp_path)
 
 
 # The race.
@@ -351,10 +358,12 @@ def write_run(out, name, rows, settings):
 
 
 def test_the_race_compares_what_is_there(tmp_path, without_torch, capsys):
-    settings = {"epochs": None, "budget": None, "recipe": "cifar10-94"}
+    settings = {"epochs": None, "budget": None}
+    trains = _shared.settings_of(ko.recipes.load("cifar10-94").to_dict())
+    ours = {**settings, "recipe": "cifar10-94", "trains": trains}
     own = [(0.85, 10.0, 2.0), (0.95, 20.0, 2.0)]
-    write_run(tmp_path, "kerasopt-0.json", own, settings)
-    write_run(tmp_path, "kerasopt-1.json", own, settings)
+    write_run(tmp_path, "kerasopt-0.json", own, ours)
+    write_run(tmp_path, "kerasopt-1.json", own, ours)
     write_run(tmp_path, "listing-0.json", [(0.7, 5.0, 0), (0.82, 24.0, 0)], settings)
     write_run(tmp_path, "listing-1.json", [(0.5, 5.5, 0)], settings)
     found = race.measure(seeds=[0, 1], out=tmp_path, torch_python=without_torch)
@@ -374,7 +383,7 @@ def test_the_race_compares_what_is_there(tmp_path, without_torch, capsys):
 
 
 def test_without_kerasopt_there_are_no_ratios(tmp_path, capsys):
-    settings = {"epochs": None, "budget": None, "recipe": "cifar10-94"}
+    settings = {"epochs": None, "budget": None}
     write_run(tmp_path, "listing-0.json", [(0.82, 24.0, 0)], settings)
     found = race.measure(["listing"], seeds=[0], out=tmp_path)
     assert found["results"]["listing"]["total"]["ratio_to_kerasopt"] is None
@@ -389,10 +398,28 @@ def test_weights_restored_at_the_end_count_for_a_mark():
 
 
 def test_results_of_other_settings_are_not_reused(tmp_path):
-    settings = {"epochs": 2, "budget": None, "recipe": "cifar10-94"}
+    settings = {"epochs": 2, "budget": None}
     write_run(tmp_path, "listing-0.json", [(0.7, 5.0, 0)], settings)
     with pytest.raises(ValueError, match=r"result of other settings.*--out"):
         race.measure(["listing"], seeds=[0], out=tmp_path)
+
+
+def test_results_of_an_edited_recipe_are_not_reused(tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(TINY_RECIPE)
+    settings = {"epochs": None, "budget": None, "recipe": str(recipe)}
+    settings["trains"] = _shared.settings_of(ko.recipes.load(recipe).to_dict())
+    write_run(tmp_path, "kerasopt-0.json", [(0.7, 5.0, 0)], settings)
+    found = race.measure(["kerasopt"], seeds=[0], out=tmp_path, recipe=str(recipe))
+    assert found["results"]["kerasopt"]["total"]["seconds"]["median"] == 5
+    recipe.write_text(TINY_RECIPE.replace("epochs: 9", "epochs: 8"))
+    with pytest.raises(ValueError, match=r"result of other settings.*--out"):
+        race.measure(["kerasopt"], seeds=[0], out=tmp_path, recipe=str(recipe))
+
+
+def test_a_race_by_the_clock_needs_epochs(arrays):
+    with pytest.raises(ValueError, match=r"trains by the clock.*epochs"):
+        race_keras.recipe(arrays, name="cifar10")
 
 
 def test_an_unknown_contender_is_refused():

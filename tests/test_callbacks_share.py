@@ -1,4 +1,7 @@
-"""Lookahead and Freeze: by a formula, by Keras, and through a resumed run."""
+"""Lookahead and Freeze: by a formula and by Keras.
+
+Through a resumed run, also on two devices: tests/test_training_fit.py.
+"""
 
 import keras
 import numpy as np
@@ -8,7 +11,7 @@ from kerasopt import callbacks
 from kerasopt.callbacks import Freeze, Lookahead, ShareCallback
 
 
-def model_of(seed=0):
+def model_of(seed=0, **compiling):
     keras.utils.set_random_seed(seed)
     model = keras.Sequential(
         [
@@ -18,7 +21,7 @@ def model_of(seed=0):
             keras.layers.Dense(1, name="last"),
         ]
     )
-    model.compile(keras.optimizers.SGD(0.05), "mse")
+    model.compile(keras.optimizers.SGD(0.05), "mse", **compiling)
     return model
 
 
@@ -80,16 +83,17 @@ def test_lookahead_keeps_the_slow_weights_at_the_end():
         np.testing.assert_array_equal(value.numpy(), expected)
 
 
-def test_lookahead_state_restores():
-    model, first = model_of(), Lookahead(every=3)
-    first.build(model)
-    assert len(first.variables) == len(first._slow) + 1
-    second = Lookahead(every=3)
-    second.build(model_of(seed=1))
-    for source, target in zip(first.variables, second.variables, strict=True):
-        target.assign(source)
-    for source, target in zip(first._slow, second._slow, strict=True):
-        np.testing.assert_array_equal(source.numpy(), target.numpy())
+def test_lookahead_counts_the_steps_of_one_execution():
+    """Two steps a call, an update every 4: as with one step a call."""
+    weights = []
+    for steps in (1, 2):
+        model = model_of(steps_per_execution=steps)
+        callback = Lookahead(every=4, decay=0.9, ramp=0)
+        model.fit(*samples(), batch_size=5, verbose=0, shuffle=False,
+                  callbacks=[callback])  # fmt: skip
+        weights.append(model.get_weights())
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_share_counts_steps_without_a_clock():
@@ -172,3 +176,10 @@ def test_a_callback_comes_back_as_it_is():
     assert callbacks.get(stop) is stop
     with pytest.raises(ValueError, match="already has its arguments"):
         callbacks.get(stop, every=2)
+
+
+def test_freeze_refuses_averaged_weights():
+    model = model_of()
+    model.compile(keras.optimizers.SGD(0.1, use_ema=True), "mse")
+    with pytest.raises(ValueError, match=r"use_ema=True.*Lookahead"):
+        model.fit(*samples(), verbose=0, callbacks=[Freeze(layers="first")])

@@ -665,6 +665,15 @@ def test_layers_that_keras_does_not_rebuild_are_named():
         layers.to_keras(model)
 
 
+def test_a_layer_of_kerasopt_inside_another_is_refused():
+    inner = layers.FusedBatchNormalization()
+    model = keras.Sequential(
+        [keras.Input((2, 9, 9, 3)), keras.layers.TimeDistributed(inner, name="each")]
+    )
+    with pytest.raises(ValueError, match=r"FusedBatchNormalization inside 'each'"):
+        layers.to_keras(model)
+
+
 def test_an_initializer_of_kerasopt_is_reason_enough():
     model = keras.Sequential(
         [

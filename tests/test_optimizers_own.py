@@ -100,6 +100,26 @@ def test_conv_muon_keeps_the_norm_of_kernels():
     assert np.linalg.norm(kernel.numpy()) == pytest.approx(4, rel=1e-4)
 
 
+def test_conv_muon_moves_a_kernel_of_zeros():
+    kernel = keras.Variable(np.zeros((3, 3, 2, 4)), dtype="float32")
+    gradient = np.random.default_rng(0).normal(size=kernel.shape)
+    ConvMuon(0.1).apply([keras.ops.convert_to_tensor(gradient, "float32")], [kernel])
+    assert 0 < np.linalg.norm(kernel.numpy()) < 1
+
+
+def test_conv_muon_leaves_what_a_pattern_excludes_to_adamw():
+    rng = np.random.default_rng(1)
+    start = rng.normal(size=(3, 3, 2, 4)).astype("float32")
+    gradient = keras.ops.convert_to_tensor(rng.normal(size=start.shape), "float32")
+    kernels = [keras.Variable(start, name=name) for name in ("stem_1", "stems")]
+    adamw = keras.Variable(start)
+    ConvMuon(0.1, exclude_layers=[r"stem_\d"]).apply([gradient, gradient], kernels)
+    reference = keras.optimizers.AdamW(0.1, weight_decay=0, epsilon=1e-7)
+    reference.apply([gradient], [adamw])
+    np.testing.assert_allclose(kernels[0].numpy(), adamw.numpy(), rtol=1e-4, atol=1e-5)
+    assert np.linalg.norm(kernels[1].numpy() - adamw.numpy()) > 0.1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -173,13 +193,19 @@ def test_grouped_from_a_recipe_with_schedules():
 
 def test_grouped_survives_saving(tmp_path):
     model = small_model()
-    groups = {"conv": ConvMuon(0.1), "beta": CoupledSGD(0.2, momentum=0.9, l2=1e-3)}
-    model.compile(Grouped(default=keras.optimizers.Adam(), groups=groups), "mse")
+    groups = {
+        "conv": ConvMuon(0.1, nesterov=False),
+        "beta": CoupledSGD(0.2, momentum=0.9, l2=1e-3),
+    }
+    adam = keras.optimizers.Adam()
+    model.compile(Grouped(default=adam, groups=groups, loss_scale_factor=8.0), "mse")
     x, y = samples()
     model.train_on_batch(x, y)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert again.optimizer.groups["beta"].l2 == 1e-3
+    assert again.optimizer.groups["conv"].nesterov is False
+    assert again.optimizer.loss_scale_factor == 8.0
     for _ in range(3):
         model.train_on_batch(x, y)
         again.train_on_batch(x, y)

@@ -1,12 +1,15 @@
 """Time budgets, progressive image sizes and the other settings of fast training."""
 
+import io
 import json
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import rich.console
+import tensorflow as tf
 
 import kerasopt as ko
 from kerasopt.data import pipeline
@@ -57,6 +60,8 @@ def test_a_run_ends_when_its_time_is_over(digits, tmp_path):
     )
     elapsed = time.perf_counter() - started
     assert elapsed >= run.metrics["train_seconds"] > 9 - budgets.REPORT_SECONDS - 3
+    # Not a measurement of speed: without the clock this run would go on for ever.
+    assert run.metrics["total_seconds"] < 9 + 15
     assert run.metrics["epochs"] > 1
     assert len(run.history) >= run.metrics["epochs"]
     # The schedule was laid out for one epoch, yet it ends with the time: at the
@@ -72,15 +77,55 @@ def test_a_budget_without_time_to_train_is_refused(digits, tmp_path):
         ko.fit(small_model(), digits, budget=1, directory=tmp_path, verbose=False)
 
 
-def clock(total, *, started=None, reserved=0.0):
+def clock(total, *, started=None, reserved=0.0, console=None):
     return budgets.TimeBudget(
         total_seconds=total,
-        started=started or time.perf_counter(),
+        started=started or budgets.time.perf_counter(),
         reserved_seconds=reserved,
-        batch_size=10,
-        steps_per_epoch=100,
-        console=rich.console.Console(quiet=True),
+        samples_per_call=20,
+        samples_per_epoch=1000,
+        console=console or rich.console.Console(quiet=True),
     )
+
+
+class FakeTime:
+    """A clock that the test sets."""
+
+    now = 100.0
+
+    def perf_counter(self):
+        return self.now
+
+
+def test_a_budget_stops_at_the_call_that_ends_nearest(monkeypatch):
+    fake = FakeTime()
+    monkeypatch.setattr(budgets, "time", fake)
+    said = io.StringIO()
+    budget = clock(30, console=rich.console.Console(file=said, width=200))
+    budget.set_model(SimpleNamespace(stop_training=False))
+    ended = []
+    for call in range(20):
+        fake.now += 4
+        # Two steps a call, as with steps_per_execution=2.
+        budget.on_train_batch_end(2 * call + 1)
+        ended.append(budget.model.stop_training)
+    # 28 s is nearer to 30 than 32 is.
+    assert ended.index(True) == 6
+    # 20 samples in 4 s; 30 s of that are 0.15 of an epoch of 1,000.
+    assert said.getvalue() == "5 samples a second: about 0.1 epochs in 30 s.\n"
+
+
+def test_a_budget_stops_after_a_validation_that_took_the_rest(monkeypatch):
+    fake = FakeTime()
+    monkeypatch.setattr(budgets, "time", fake)
+    budget = clock(30)
+    budget.set_model(SimpleNamespace(stop_training=False))
+    fake.now += 20
+    budget.on_epoch_end(0)
+    assert not budget.model.stop_training
+    fake.now += 11
+    budget.on_epoch_end(1)
+    assert budget.model.stop_training
 
 
 def test_the_share_counts_from_the_start_of_training():
@@ -107,6 +152,38 @@ def test_schedules_follow_the_time_in_every_group():
     assert float(optimizer.groups["x"].learning_rate) == pytest.approx(2.5)
 
 
+def test_schedules_follow_the_time_below_loss_scaling():
+    inner = keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(1.0, 100))
+    progress = keras.Variable(1.0)
+    scaled = keras.optimizers.LossScaleOptimizer(inner)
+    budgets.follow(scaled, total_steps=100, progress=progress)
+    assert float(inner.learning_rate) == pytest.approx(0)
+
+
+def test_an_optimizer_of_a_budget_reloads_with_its_schedule():
+    cosine = keras.optimizers.schedules.CosineDecay(1.0, 100)
+    optimizer = keras.optimizers.SGD(cosine)
+    budgets.follow(optimizer, total_steps=100, progress=keras.Variable(0.5))
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert float(again.learning_rate) == pytest.approx(1.0)
+    assert again._learning_rate.get_config() == cosine.get_config()
+
+
+def test_the_reserve_counts_views_and_both_validations(digits, monkeypatch):
+    fake = FakeTime()
+    monkeypatch.setattr(budgets, "time", fake)
+
+    def predict(model, x):
+        fake.now += len(x)  # A second a sample.
+
+    monkeypatch.setattr(budgets.pipeline, "predict", predict)
+    settings = TrainingSettings(tta="mirror_translate", tta_share=0.25)
+    seconds = budgets.evaluation_seconds(None, digits, settings, np.zeros((4, 2)))
+    of_test = len(digits.test[0]) * (1 + 5 * 0.25)
+    expected = round(of_test) + 2 * len(digits.validation[0]) + budgets.REPORT_SECONDS
+    assert seconds == pytest.approx(expected, abs=1)
+
+
 def test_constant_rates_stay():
     optimizer = keras.optimizers.SGD(0.3)
     budgets.follow(optimizer, total_steps=10, progress=keras.Variable(0.5))
@@ -125,6 +202,25 @@ def test_sizes_by_steps_reach_the_batches():
     )
     sides = [int(images.shape[1]) for images, _ in batches.take(8)]
     assert sides == [16, 16, 24, 24, 32, 32, 32, 32]
+
+
+def test_sizes_by_the_clock_reach_the_batches():
+    settings = TrainingSettings(epochs=2, image_sizes={16: 0.5})
+    progress = keras.Variable(0.4)
+    side = image_sizes.by_step(settings, steps_per_epoch=4, progress=progress)
+    first, last = tf.constant(0), tf.constant(3)
+    assert int(side(last, last)) == 16  # By steps these would be whole images.
+    progress.assign(0.6)
+    assert int(side(first, first)) == 0
+
+
+def test_sizes_that_vanish_in_the_model_are_refused(tmp_path):
+    x, y = np.zeros((40, 32, 32, 3), "uint8"), np.arange(40) % 2
+    dataset = ko.data.from_arrays(x, y, test=(x, y))
+    shape = {"input_shape": (32, 32, 3), "num_classes": 2}
+    model = ko.models.speed(**shape, widths=(4, 4, 4), any_size=True)
+    with pytest.raises(ValueError, match=r"of images of 8×8 pixels.*larger ones"):
+        ko.fit(model, dataset, image_sizes={8: 0.5}, directory=tmp_path, verbose=False)
 
 
 def test_smaller_images_are_those_of_keras_resizing():

@@ -130,14 +130,19 @@ class _RaiseAt(keras.callbacks.Callback):
             raise self.error
 
 
+LOOKAHEAD = {"name": "lookahead", "every": 3, "decay": 0.5, "ramp": 0}
+FREEZE = {"name": "freeze", "layers": "dense", "after": 0.3}
+
+
 # Replicas keep batch-norm statistics of their own; a checkpoint has their mean.
 @pytest.mark.parametrize(
     ("devices", "tolerance"), [("cpu", 0), (["CPU:0", "CPU:1"], 1e-3)]
 )
+@pytest.mark.parametrize("of_recipe", [(), (LOOKAHEAD, FREEZE)])
 def test_an_interrupted_run_resumes_to_the_same_weights(
-    devices, tolerance, tiny_digits, tmp_path
+    of_recipe, devices, tolerance, tiny_digits, tmp_path
 ):
-    def train(name, **more):
+    def train(name, callbacks=(), **more):
         keras.utils.set_random_seed(1)
         return ko.fit(
             lambda: network(dropout=0.3, batch_norm=True),
@@ -150,6 +155,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
             directory=tmp_path / name,
             verbose=False,
             devices=devices,
+            callbacks=[*of_recipe, *callbacks],
             **more,
         )
 
@@ -168,6 +174,14 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
             whole.history[column], resumed.history[column], rtol=0, atol=tolerance
         )
     assert whole.metrics["kept_epoch"] == resumed.metrics["kept_epoch"]
+
+
+def test_the_best_weights_stay_whatever_lookahead_does(tiny_digits, quick):
+    quick |= {"epochs": 6, "patience": 2, "callbacks": [LOOKAHEAD]}
+    quick |= {"optimizer": {"name": "adam", "learning_rate": 0.05}}
+    run = ko.fit(network(), tiny_digits, **quick)
+    best = run.history["val_loss"].min()
+    assert run.metrics["validation_loss"] == pytest.approx(best, rel=1e-4)
 
 
 def test_a_resume_before_the_first_checkpoint_starts_anew_and_says_so(

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from kerasopt import files
+from kerasopt import files, recipes
 
 __all__ = [
     "INSTALL_TORCH",
@@ -29,6 +30,7 @@ __all__ = [
     "ratios",
     "save",
     "seconds_text",
+    "settings_of",
     "spread",
     "threads",
     "torch_is_installed",
@@ -132,19 +134,57 @@ def rates_table(
     return table
 
 
-def train(words: Sequence[str], folder: Path) -> dict[str, Any]:
+def settings_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a recipe decides its results, as JSON has it.
+
+    The seed isn't part of it, nor is the precision, which a machine may choose.
+
+    Example:
+        >>> from kerasopt import recipes
+        >>> settings_of(recipes.load("digits").to_dict())["data"]["name"]
+        'digits'
+    """
+    parts = ("data", "model", "augment", "optimizer", "loss", "callbacks")
+    training = dict(recipe["training"])
+    for name in ("seed", "precision"):
+        training.pop(name, None)
+    settings = {**{part: recipe[part] for part in parts}, "training": training}
+    return json.loads(json.dumps(settings))
+
+
+def train(
+    name: str, folder: Path, *, seed: int, budget: str | None = None
+) -> dict[str, Any]:
     """Return the metrics of a training, made in a process of its own if it isn't there.
 
+    An interrupted one goes on.
+
     Args:
-        words: Arguments of ``kerasopt train``.
+        name: A recipe's name or file.
         folder: Folder of the run.
+        seed: Its seed.
+        budget: Its time budget, if not the recipe's.
+
+    Raises:
+        ValueError: if the folder has the run of another recipe.
     """
-    path = folder / "metrics.json"
-    if not path.exists():
-        command = [sys.executable, "-m", "kerasopt", "train", *words]
-        command += ["--out", str(folder), "--json"]
+    path = folder / "recipe.yaml"
+    words = [name, "--seed", str(seed), "--out", str(folder)]
+    words += ["--budget", budget] if budget else []
+    if path.exists():
+        asked = recipes.load(name)
+        asked = asked.replace("training.budget", budget) if budget else asked
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if settings_of(found) != settings_of(asked.to_dict()):
+            raise ValueError(
+                f"'{folder}' has a run of other settings than {name!r} has now. "
+                "Choose another folder with --out."
+            )
+        words = ["--resume", str(folder)]
+    if not (folder / "metrics.json").exists():
+        command = [sys.executable, "-m", "kerasopt", "train", *words, "--json"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 
 
 def machine(environment: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ from kerasopt.training import durations
 __all__ = ["main", "measure", "plot", "show"]
 
 BUDGETS = ("1m", "2m", "5m", "10m")
+VIEWS = ("test_accuracy_tta",)
 
 
 def measure(
@@ -49,18 +50,16 @@ def measure(
     results = []
     for budget in budgets:
         runs = [_run(recipe, budget, seed, out) for seed in seeds]
-        accuracy = [run.get("test_accuracy_tta", run["test_accuracy"]) for run in runs]
-        results.append(
-            {
-                "budget": budget,
-                "budget_seconds": durations.seconds(budget),
-                "seeds": list(seeds),
-                "test_accuracy": [run["test_accuracy"] for run in runs],
-                "test_accuracy_tta": accuracy,
-                "total_seconds": [run["total_seconds"] for run in runs],
-                "epochs": [run["epochs"] for run in runs],
-            }
-        )
+        row = {
+            "budget": budget,
+            "budget_seconds": durations.seconds(budget),
+            "seeds": list(seeds),
+        }
+        # Without views there is no test_accuracy_tta.
+        for key in ("test_accuracy", *VIEWS, "total_seconds", "epochs"):
+            if key in runs[0]:
+                row[key] = [run[key] for run in runs]
+        results.append(row)
     return {"machine": environment.describe(), "recipe": recipe, "results": results}
 
 
@@ -71,7 +70,7 @@ def show(result: dict[str, Any]) -> None:
         table.add_row(
             row["budget"],
             accuracy_text(row["test_accuracy"]),
-            accuracy_text(row["test_accuracy_tta"]),
+            *(accuracy_text(row[key]) if key in row else "–" for key in VIEWS),
             ", ".join(f"{value:.1f}" for value in row["total_seconds"]),
             ", ".join(f"{value:.1f}" for value in row["epochs"]),
         )
@@ -84,20 +83,21 @@ def plot(result: dict[str, Any]) -> style.Chart:
     axes = chart.add_subplot()
     style.apply_style(axes)
     rows = result["results"]
+    budgets = [row["budget_seconds"] / 60 for row in rows]
     names = {"test_accuracy_tta": "mean of views", "test_accuracy": "single view"}
     for (key, name), color in zip(names.items(), style.SERIES, strict=False):
-        minutes = [row["budget_seconds"] / 60 for row in rows]
+        if key not in rows[0]:
+            continue
         means = [100 * statistics.mean(row[key]) for row in rows]
-        axes.plot(minutes, means, color=color, label=name)
+        axes.plot(budgets, means, color=color, label=name)
         for row in rows:
-            seconds = [value / 60 for value in row["total_seconds"]]
-            axes.plot(seconds, [100 * v for v in row[key]], "o", color=color, ms=4)
+            minutes = [value / 60 for value in row["total_seconds"]]
+            axes.plot(minutes, [100 * v for v in row[key]], "o", color=color, ms=4)
     axes.set_xscale("log")
-    minutes = [row["budget_seconds"] / 60 for row in rows]
-    axes.set_xticks(minutes, [row["budget"] for row in rows])
+    axes.set_xticks(budgets, [row["budget"] for row in rows])
     axes.minorticks_off()
     axes.set_xlabel("time, everything included")
-    axes.set_ylabel("CIFAR-10 test accuracy (%)")
+    axes.set_ylabel(f"test accuracy of {result['recipe']} (%)")
     axes.legend(frameon=False, loc="lower right")
     return chart
 
@@ -124,7 +124,7 @@ def main() -> None:
 def _run(recipe: str, budget: str, seed: int, out: Path) -> dict[str, Any]:
     """Train once in a process of its own, or read the run that is there."""
     folder = out / f"{Path(recipe).stem}-{budget}-{seed}"
-    return _shared.train([recipe, "--budget", budget, "--seed", str(seed)], folder)
+    return _shared.train(recipe, folder, seed=seed, budget=budget)
 
 
 if __name__ == "__main__":

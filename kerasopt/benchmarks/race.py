@@ -37,7 +37,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from kerasopt import data
+from kerasopt import data, recipes
 from kerasopt.benchmarks import _shared
 from kerasopt.names import unknown
 
@@ -80,24 +80,31 @@ def measure(
     for name in contenders:
         if name not in CONTENDERS:
             raise unknown("contender", name, CONTENDERS)
-    settings = {"epochs": epochs, "budget": budget, "recipe": recipe}
+    trial: dict[str, Any] = {"epochs": epochs, "budget": budget}
+    trains = _shared.settings_of(recipes.load(recipe).to_dict())
+    settings = dict.fromkeys(contenders, trial)
+    settings["kerasopt"] = {**trial, "recipe": recipe, "trains": trains}
     taking_part, notes = list(contenders), []
     if "torch" in contenders and not _shared.torch_is_installed(torch_python):
         taking_part.remove("torch")
         notes.append(_shared.INSTALL_TORCH)
     wanted = [(name, seed) for seed in seeds for name in taking_part]
-    missing = [each for each in wanted if not _is_there(out, *each, settings)]
+    missing = [
+        (name, seed)
+        for name, seed in wanted
+        if not _is_there(out, name, seed, settings[name])
+    ]
     if missing:
         with _arrays(dataset) as arrays:
             for name, seed in missing:
-                command = _command(name, seed, arrays, settings, torch_python)
-                result = {**_run(command), "settings": settings}
+                command = _command(name, seed, arrays, settings[name], torch_python)
+                result = {**_run(command), "settings": settings[name]}
                 _shared.save(_path(out, name, seed), result)
     runs = {name: [_read(out, name, seed) for seed in seeds] for name in taking_part}
     return {
         "machine": environment.describe(),
         "threads": _shared.threads(),
-        "settings": settings,
+        "settings": {**trial, "recipe": recipe},
         "seeds": list(seeds),
         "results": {name: _summary(own, runs) for name, own in runs.items()},
         "notes": notes,
@@ -116,7 +123,7 @@ def seconds_to(mark: float, run: dict[str, Any]) -> float | None:
     for row in run["rows"]:
         if row["accuracy"] >= mark:
             return row["train_seconds"] + row["measure_seconds"]
-    # Restoring weights at the end may help once more.
+    # Views, or weights restored at the end, may help once more.
     return run["seconds"] if run["accuracy"] >= mark else None
 
 
@@ -204,7 +211,7 @@ def _is_there(out: Path, name: str, seed: int, settings: dict[str, Any]) -> bool
     if (found := _read(out, name, seed)["settings"]) != settings:
         raise ValueError(
             f"'{_path(out, name, seed)}' is the result of other settings: {found}; "
-            f"asked for: {settings}. Choose another folder with --out."
+            f"they are now: {settings}. Choose another folder with --out."
         )
     return True
 

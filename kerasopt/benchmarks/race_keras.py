@@ -80,7 +80,7 @@ class Clock(keras.callbacks.Callback):
         self, batch: int, logs: Mapping[str, float] | None = None
     ) -> None:
         """Count."""
-        self._steps += 1
+        self._steps = batch + 1  # Several at a time under steps_per_execution.
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Note a row, and stop if the time is over."""
@@ -133,13 +133,18 @@ def recipe(
         test=(arrays["x_test"], arrays["y_test"]),
         validation=0,
     )
-    settings = {**chosen.training.model_dump(), "seed": seed}
     if epochs is not None:
-        settings["epochs"] = epochs
+        chosen = chosen.replace("training.epochs", epochs)
+    if chosen.training.budget is not None:
+        raise ValueError(
+            f"The recipe {name!r} trains by the clock, which measurements between the "
+            "epochs would use up: name a number of epochs."
+        )
+    settings = {**chosen.training.model_dump(), "seed": seed}
     shape = {"input_shape": dataset.input_shape, "num_classes": dataset.num_classes}
 
     def accuracy(model: keras.Model) -> float:
-        found = model.predict(pipeline.evaluation_batches(arrays["x_test"]), verbose=0)
+        found = pipeline.predict(model, arrays["x_test"])
         return float(np.mean(found.argmax(axis=1) == arrays["y_test"]))
 
     with tempfile.TemporaryDirectory() as folder:

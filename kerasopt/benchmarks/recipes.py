@@ -76,7 +76,7 @@ def main() -> None:
 def _run(name: str, seed: int, out: Path) -> dict[str, Any]:
     """Train one seed in a process of its own; return its metrics and machine."""
     folder = out / f"{name}-{seed}"
-    metrics = _shared.train([name, "--seed", str(seed)], folder)
+    metrics = _shared.train(name, folder, seed=seed)
     environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     print(
         f"{name} seed {seed}: test accuracy {metrics['test_accuracy']:.4f}, "

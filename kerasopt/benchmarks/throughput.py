@@ -3,8 +3,9 @@
     python -m kerasopt.benchmarks.throughput [--repeats 5] [--json FILE]
 
 Measures on the CPU, in turns, the training images per second of
-``kerasopt.models.speed`` with the optimizer and loss of its recipes, each in float32
-and in mixed_bfloat16:
+``kerasopt.models.speed`` with Nesterov SGD, L2 and the smoothed loss, as airbench94 has
+them (recipes with Muon orthogonalise their updates besides), each in float32 and in
+mixed_bfloat16:
 
 * as kerasopt builds it,
 * built of plain Keras layers (``kerasopt.layers.to_keras``),

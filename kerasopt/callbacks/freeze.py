@@ -26,7 +26,8 @@ class Freeze(ShareCallback):
 
     Raises:
         ValueError: if ``after`` is out of its range, or (when training begins)
-            the model has no such layer.
+            the model has no such layer, or its optimizer averages the weights
+            (``use_ema``): Keras can't tell which averages belong to the rest.
 
     Example:
         >>> import keras, numpy as np
@@ -51,6 +52,14 @@ class Freeze(ShareCallback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Look the layers up."""
+        optimizer = self.model.optimizer
+        for each in (optimizer, *getattr(optimizer, "optimizers", ())):
+            if getattr(each, "use_ema", False):
+                raise ValueError(
+                    f"Freeze doesn't go with {each.name}'s use_ema=True: Keras would "
+                    "mix up the averages. Leave use_ema out, or take "
+                    "kerasopt.callbacks.Lookahead."
+                )
         there = [layer.name for layer in self.model.layers]
         for pattern in self.layers:
             if not fnmatch.filter(there, pattern):

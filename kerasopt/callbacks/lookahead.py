@@ -86,10 +86,13 @@ class Lookahead(ShareCallback):
         self, batch: int, logs: Mapping[str, float] | None = None
     ) -> None:
         """Update every few steps."""
-        super().on_train_batch_end(batch, logs)
-        self._steps.assign_add(1)
         # int() can't read the variable of several devices.
-        if int(keras.ops.convert_to_numpy(self._steps)) % self.every == 0:
+        before = int(keras.ops.convert_to_numpy(self._steps))
+        # Keras calls this once for all the steps of a ``steps_per_execution``.
+        after = before + batch + 1 - self._batch
+        super().on_train_batch_end(batch, logs)
+        self._steps.assign(after)
+        if after // self.every > before // self.every:
             self._update(self.decay * self.share() ** self.ramp)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:

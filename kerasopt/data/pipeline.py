@@ -15,7 +15,13 @@ import tensorflow as tf
 
 from kerasopt import augment
 
-__all__ = ["evaluation_batches", "scale", "steps_per_epoch", "training_batches"]
+__all__ = [
+    "evaluation_batches",
+    "predict",
+    "scale",
+    "steps_per_epoch",
+    "training_batches",
+]
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
@@ -129,6 +135,18 @@ def evaluation_batches(
     return batches.map(lambda images, labels: (scale(images), labels)).prefetch(
         tf.data.AUTOTUNE
     )
+
+
+def predict(model: Any, x: np.ndarray, *, batch_size: int = 512) -> np.ndarray:
+    """Return what a Keras model predicts for uint8 or already scaled samples.
+
+    Example:
+        >>> import keras
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Softmax()])
+        >>> predict(model, np.zeros((1, 2), "uint8")).tolist()
+        [[0.5, 0.5]]
+    """
+    return model.predict(evaluation_batches(x, batch_size=batch_size), verbose=0)
 
 
 def _resize(images: tf.Tensor, side: tf.Tensor) -> tf.Tensor:

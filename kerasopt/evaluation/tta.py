@@ -77,14 +77,14 @@ def predict(
 
     Args:
         function: Takes a batch of images, returns probabilities of shape (batch,
-            classes), such as a model's ``predict``. It is called once for each
-            view and does its own batching.
+            classes), such as the ``predict`` of a model that ends in a softmax. It
+            is called once for each view and does its own batching.
         images: Batch (batch, height, width, channels).
         kind: ``"none"``, ``"mirror"`` or ``"mirror_translate"``; see `views`.
         share: Share of the images, those of the least confident plain prediction,
             that are seen in all views; the others keep the plain prediction, which
             further views seldom change. With a quarter, ``"mirror_translate"`` takes
-            2.5 predictions an image instead of 6.
+            2.25 predictions an image instead of 6.
         plain: What `function` returns for the images, if it is known already.
 
     Returns:
@@ -111,26 +111,31 @@ def predict(
     images = np.asarray(images)
     if not isinstance(share, (int, float)) or not 0 < share <= 1:
         raise ValueError(f"share must lie in (0, 1]; given: {share!r}.")
-    if share == 1 or _VIEWS.canonical(kind) == "none":
-        return _of_all(function, images, kind)
-    _check_images(images, kind)
-    result = np.array(function(images) if plain is None else plain)
-    confidence = result.max(axis=1)
+    _check_images(images, _VIEWS.canonical(kind))
+    plain = np.asarray(function(images) if plain is None else plain)
+    if _VIEWS.canonical(kind) == "none":
+        return plain
+    _check_probabilities(plain, len(images))
+    confidence = plain.max(axis=1)
     uncertain = np.argsort(confidence, kind="stable")[: round(share * len(images))]
+    result = plain.copy()
     if len(uncertain):
-        result[uncertain] = _of_all(function, images[uncertain], kind)
+        result[uncertain] = _of_all(function, images[uncertain], kind, plain[uncertain])
     return result
 
 
 def _of_all(
-    function: Callable[[np.ndarray], Any], images: np.ndarray, kind: str
+    function: Callable[[np.ndarray], Any],
+    images: np.ndarray,
+    kind: str,
+    plain: np.ndarray,
 ) -> np.ndarray:
+    """Return the mean of the views, the first of which is the image itself."""
     total: Any = 0.0
-    for weight, view in views(images, kind):
-        probabilities = np.asarray(function(view))
-        if weight == 1:
-            return probabilities
-        total = total + weight * _log(probabilities, num_samples=len(images))
+    for i, (weight, view) in enumerate(views(images, kind)):
+        probabilities = np.asarray(function(view)) if i else plain
+        _check_probabilities(probabilities, len(images))
+        total = total + weight * _log(probabilities)
     # The best class gets exp(0), so that no row can sum to 0.
     unnormalised = np.exp(total - total.max(axis=1, keepdims=True))
     result = unnormalised / unnormalised.sum(axis=1, keepdims=True)
@@ -186,7 +191,7 @@ def _check_images(images: np.ndarray, kind: str) -> None:
         )
 
 
-def _log(probabilities: np.ndarray, *, num_samples: int) -> np.ndarray:
+def _check_probabilities(probabilities: np.ndarray, num_samples: int) -> None:
     shape = probabilities.shape
     is_floating = probabilities.dtype.kind == "f"
     if not is_floating or len(shape) != 2 or shape[0] != num_samples:
@@ -203,6 +208,9 @@ def _log(probabilities: np.ndarray, *, num_samples: int) -> np.ndarray:
             "to 1. The function returned others; end the model in a softmax, or wrap "
             "it in scipy.special.softmax(..., axis=1)."
         )
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
     # A certain model gives 0; its logarithm must be low, yet finite. Half
     # precision's own least number, 6e-5, would be too high.
     floor = np.finfo(np.promote_types(probabilities.dtype, np.float32)).tiny

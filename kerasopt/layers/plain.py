@@ -23,7 +23,8 @@ def to_keras(model: keras.Model) -> keras.Model:
 
     `FusedBatchNormalization` becomes BatchNormalization, `WhiteningConv2D`
     Conv2D and the initializers of kerasopt Keras's default; outputs agree to
-    rounding. Names and dtype policies stay, weights are copied.
+    rounding. Names and dtype policies stay, weights are copied. The whitening
+    filters, which never trained, are an ordinary trainable kernel in the result.
 
     Args:
         model: A functional or Sequential model, nested or not.
@@ -34,7 +35,7 @@ def to_keras(model: keras.Model) -> keras.Model:
 
     Raises:
         ValueError: if Keras refuses to rebuild a layer, such as a Lambda of a Python
-            lambda.
+            lambda, or a layer of kerasopt is inside another (TimeDistributed).
 
     Example:
         >>> entry = keras.Input((8, 8, 3))
@@ -85,6 +86,12 @@ def _inputs(model: keras.Model) -> Any:
 
 
 def _plain(layer: keras.layers.Layer) -> keras.layers.Layer:
+    inner = getattr(layer, "layer", None)
+    if isinstance(inner, tuple(PLAIN_TYPES)):
+        raise ValueError(
+            f"to_keras can't replace the {type(inner).__name__} inside "
+            f"{layer.name!r}. Build the model with Keras's own layer there."
+        )
     kind = PLAIN_TYPES.get(type(layer), type(layer))
     config = kind.get_config(layer)
     for key, value in config.items():

@@ -204,8 +204,8 @@ def _float_images(images: Any) -> np.ndarray:
     if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(images.dtype)):
         raise ValueError(
             "Images to adapt to must be floats, on the scale that the model trains "
-            f"on; given: {images.dtype}. kerasopt.data.pipeline.scale divides uint8 "
-            "by 255."
+            f"on; given: {images.dtype}. Give x.astype('float32') if the model "
+            "rescales its input itself, x / 255 if you do."
         )
     return images
 

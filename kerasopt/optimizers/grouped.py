@@ -21,6 +21,8 @@ class Grouped(keras.optimizers.MultiOptimizer):
     Args:
         default: Optimizer of the variables that no pattern matches.
         groups: Regular expression → optimizer of the variables it matches.
+        loss_scale_factor: Factor of the loss, which every group divides its
+            gradients by; None by default.
         name: Name of the optimizer.
 
     Raises:
@@ -42,11 +44,13 @@ class Grouped(keras.optimizers.MultiOptimizer):
         *,
         default: keras.optimizers.Optimizer,
         groups: Mapping[str, keras.optimizers.Optimizer],
+        loss_scale_factor: float | None = None,
         name: str = "grouped",
-        **kwargs: Any,
     ) -> None:
         _check(default, groups)
-        super().__init__(self._optimizer_of, name=name, **kwargs)
+        super().__init__(
+            self._optimizer_of, loss_scale_factor=loss_scale_factor, name=name
+        )
         self.default = default
         self.groups = dict(groups)
         for optimizer in (default, *self.groups.values()):
@@ -92,6 +96,7 @@ class Grouped(keras.optimizers.MultiOptimizer):
         return {
             "default": serialize(self.default),
             "groups": {p: serialize(inner) for p, inner in self.groups.items()},
+            "loss_scale_factor": self.loss_scale_factor,
             "name": self.name,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
@@ -35,7 +36,8 @@ class ConvMuon(keras.optimizers.Muon):
         adam_lr_ratio: AdamW's rate as a share of the learning rate: variables that
             are no kernels are trained by AdamW, as in Keras's Muon.
         adam_weight_decay: Their decoupled decay; None by default.
-        exclude_layers: Parts of variable paths that AdamW trains as well.
+        exclude_layers: Regular expressions of variable paths that AdamW trains as
+            well.
         clipnorm: Largest norm of each gradient.
         global_clipnorm: Largest norm of all gradients together.
         **kwargs: Further arguments of `keras.optimizers.Muon`.
@@ -96,7 +98,7 @@ class ConvMuon(keras.optimizers.Muon):
 
     def _should_use_adamw(self, variable: Any) -> bool:
         if len(variable.shape) > 2:
-            return any(word in variable.path for word in self.exclude_layers)
+            return any(re.search(p, variable.path) for p in self.exclude_layers)
         return bool(super()._should_use_adamw(variable))
 
     def _muon_update_step(
@@ -111,13 +113,12 @@ class ConvMuon(keras.optimizers.Muon):
         step = lr * self.zeropower_via_newtonschulz5(matrix, self.ns_steps)
         step = ops.reshape(self.lr_adjust(step), variable.shape)
         if self.normalize and len(variable.shape) > 2:
-            norm = ops.sqrt(ops.sum(ops.square(variable)))
+            # Not 0 / 0 for a kernel of zeros.
+            norm = ops.maximum(ops.sqrt(ops.sum(ops.square(variable))), 1e-7)
             self.assign(variable, variable * (out**0.5 / norm) - step)
         else:
             self.assign_sub(variable, step)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, for serialisation."""
-        config = {**super().get_config(), "normalize": self.normalize}
-        config["nesterov"] = self.nesterov  # Keras's Muon forgets it.
-        return config
+        return {**super().get_config(), "normalize": self.normalize}

@@ -26,8 +26,9 @@ REPORT_SECONDS = 5.0
 """Plots, report and saving, on two cores; a second more or less is within 2 % of
 the shortest sensible budget."""
 
-CALIBRATION_STEPS = 6
-"""Steps after which the throughput is shown; the first two trace and warm up."""
+CALIBRATION_CALLS = 6
+"""Calls of the compiled step, of one step or several, after which the throughput is
+shown; the first two trace and warm up."""
 
 
 class TimeBudget(keras.callbacks.Callback):
@@ -37,8 +38,9 @@ class TimeBudget(keras.callbacks.Callback):
         total_seconds: All the time, evaluation included.
         started: When it began, by `time.perf_counter`.
         reserved_seconds: Time kept for what comes after training.
-        batch_size: Images a step, for the announcement.
-        steps_per_epoch: Steps an epoch, for the announcement.
+        samples_per_call: Samples that go into one call of the compiled step, for
+            the announcement.
+        samples_per_epoch: Samples of an epoch, for the announcement.
         console: Where to announce the throughput.
 
     Raises:
@@ -51,8 +53,8 @@ class TimeBudget(keras.callbacks.Callback):
         total_seconds: float,
         started: float,
         reserved_seconds: float,
-        batch_size: int,
-        steps_per_epoch: int,
+        samples_per_call: int,
+        samples_per_epoch: int,
         console: rich.console.Console,
     ) -> None:
         super().__init__()
@@ -65,8 +67,8 @@ class TimeBudget(keras.callbacks.Callback):
                 f"{spent:.0f} s went into preparing and {reserved_seconds:.0f} s are "
                 "needed for the evaluation. Give more time."
             )
-        self.batch_size = batch_size
-        self.steps_per_epoch = steps_per_epoch
+        self.samples_per_call = samples_per_call
+        self.samples_per_epoch = samples_per_epoch
         self.console = console
         # A variable, so that compiled steps and the input pipeline see it change.
         self.progress = keras.Variable(0.0, trainable=False, name="progress")
@@ -92,27 +94,32 @@ class TimeBudget(keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: Mapping[str, float] | None = None
     ) -> None:
-        """Stop where the next step would end further from the goal than this one."""
+        """Stop where the next call would end further from the goal than this one."""
         now = time.perf_counter()
-        self._ended = [*self._ended, now][-CALIBRATION_STEPS:]
-        step = float(np.median(np.diff(self._ended))) if len(self._ended) > 2 else 0.0
-        if now + step / 2 >= self.ends:
+        self._ended = [*self._ended, now][-CALIBRATION_CALLS:]
+        call = float(np.median(np.diff(self._ended))) if len(self._ended) > 2 else 0.0
+        if now + call / 2 >= self.ends:
             self.model.stop_training = True
-        if batch + 1 == CALIBRATION_STEPS and now - self.begins < self.ends - now:
-            self._announce(step)
+        if len(self._ended) == CALIBRATION_CALLS and not self._announced:
+            self._announced = True
+            self._announce(self.samples_per_call / call)
 
-    def _announce(self, step: float) -> None:
-        if self._announced:
-            return
-        self._announced = True
-        epochs = (self.ends - self.begins) / step / self.steps_per_epoch
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Stop where validation took the rest of the time."""
+        if time.perf_counter() >= self.ends:
+            self.model.stop_training = True
+
+    def _announce(self, samples_per_second: float) -> None:
+        seconds = self.ends - self.begins
+        epochs = seconds * samples_per_second / self.samples_per_epoch
         self.console.print(
-            f"{self.batch_size / step:,.0f} samples a second: about {epochs:.1f} "
-            f"epochs in {self.ends - self.begins:.0f} s.",
+            f"{samples_per_second:,.0f} samples a second: about {epochs:.1f} epochs "
+            f"in {seconds:.0f} s.",
             highlight=False,
         )
 
 
+@keras.saving.register_keras_serializable(package="kerasopt")
 class ByTime(LearningRateSchedule):
     """A schedule that goes by the time that has passed instead of the steps.
 
@@ -143,14 +150,21 @@ class ByTime(LearningRateSchedule):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Return the schedule's own arguments: the clock can't be saved."""
-        return self.schedule.get_config()
+        """Return the schedule within: the clock can't be saved."""
+        return {"schedule": keras.optimizers.schedules.serialize(self.schedule)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> LearningRateSchedule:
+        """Return the schedule within, which goes by steps again."""
+        return keras.optimizers.schedules.deserialize(config["schedule"])
 
 
 def follow(
     optimizer: keras.optimizers.Optimizer, *, total_steps: int, progress: Any
 ) -> None:
     """Let an optimizer's schedules go by time, those of its groups included."""
+    # Keras wraps the optimizer of a mixed_float16 model to scale its loss.
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     for each in (optimizer, *getattr(optimizer, "optimizers", ())):
         schedule = getattr(each, "_learning_rate", None)
         if isinstance(schedule, LearningRateSchedule):
@@ -174,19 +188,18 @@ def evaluation_seconds(
         settings: Its ``tta`` and ``tta_share`` count.
         batch: Scaled samples to time the prediction with, a few batches of them.
     """
-    batches = pipeline.evaluation_batches(batch)
-    network.predict(batches, verbose=0)
+    pipeline.predict(network, batch)
     # The least of some: what disturbs a measurement makes it longer.
-    each = min(_predict_seconds(network, batches) for _ in range(3)) / len(batch)
-    samples = len(dataset.validation[0]) if dataset.validation else 0
+    each = min(_predict_seconds(network, batch) for _ in range(3)) / len(batch)
+    # Twice: at the end of the last epoch, and of the finished model.
+    samples = 2 * len(dataset.validation[0]) if dataset.validation else 0
     if dataset.test:
-        views = tta.count(settings.tta)
-        further = views * settings.tta_share if views > 1 else 0
+        further = (tta.count(settings.tta) - 1) * settings.tta_share
         samples += round(len(dataset.test[0]) * (1 + further))
     return samples * each + REPORT_SECONDS
 
 
-def _predict_seconds(network: keras.Model, batches: Any) -> float:
+def _predict_seconds(network: keras.Model, batch: np.ndarray) -> float:
     started = time.perf_counter()
-    network.predict(batches, verbose=0)
+    pipeline.predict(network, batch)
     return time.perf_counter() - started

@@ -98,10 +98,31 @@ def shapes(network: keras.Model, dataset: Dataset, settings: TrainingSettings) -
             f"images of any size; this one takes {accepted}. Build it with "
             "any_size=True (the model 'speed' has it)."
         )
+    if settings.image_sizes:
+        _check_smallest(network, dataset, settings)
     outputs = network.output_shape[-1]
     if outputs != dataset.num_classes:
         raise ValueError(
             f"The model has {outputs} outputs, the dataset '{dataset.name}' "
             f"{dataset.num_classes} classes. Build the model with "
             f"num_classes={dataset.num_classes}."
+        )
+
+
+def _check_smallest(
+    network: keras.Model, dataset: Dataset, settings: TrainingSettings
+) -> None:
+    """Refuse images of which a layer would leave nothing."""
+    side = min(settings.image_sizes)
+    small = (1, side, side, dataset.input_shape[-1])
+    # The layers' outputs, since the model's own has no side that could vanish.
+    places = keras.Model(network.inputs, [each.output for each in network.layers])
+    try:
+        shapes = places.compute_output_shape(small)
+    except ValueError:  # What Keras says of a convolution that has no room.
+        shapes = [(1, 0)]
+    if any(0 in shape for shape in shapes):
+        raise ValueError(
+            f"training.image_sizes={settings.image_sizes}: of images of {side}×{side} "
+            "pixels the model's pooling leaves nothing. Begin with larger ones."
         )

@@ -111,7 +111,8 @@ def fit(
         f"Training on {len(dataset.train[0]):,} samples of {dataset.name}: "
         f"{length}, on {distribute.describe(strategy)}.",
     )
-    chosen = precision.resolve(chosen, build, dataset, loss, console)
+    with placement.first_device(strategy):
+        chosen = precision.resolve(chosen, build, dataset, loss, console)
     with placement.on(strategy):
         network = placement.place(model, build, strategy, chosen.precision)
         checks.shapes(network, dataset, chosen)
@@ -184,8 +185,8 @@ def _budget(
         total_seconds=settings.budget_seconds,
         started=started,
         reserved_seconds=reserved,
-        batch_size=settings.batch_size,
-        steps_per_epoch=steps,
+        samples_per_call=settings.batch_size * settings.steps_per_execution,
+        samples_per_epoch=len(dataset.train[0]),
         console=console,
     )
     budgets.follow(

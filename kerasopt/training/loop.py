@@ -92,11 +92,13 @@ class Loop:
             clock=clock,
             console=self.console,
         )
-        # The log stands first: the checkpoint saves its rows.
+        # The log stands before the checkpoint, which saves its rows; early stopping
+        # after the user's, since the best weights that it brings back are the last.
         active = [keras.callbacks.TerminateOnNaN(), self.log, progress]
         active += [self.budget] if self.budget else []
+        active += extra_callbacks
         active += [self.early_stopping] if self.early_stopping else []
-        active += [checkpoint, *self._tensorboard(), *extra_callbacks]
+        active += [checkpoint, *self._tensorboard()]
         try:
             self._fit(active, first_epoch)
         except KeyboardInterrupt:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasopt.training import precision
 
-__all__ = ["builder", "collect", "is_parallel", "on", "place"]
+__all__ = ["builder", "collect", "first_device", "is_parallel", "on", "place"]
 
 
 def builder(
@@ -33,6 +33,11 @@ def is_parallel(strategy: tf.distribute.Strategy) -> bool:
     return not isinstance(strategy, tf.distribute.OneDeviceStrategy)
 
 
+def first_device(strategy: tf.distribute.Strategy) -> Any:
+    """Compute on one of the strategy's devices inside this block."""
+    return tf.device(strategy.extended.worker_devices[0])
+
+
 @contextlib.contextmanager
 def on(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Build and train inside this block."""
@@ -41,7 +46,7 @@ def on(strategy: tf.distribute.Strategy) -> Iterator[None]:
         with strategy.scope():
             yield
     else:
-        with tf.device(strategy.extended.worker_devices[0]):
+        with first_device(strategy):
             yield
 
 

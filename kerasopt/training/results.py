@@ -23,7 +23,6 @@ __all__ = [
     "environment_of",
     "finish",
     "measure",
-    "predict_views",
     "resolved_recipe",
     "save_model",
     "settings_of",
@@ -71,7 +70,7 @@ def measure(
         pair = getattr(dataset, split)
         if pair is None:
             continue
-        probabilities = _predict(model, pair[0])
+        probabilities = pipeline.predict(model, pair[0])
         found = measures.classification(
             pair[1], probabilities, class_names=dataset.class_names
         )
@@ -82,40 +81,19 @@ def measure(
         if split == "test":
             _keep_predictions(folder, pair, probabilities, found)
             if settings.tta != "none":
-                probabilities = predict_views(model, pair[0], settings, probabilities)
+                probabilities = tta.predict(
+                    lambda images: pipeline.predict(model, images),
+                    pair[0],
+                    settings.tta,
+                    share=settings.tta_share,
+                    plain=probabilities,
+                )
                 found = measures.classification(
                     pair[1], probabilities, class_names=dataset.class_names
                 )
                 results["test_accuracy_tta"] = round(float(found.accuracy), 8)
                 results["tta"] = settings.tta
     return results
-
-
-def _predict(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    return model.predict(pipeline.evaluation_batches(x), verbose=0)
-
-
-def predict_views(
-    model: keras.Model,
-    x: np.ndarray,
-    settings: TrainingSettings,
-    plain: np.ndarray | None = None,
-) -> np.ndarray:
-    """Return class probabilities by the views that the settings name.
-
-    Args:
-        model: The model.
-        x: Samples, uint8 or scaled.
-        settings: Its ``tta`` and ``tta_share`` count.
-        plain: The prediction of the samples themselves, if it is known already.
-    """
-    return tta.predict(
-        lambda images: _predict(model, images),
-        x,
-        settings.tta,
-        share=settings.tta_share,
-        plain=plain,
-    )
 
 
 def _keep_predictions(

@@ -131,8 +131,7 @@ class Run:
             )
 
         def predict_view(images: np.ndarray) -> np.ndarray:
-            batches = pipeline.evaluation_batches(images, batch_size=batch_size)
-            return self.model.predict(batches, verbose=0)
+            return pipeline.predict(self.model, images, batch_size=batch_size)
 
         return tta.predict(predict_view, x, views)
 
