@@ -373,7 +373,7 @@ def test_half_precision_adapts_in_double():
     ("images", "message"),
     [
         (np.zeros((9, 9, 3), "float32"), r"\(n, height, width, channels\).*\(9, 9, 3"),
-        (np.zeros((4, 9, 9, 3), "uint8"), "must be floats.*uint8.*pipeline.scale"),
+        (np.zeros((4, 9, 9, 3), "uint8"), "must be floats.*uint8.*x / 255 if you do"),
         (np.zeros((4, 1, 9, 3), "float32"), "1×9 are smaller than the 2×2 patches"),
         (np.zeros((1, 3, 3, 3), "float32"), "4 patches of 2×2.*12 values.*more images"),
         (np.full((4, 9, 9, 3), np.nan), "NaN or infinity"),

@@ -131,7 +131,7 @@ class _RaiseAt(keras.callbacks.Callback):
 
 
 LOOKAHEAD = {"name": "lookahead", "every": 3, "decay": 0.5, "ramp": 0}
-FREEZE = {"name": "freeze", "layers": "dense", "after": 0.3}
+FREEZE = {"name": "freeze", "layers": "dense*", "after": 0.3}
 
 
 # Replicas keep batch-norm statistics of their own; a checkpoint has their mean.
