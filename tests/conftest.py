@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
+from types import SimpleNamespace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -39,3 +40,16 @@ def images():
 def quick(tmp_path):
     """Keyword arguments of `fit` for tests: quiet, on the CPU, own folder."""
     return {"directory": tmp_path / "run", "verbose": False, "devices": "cpu"}
+
+
+@pytest.fixture
+def fake_time(monkeypatch):
+    """Give a module a clock that the test sets: ``fake_time(module).now += 4``."""
+
+    def of(module):
+        clock = SimpleNamespace(now=100.0)
+        clock.perf_counter = lambda: clock.now
+        monkeypatch.setattr(module, "time", clock)
+        return clock
+
+    return of

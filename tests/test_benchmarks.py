@@ -292,18 +292,8 @@ def test_finished_recipe_runs_are_reused(tmp_path, capsys):
 # The race.
 
 
-class FakeTime:
-    """A clock that the test sets."""
-
-    now = 100.0
-
-    def perf_counter(self):
-        return self.now
-
-
-def test_the_clock_stands_still_while_it_measures(monkeypatch):
-    fake = FakeTime()
-    monkeypatch.setattr(race_keras, "time", fake)
+def test_the_clock_stands_still_while_it_measures(fake_time):
+    fake = fake_time(race_keras)
 
     def measure(model):
         fake.now += 50

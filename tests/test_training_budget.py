@@ -88,18 +88,8 @@ def clock(total, *, started=None, reserved=0.0, console=None):
     )
 
 
-class FakeTime:
-    """A clock that the test sets."""
-
-    now = 100.0
-
-    def perf_counter(self):
-        return self.now
-
-
-def test_a_budget_stops_at_the_call_that_ends_nearest(monkeypatch):
-    fake = FakeTime()
-    monkeypatch.setattr(budgets, "time", fake)
+def test_a_budget_stops_at_the_call_that_ends_nearest(fake_time):
+    fake = fake_time(budgets)
     said = io.StringIO()
     budget = clock(30, console=rich.console.Console(file=said, width=200))
     budget.set_model(SimpleNamespace(stop_training=False))
@@ -115,9 +105,8 @@ def test_a_budget_stops_at_the_call_that_ends_nearest(monkeypatch):
     assert said.getvalue() == "5 samples a second: about 0.1 epochs in 30 s.\n"
 
 
-def test_a_budget_stops_after_a_validation_that_took_the_rest(monkeypatch):
-    fake = FakeTime()
-    monkeypatch.setattr(budgets, "time", fake)
+def test_a_budget_stops_after_a_validation_that_took_the_rest(fake_time):
+    fake = fake_time(budgets)
     budget = clock(30)
     budget.set_model(SimpleNamespace(stop_training=False))
     fake.now += 20
@@ -169,9 +158,8 @@ def test_an_optimizer_of_a_budget_reloads_with_its_schedule():
     assert again._learning_rate.get_config() == cosine.get_config()
 
 
-def test_the_reserve_counts_views_and_both_validations(digits, monkeypatch):
-    fake = FakeTime()
-    monkeypatch.setattr(budgets, "time", fake)
+def test_the_reserve_counts_views_and_both_validations(digits, fake_time, monkeypatch):
+    fake = fake_time(budgets)
 
     def predict(model, x):
         fake.now += len(x)  # A second a sample.

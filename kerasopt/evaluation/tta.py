@@ -111,9 +111,10 @@ def predict(
     images = np.asarray(images)
     if not isinstance(share, (int, float)) or not 0 < share <= 1:
         raise ValueError(f"share must lie in (0, 1]; given: {share!r}.")
-    _check_images(images, _VIEWS.canonical(kind))
+    kind = _VIEWS.canonical(kind)
+    _check_images(images, kind)
     plain = np.asarray(function(images) if plain is None else plain)
-    if _VIEWS.canonical(kind) == "none":
+    if kind == "none":
         return plain
     _check_probabilities(plain, len(images))
     confidence = plain.max(axis=1)
