@@ -7,6 +7,8 @@ import functools
 import io
 import re
 import stat
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -366,3 +368,28 @@ def test_writing_is_atomic(tmp_path):
     beside = tmp_path / "beside"
     beside.touch()
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(beside.stat().st_mode)
+
+
+PRELOADED = """
+import sys
+import numpy as np, pandas as pd
+from kerasopt.evaluation import classification, report
+report.preload()
+before = set(sys.modules)
+rng = np.random.default_rng(0)
+report.render(report.ReportData(
+    recipe={"name": "shop"},
+    history=pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5], "val_loss": [1.0, 0.6]}),
+    classification=classification(rng.integers(3, size=50), np.eye(3)[[0, 1] * 25]),
+    mistake_images=rng.integers(256, size=(5, 8, 8, 3), dtype="uint8"),
+))
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_nothing_is_left_to_load_after_preloading():
+    # In a process of its own: this one has loaded everything for other tests.
+    done = subprocess.run(
+        [sys.executable, "-c", PRELOADED], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
