@@ -120,8 +120,10 @@ def show_recipes(
     if json_:
         print(json.dumps([recipe.to_dict() for recipe in found], indent=2))
         return
-    columns = ("recipe", "test accuracy", "with views", "seconds", "what it is")
-    table = rich.table.Table(*columns)
+    # A name is there to be typed, so a narrow terminal mustn't break it.
+    name_column = rich.table.Column("recipe", no_wrap=True)
+    figures = ("test accuracy", "with views", "seconds", "what it is")
+    table = rich.table.Table(name_column, *figures)
     for recipe in found:
         table.add_row(recipe.name, *recipe.measured_text(), recipe.description)
     rich.console.Console().print(table)
