@@ -98,8 +98,7 @@ class Crop:
                 `padding` or `cutout`; or if ``flip="alternating"`` lacks `rows`
                 or `epoch`.
         """
-        images = tf.convert_to_tensor(images)
-        self._check_images(images)
+        images = self._checked(tf.convert_to_tensor(images))
         shape = tf.shape(images)
         # All are drawn whatever the settings, so that switching one on leaves
         # the others' draws as they were.
@@ -127,7 +126,7 @@ class Crop:
         """Build the object that `get_config` described."""
         return cls(**config)
 
-    def _check_images(self, images: tf.Tensor) -> None:
+    def _checked(self, images: tf.Tensor) -> tf.Tensor:
         if images.shape.rank != 4:
             raise ValueError(
                 "Crop needs a batch of images of shape (batch, height, width, "
@@ -143,8 +142,14 @@ class Crop:
         known = [side for side in images.shape[1:3] if side is not None]
         if known and min(known) < least:
             raise ValueError(f"{message} Given: images of shape {images.shape}.")
-        if len(known) < 2:
-            tf.debugging.assert_greater_equal(tf.shape(images)[1:3], least, message)
+        if len(known) == 2:
+            return images
+        large = tf.debugging.assert_greater_equal(
+            tf.shape(images)[1:3], least, message
+        )
+        # Else a graph may look up a pixel that isn't there before it checks.
+        with tf.control_dependencies([large]):
+            return tf.identity(images)
 
 
 def crop(padding: int = 2, *, flip: str | None = "random", cutout: int = 0) -> Crop:
@@ -212,7 +217,11 @@ def _alternating(images: tf.Tensor, rows: Any, epoch: Any, run_seed: Any) -> tf.
     )
     _check_context(images.shape[0], rows, epoch, run_seed)
     # A lone row number would be stretched over the whole batch.
-    tf.debugging.assert_equal(tf.size(rows), tf.shape(images)[0], "rows, images")
+    one_each = tf.debugging.assert_equal(
+        tf.size(rows), tf.shape(images)[0], "rows, images"
+    )
+    with tf.control_dependencies([one_each]):
+        rows = tf.identity(rows)
     # A hash is the one stateless draw that hangs on the row number alone, not on
     # the image's place in its batch.
     names = tf.strings.join(
