@@ -14,8 +14,9 @@ BIN := $(VENV)/bin
 run: $(VENV)/installed-$(EXTRA)
 	$(BIN)/kerasopt demo
 
+# Two processes: most tests are small and keep one core busy.
 test: lint
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/installed-$(EXTRA),dev
 	$(BIN)/ruff check .
