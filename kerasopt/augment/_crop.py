@@ -144,9 +144,7 @@ class Crop:
             raise ValueError(f"{message} Given: images of shape {images.shape}.")
         if len(known) == 2:
             return images
-        large = tf.debugging.assert_greater_equal(
-            tf.shape(images)[1:3], least, message
-        )
+        large = tf.debugging.assert_greater_equal(tf.shape(images)[1:3], least, message)
         # Else a graph may look up a pixel that isn't there before it checks.
         with tf.control_dependencies([large]):
             return tf.identity(images)
