@@ -18,6 +18,7 @@ from kerasopt.data import Dataset, pipeline
 from kerasopt.training import image_sizes
 from kerasopt.training import run as run_folder
 from kerasopt.training.budget import TimeBudget
+from kerasopt.training.interruption import Interruption
 from kerasopt.training.settings import TrainingSettings
 
 __all__ = ["DivergedError", "Loop"]
@@ -98,9 +99,11 @@ class Loop:
         active += [self.budget] if self.budget else []
         active += extra_callbacks
         active += [self.early_stopping] if self.early_stopping else []
-        active += [checkpoint, *self._tensorboard()]
+        interruption = Interruption()
+        active += [checkpoint, *self._tensorboard(), interruption]
         try:
-            self._fit(active, first_epoch)
+            with interruption.awaited():
+                self._fit(active, first_epoch)
         except KeyboardInterrupt:
             kept = "Go on with" if checkpoint.path.is_file() else "Start over with"
             self._say(f"Interrupted. {kept}: kerasopt train --resume {self.folder}")
