@@ -87,6 +87,57 @@ def test_epochs_take_the_place_of_a_budget():
     assert recipe.replace("training.epochs", 3).training.budget is None
 
 
+GROWS = {
+    **MINE,
+    "model": {"name": "mlp", "units": [8]},
+    "from_budget": {
+        "20m": {"model.units": [32], "training.batch_size": 64},
+        "8m": {"model.units": [16]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("budget", "units", "batch_size"),
+    [(None, 8, 32), ("7m", 8, 32), ("480s", 16, 32), ("1h", 32, 64)],
+)
+def test_a_long_budget_changes_what_the_recipe_says(budget, units, batch_size):
+    recipe = Recipe(GROWS).replace("training.budget", budget).for_budget()
+    assert recipe.model["units"] == [units]
+    assert recipe.training.batch_size == batch_size
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("model.units", [4]), ("model", {"name": "mlp", "units": [4]})],
+)
+def test_a_field_set_by_hand_stays_at_any_budget(field, value):
+    recipe = Recipe(GROWS).replace(field, value).replace("training.budget", "1h")
+    assert recipe.for_budget().model["units"] == [4]
+    assert recipe.for_budget().training.batch_size == 64
+
+
+def test_a_run_records_what_its_budget_changed(tmp_path):
+    recipe = Recipe({**GROWS, "from_budget": {"4s": {"model.units": [16]}}})
+    recipe = recipe.replace("training.budget", "15s")
+    run = recipe.run(directory=tmp_path / "run", verbose=False)
+    assert run.recipe["model"]["units"] == [16]
+    assert run.model.count_params() == 64 * 16 + 16 + 16 * 10 + 10
+
+
+@pytest.mark.parametrize(
+    ("from_budget", "message"),
+    [
+        ({"soon": {}}, "from_budget: budget must be a time"),
+        ({"8m": {"model.units.first": 1}}, "Unknown field of model"),
+        ({"8m": {"training.epoch": 1}}, "Did you mean 'epochs'"),
+    ],
+)
+def test_a_bad_change_by_budget_is_named(from_budget, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe({**MINE, "from_budget": from_budget}).check()
+
+
 def test_replace_leaves_the_original_alone():
     recipe = ko.recipes.load("digits")
     changed = recipe.replace("optimizer.learning_rate", 0.05)

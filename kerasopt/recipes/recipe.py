@@ -13,6 +13,7 @@ import yaml
 from kerasopt import data, names
 from kerasopt.recipes.schema import RecipeSchema
 from kerasopt.recipes.text import accuracy_text, mean_and_spread, parse
+from kerasopt.training import durations
 from kerasopt.training.settings import validate
 
 if TYPE_CHECKING:
@@ -101,7 +102,30 @@ class Recipe:
         target[last] = value
         if field == "training.epochs":
             target["budget"] = None  # Else the budget would still decide.
+        for fields in content["from_budget"].values():
+            for changed in [*fields]:  # Else a long budget would undo it.
+                if f"{changed}.".startswith(f"{field}."):
+                    del fields[changed]
         return type(self)(content)
+
+    def for_budget(self) -> Recipe:
+        """Return the recipe as its time budget changes it (``from_budget``).
+
+        Example:
+            >>> recipe = Recipe({"name": "mine", "data": {"name": "digits"},
+            ...                  "model": {"name": "mlp", "units": [32]},
+            ...                  "training": {"budget": "10m"},
+            ...                  "from_budget": {"8m": {"model.units": [64]}}})
+            >>> recipe.for_budget().model["units"]
+            [64]
+        """
+        recipe, given = self, self.training.budget_seconds or 0.0
+        for least in sorted(self.from_budget, key=durations.seconds):
+            if given >= durations.seconds(least):
+                # A later time may change a field again, so the fields are this one's.
+                for field, value in self.from_budget[least].items():
+                    recipe = recipe.replace(field, value)
+        return recipe
 
     def check(self) -> None:
         """Raise `ValueError` for any mistake that shows without the data.
@@ -109,6 +133,9 @@ class Recipe:
         Optimizer, schedule and augmentation are built, the model's name is
         looked up; its arguments show when it is built for the data.
         """
+        for fields in self.from_budget.values():
+            for field, value in fields.items():
+                self.replace(field, value)
         # Here and in `run`, so that reading a recipe doesn't start TensorFlow.
         from kerasopt import augment, callbacks, models, optimizers
 
@@ -172,6 +199,7 @@ class Recipe:
         if seed is not None:
             recipe = recipe._with_seed(seed)
         recipe.check()
+        recipe = recipe.for_budget()
         dataset = dataset or recipe.load_data(data_dir=data_dir)
         shape = {
             "input_shape": dataset.input_shape,

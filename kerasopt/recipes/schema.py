@@ -7,6 +7,7 @@ from typing import Any
 import pydantic
 
 from kerasopt.names import split_spec
+from kerasopt.training import durations
 from kerasopt.training.settings import Section, TrainingSettings
 
 __all__ = ["DataSection", "Measured", "RecipeSchema"]
@@ -63,7 +64,19 @@ class RecipeSchema(Section):
     loss: str = "auto"
     callbacks: list[dict[str, Any] | str] = pydantic.Field(default_factory=list)
     training: TrainingSettings = TrainingSettings()
+    from_budget: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
+    """What a long time budget changes: ``{"8m": {"model.widths": [32, 256, 256]}}``
+    sets these dotted fields where `training.budget` is at least that. A field that is
+    changed by hand stays as it was set."""
+
     measured: Measured | None = None
+
+    @pydantic.field_validator("from_budget")
+    @classmethod
+    def _begins_at_a_time(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for least in value:
+            durations.seconds(least)
+        return value
 
     @pydantic.field_validator("model", "optimizer", "augment")
     @classmethod
