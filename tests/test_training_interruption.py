@@ -38,13 +38,9 @@ class PressCtrlC(keras.callbacks.Callback):
         self.ended.append(batch)
 
 
-def network():
-    return ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(32,))
-
-
 def train(tiny_digits, quick, pressed, **more):
     return ko.training.fit(
-        network(),
+        ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(32,)),
         tiny_digits,
         epochs=2,
         batch_size=32,
@@ -91,14 +87,7 @@ def test_one_after_the_last_epoch_is_not_lost(tiny_digits, quick):
     with pytest.raises(KeyboardInterrupt):
         train(tiny_digits, quick, PressAtTheEnd(at=-1))
     assert not (quick["directory"] / "metrics.json").exists()
-    run = ko.training.fit(
-        network(),
-        tiny_digits,
-        epochs=2,
-        batch_size=32,
-        resume=True,
-        **quick,
-    )
+    run = train(tiny_digits, quick, PressCtrlC(at=-1), resume=True)
     assert run.metrics["epochs"] == 2
 
 

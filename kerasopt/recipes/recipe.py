@@ -122,7 +122,8 @@ class Recipe:
         recipe, given = self, self.training.budget_seconds or 0.0
         for least in sorted(self.from_budget, key=durations.seconds):
             if given >= durations.seconds(least):
-                # A later time may change a field again, so the fields are this one's.
+                # From self: in `recipe`, `replace` has taken a field that is set out
+                # of the later times, too.
                 for field, value in self.from_budget[least].items():
                     recipe = recipe.replace(field, value)
         return recipe
@@ -198,8 +199,8 @@ class Recipe:
         recipe = self
         if seed is not None:
             recipe = recipe._with_seed(seed)
-        recipe.check()
         recipe = recipe.for_budget()
+        recipe.check()
         dataset = dataset or recipe.load_data(data_dir=data_dir)
         shape = {
             "input_shape": dataset.input_shape,
