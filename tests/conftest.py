@@ -44,12 +44,13 @@ def quick(tmp_path):
 
 @pytest.fixture
 def fake_time(monkeypatch):
-    """Give a module a clock that the test sets: ``fake_time(module).now += 4``."""
+    """Give modules one clock that the test sets: ``fake_time(module).now += 4``."""
 
-    def of(module):
+    def of(*modules):
         clock = SimpleNamespace(now=100.0)
         clock.perf_counter = lambda: clock.now
-        monkeypatch.setattr(module, "time", clock)
+        for module in modules:
+            monkeypatch.setattr(module, "time", clock)
         return clock
 
     return of
