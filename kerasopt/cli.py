@@ -122,10 +122,13 @@ def show_recipes(
         return
     # A name is there to be typed, so a narrow terminal mustn't break it.
     name_column = rich.table.Column("recipe", no_wrap=True)
-    figures = ("test accuracy", "with views", "seconds", "what it is")
-    table = rich.table.Table(name_column, *figures)
+    table = rich.table.Table(name_column, "what it is, and what was measured")
     for recipe in found:
-        table.add_row(recipe.name, *recipe.measured_text(), recipe.description)
+        accuracy, views, seconds = recipe.measured_text()
+        measured = f"test accuracy {accuracy}, with views {views}, {seconds} s"
+        if recipe.measured is None:
+            measured = "not measured"
+        table.add_row(recipe.name, f"{recipe.description}\n[dim]{measured}[/]")
     rich.console.Console().print(table)
 
 
@@ -201,6 +204,11 @@ def train(
         raise ValueError(
             f"Name a recipe: {', '.join(recipes.names())}, or a YAML file."
         )
+    elif epochs is not None and budget is not None:
+        raise ValueError(
+            "--budget lets the clock decide how many epochs there are; give it or "
+            "--epochs, not both."
+        )
     else:
         changed = _changed(recipes.load(recipe), set_ or [], epochs, budget)
         run = changed.run(seed=seed, directory=out, data_dir=_text(data_dir))
@@ -214,6 +222,13 @@ def evaluate(
         str,
         typer.Option(help="Mean over views: none, mirror or mirror_translate."),
     ] = "none",
+    tta_share: Annotated[
+        float,
+        typer.Option(
+            help="Share of the images, the least certain, that get all views; a "
+            "recipe's own is its training.tta_share."
+        ),
+    ] = 1.0,
     data_dir: DataDir = None,
     json_: Json = False,
 ) -> None:
@@ -221,6 +236,7 @@ def evaluate(
     _start_tensorflow()
     from kerasopt import recipes
     from kerasopt.evaluation import classification
+    from kerasopt.evaluation.tta import describe
     from kerasopt.training import Run
 
     loaded = Run.load(run)
@@ -233,15 +249,25 @@ def evaluate(
     if dataset.test is None:
         raise ValueError(f"The data of '{run}' have no test set.")
     images, labels = dataset.test
-    found = classification(
-        labels, loaded.predict(images, views=tta), class_names=dataset.class_names
-    )
+    probabilities = loaded.predict(images, views=tta, views_share=tta_share)
+    found = classification(labels, probabilities, class_names=dataset.class_names)
     if json_:
-        results = {"test_accuracy": found.accuracy, "test_loss": found.loss}
-        print(json.dumps({**results, "test_interval": list(found.interval)}))
+        results = {
+            "test_accuracy": found.accuracy,
+            "test_loss": found.loss,
+            "test_interval": list(found.interval),
+            "test_samples": len(labels),
+            "tta": tta,
+            "tta_share": tta_share,
+        }
+        print(json.dumps(results))
         return
     low, high = found.interval
-    print(f"Test accuracy {found.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%}")
+    how = "" if tta == "none" else f", {describe(tta, tta_share)}"
+    print(
+        f"Test accuracy {found.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%}"
+        f"{how}"
+    )
     print(found.per_class.round(3).to_string())
 
 
@@ -360,6 +386,8 @@ def _show_run(run: Run, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"run": str(run.directory), **run.metrics}, indent=2))
         return
+    from kerasopt.evaluation import formatting, tta
+
     found = run.metrics
     rows = []
     if "test_accuracy" in found:
@@ -367,11 +395,11 @@ def _show_run(run: Run, as_json: bool) -> None:
         interval = f"95 % interval {low:.2%} to {high:.2%}"
         rows.append(("test accuracy", f"{found['test_accuracy']:.2%} ({interval})"))
     if "test_accuracy_tta" in found:
-        text = f"{found['test_accuracy_tta']:.2%} (mean of {found['tta']} views)"
-        rows.append(("… with views", text))
+        how = tta.describe(found["tta"], found["tta_share"])
+        rows.append(("… with views", f"{found['test_accuracy_tta']:.2%} ({how})"))
     if "validation_accuracy" in found:
         rows.append(("validation accuracy", f"{found['validation_accuracy']:.2%}"))
-    time = f"{found['epochs']:g} epochs in {found['train_seconds']:.0f} s"
+    time = f"{formatting.epochs(found['epochs'])} in {found['train_seconds']:.0f} s"
     rows += [("training", time), ("report", str(run.directory / "report.html"))]
     # After `make run` the command isn't on the path.
     command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]

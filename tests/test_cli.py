@@ -69,7 +69,7 @@ def test_a_budget_takes_the_place_of_epochs(command):
     words = ["train", "digits", "--set", "data.size=300", "--budget", "9s", "--json"]
     code, out, err = command(*words)
     assert code == 0
-    assert "9s" in err
+    assert "a budget of 9.0 s" in err
     found = json.loads(out)
     assert not found["stopped_early"] or found["epochs"] > 1
     words = [*words[:4], "--epochs", 1, "--set", "training.budget=1h", "--json"]
@@ -82,6 +82,30 @@ def test_evaluate_takes_views(command, runs):
     assert views["test_loss"] != plain["test_loss"]
     code, _, err = command("evaluate", runs[0], "--tta", "miror")
     assert code == 2 and "mirror_translate" in err
+
+
+def test_evaluate_repeats_the_views_of_a_run(command, tmp_path):
+    words = ["train", "digits", "--set", "data.size=300", "--epochs", 1, "--json"]
+    views = {"tta": "mirror_translate", "tta_share": 0.3}
+    for name, value in views.items():
+        words += ["--set", f"training.{name}={value}"]
+    trained = json.loads(command(*words, "--out", "views")[1])
+    words = ["evaluate", "views", "--tta", "mirror_translate", "--tta-share", 0.3]
+    again = json.loads(command(*words, "--json")[1])
+    assert again["test_accuracy"] == pytest.approx(trained["test_accuracy_tta"])
+    assert again["test_interval"] == pytest.approx(trained["test_interval_tta"])
+    assert {name: again[name] for name in views} == views
+    said = command(*words)[1]
+    assert "mean of 6 views of the least certain 30 % of the images" in said
+
+
+def test_the_recipe_of_a_changed_run_makes_it_again(command):
+    """As the report says; seed and changed fields are in it."""
+    words = ["train", "digits", "--set", "data.size=300", "--epochs", 1, "--seed", 3]
+    first = json.loads(command(*words, "--out", "first", "--json")[1])
+    again = json.loads(command("train", "first/recipe.yaml", "--json")[1])
+    assert again["seed"] == 3
+    assert again["test_loss"] == pytest.approx(first["test_loss"], rel=1e-4)
 
 
 def test_evaluate_agrees_with_the_run(command, runs):
@@ -120,7 +144,10 @@ def test_predict_takes_pictures_of_any_size_and_kind(command, runs, tmp_path, mo
     [
         (["train", "cifar"], "Did you mean 'cifar10'"),
         (["train"], "Name a recipe"),
-        (["train", "missing.yaml"], "Can't read the recipe 'missing.yaml'"),
+        (["train", "missing.yaml"], "Can't read the recipe 'missing.yaml': No such"),
+        (["train", "digits", "--epochs", "3", "--budget", "9s"], "not both"),
+        (["train", "digits", "--set", "from_budget=3"], "from_budget"),
+        (["train", "digits", "--set", "from_budget={8m: 3}"], "from_budget.8m"),
         (["train", "digits", "--set", "training.epoch=3"], "Did you mean 'epochs'"),
         (["train", "digits", "--set", "training.epochs=x"], "given: 'x'"),
         (["train", "digits", "--set", "model.dropout=-1"], "dropout must be rates"),

@@ -46,6 +46,19 @@ A = [0.901, 0.912, 0.896, 0.905]
 B = [0.915, 0.913, 0.909, 0.921]
 
 
+def test_views_are_a_column_where_a_run_has_them():
+    plain, views = run("a", 0), run("b", 0, test_accuracy_tta=0.9321)
+    assert "93.21 %" in repr(compare(plain, views))
+    assert "tta" not in repr(compare(plain, run("c", 0)))
+
+
+def test_a_long_setting_does_not_widen_the_table():
+    runs = [run("a", 0, settings={"description": c * 300}) for c in "xy"]
+    runs[1].directory = "runs/other"
+    wide = repr(compare(*runs)).split("\n\n")[-1]
+    assert max(map(len, wide.splitlines())) < 120
+
+
 def test_the_table_has_one_row_a_run():
     found = compare(run("a", 0, 0.9), run("b", 1, 0.8, test_samples=1000))
     assert isinstance(found, Comparison)
@@ -55,6 +68,7 @@ def test_the_table_has_one_row_a_run():
         "seed",
         "validation_accuracy",
         "test_accuracy",
+        "test_accuracy_tta",
         "test_loss",
         "test_interval",
         "train_seconds",

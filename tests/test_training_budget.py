@@ -104,8 +104,33 @@ def test_a_budget_stops_at_the_call_that_ends_nearest(fake_time):
         ended.append(budget.model.stop_training)
     # 28 s is nearer to 30 than 32 is.
     assert ended.index(True) == 6
-    # 20 samples in 4 s; 30 s of that are 0.15 of an epoch of 1,000.
-    assert said.getvalue() == "5 samples a second: about 0.1 epochs in 30 s.\n"
+    # 20 samples in 4 s; 6 s of that are 0.03 of an epoch of 1,000.
+    assert said.getvalue() == (
+        "5 samples a second: about 0.0 epochs in the 6 s that are left.\n"
+    )
+
+
+def test_the_forecast_knows_that_larger_images_take_longer(fake_time):
+    """Half of the time at a quarter of the pixels: 5 epochs, not 8 of them."""
+    fake = fake_time(budgets)
+    said = io.StringIO()
+    settings = TrainingSettings(image_sizes={4: 0.5})
+    budget = budgets.TimeBudget(
+        total_seconds=1000,
+        started=fake.now,
+        reserved_seconds=0,
+        samples_per_call=8,
+        samples_per_epoch=1000,
+        console=rich.console.Console(file=said, width=200),
+        speed_to_come=image_sizes.speed_to_come(settings, (8, 8, 1)),
+    )
+    budget.set_model(SimpleNamespace(stop_training=False))
+    for call in range(budgets.CALIBRATION_CALLS):
+        fake.now += 1
+        budget.on_train_batch_end(call)
+    assert said.getvalue() == (
+        "8 samples a second: about 5.0 epochs in the 994 s that are left.\n"
+    )
 
 
 def test_a_budget_stops_after_a_validation_that_took_the_rest(fake_time):

@@ -20,6 +20,7 @@ __all__ = ["Comparison", "compare"]
 _MEASURES = (
     "validation_accuracy",
     "test_accuracy",
+    "test_accuracy_tta",
     "test_loss",
     "test_interval",
     "train_seconds",
@@ -29,11 +30,12 @@ _MEASURES = (
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "validation_accuracy": formatting.percent,
     "test_accuracy": formatting.percent,
+    "test_accuracy_tta": formatting.percent,
     "test_loss": "{:.4f}".format,
     "test_interval": formatting.interval,
     "train_seconds": formatting.duration,
     "parameters": formatting.count,
-    "epochs": formatting.count,
+    "epochs": "{:g}".format,
     "mean": formatting.percent,
     "std": formatting.percent,
     "difference": formatting.percent,
@@ -71,8 +73,9 @@ class Comparison:
 
     Attributes:
         table: One row a run: run, recipe, seed, validation_accuracy,
-            test_accuracy, test_loss, test_interval (Wilson, 95 %),
-            train_seconds, parameters, epochs.
+            test_accuracy, test_accuracy_tta (by the mean of views), test_loss,
+            test_interval (Wilson, 95 %, of the single view), train_seconds,
+            parameters, epochs.
         summary: One row a recipe, seeds together: n (runs with a test accuracy),
             mean and std (n - 1 in the divisor) of the test accuracy; against the
             baseline, over the seeds that both have: shared_seeds, difference (the
@@ -118,7 +121,8 @@ class Comparison:
         parts = [_readable(self.table).to_string(index=False)]
         parts.append(_readable(self.summary.reset_index()).to_string(index=False))
         if self.differences:
-            parts.append(self._settings().to_string())
+            # A description is as long as a line of the terminal by itself.
+            parts.append(self._settings().to_string(max_colwidth=40))
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
@@ -346,6 +350,8 @@ def _by_seed(group: pd.DataFrame) -> pd.Series:
 def _readable(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with its numbers and headers as people read them."""
     shown = table.copy()
+    if "test_accuracy_tta" in shown and shown["test_accuracy_tta"].isna().all():
+        shown = shown.drop(columns="test_accuracy_tta")
     for column in shown.columns:
         write = str if column == "seed" else _FORMATS.get(str(column))
         if write is not None:

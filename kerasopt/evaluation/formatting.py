@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["count", "duration", "flatten", "interval", "is_missing", "percent", "plain"]
+__all__ = [
+    "count",
+    "duration",
+    "epochs",
+    "flatten",
+    "interval",
+    "is_missing",
+    "percent",
+    "plain",
+]
 
 MISSING = "–"
 
@@ -96,6 +105,16 @@ def duration(seconds: Any) -> str:
         return f"{whole // 60} min {whole % 60} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def epochs(value: float) -> str:
+    """Return a number of epochs, which a time budget may end within one.
+
+    Example:
+        >>> epochs(1), epochs(1.33), epochs(14)
+        ('1 epoch', '1.33 epochs', '14 epochs')
+    """
+    return f"{value:g} epoch{'' if value == 1 else 's'}"
 
 
 def plain(value: Any) -> Any:

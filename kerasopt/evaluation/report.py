@@ -10,7 +10,6 @@ import base64
 import io
 import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +19,7 @@ import pandas as pd
 import yaml
 
 from kerasopt import files
-from kerasopt.evaluation import formatting, plots
+from kerasopt.evaluation import formatting, plots, tta
 from kerasopt.evaluation.metrics import Classification, classification
 from kerasopt.evaluation.style import GRID, INK, MUTED, TRAINING, VALIDATION, label
 
@@ -35,7 +34,9 @@ _THEMED = {
     VALIDATION: "var(--validation)",
 }
 # Shown elsewhere on the page, or for machines only.
-_HIDDEN_METRICS = frozenset({"test_is_validation", "test_interval"})
+_HIDDEN_METRICS = frozenset(
+    {"test_is_validation", "test_interval", "test_interval_tta", "tta", "tta_share"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,7 @@ def render(data: ReportData) -> str:
         interval=formatting.interval,
         count=formatting.count,
         duration=formatting.duration,
+        epochs=formatting.epochs,
     )
     found = _renamed(data)
     return environment.get_template("report.html.j2").render(
@@ -117,7 +119,7 @@ def render(data: ReportData) -> str:
         metrics=_metric_rows(data.metrics),
         recipe=_yaml(data.recipe),
         environment=_environment_rows(data.environment),
-        command=_command(data),
+        can_be_repeated=_can_be_repeated(data),
     )  # fmt: skip
 
 
@@ -177,13 +179,27 @@ def _headline(data: ReportData, found: Classification | None) -> dict[str, Any]:
         "accuracy": metrics.get("test_accuracy") if found is None else found.accuracy,
         "interval": metrics.get("test_interval") if found is None else found.interval,
         "confidence": 0.95 if found is None else found.confidence,
+        "views": _views(metrics),
         "samples": samples,
         "kind": "images" if images else "samples",
         "loss": metrics.get("test_loss") if found is None else found.loss,
         "validation": metrics.get("validation_accuracy"),
         "seconds": metrics.get("train_seconds"),
         "epochs": metrics.get("epochs"),
+        "budget": metrics.get("budget_seconds"),
         "parameters": metrics.get("parameters"),
+    }
+
+
+def _views(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the accuracy with test-time augmentation, and what that was."""
+    if "test_accuracy_tta" not in metrics:
+        return None
+    return {
+        "accuracy": metrics["test_accuracy_tta"],
+        # Runs of earlier versions have no interval or share.
+        "interval": metrics.get("test_interval_tta"),
+        "text": tta.describe(metrics["tta"], metrics.get("tta_share", 1.0)),
     }
 
 
@@ -322,7 +338,7 @@ def _metric_text(name: str, value: Any) -> str:
     number = isinstance(value, int | float | np.number) and name != "seed"
     if isinstance(value, bool) or not number:
         return _one_line(value)
-    if name.endswith("accuracy"):
+    if name.endswith(("accuracy", "accuracy_tta")):
         return formatting.percent(value)
     if name.endswith("seconds"):
         return formatting.duration(value)
@@ -358,12 +374,7 @@ def _one_line(value: Any) -> str:
     return formatting.MISSING if value is None else str(value)
 
 
-def _command(data: ReportData) -> str | None:
-    """Return what repeats the run, None if it wasn't made from a recipe."""
-    name = data.recipe.get("name")
-    # A run made from objects has a name too, but no recipe lies under it.
-    if not name or "data" not in data.recipe:
-        return None
-    seed = data.metrics.get("seed", data.environment.get("seed"))
-    with_seed = "" if seed is None else f" --seed {int(seed)}"
-    return f"kerasopt train {shlex.quote(str(name))}{with_seed}"
+def _can_be_repeated(data: ReportData) -> bool:
+    """Return whether the run's recipe.yaml makes it again."""
+    # The recipe of a run made from objects names no data.
+    return "data" in data.recipe

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasopt.names import Names
 
-__all__ = ["KINDS", "count", "predict", "views"]
+__all__ = ["KINDS", "count", "describe", "predict", "views"]
 
 Views = Iterator[tuple[float, np.ndarray]]
 
@@ -151,6 +151,21 @@ def count(kind: str) -> int:
         [1, 2, 6]
     """
     return sum(1 for _ in views(np.zeros((1, 2, 2, 1)), kind))
+
+
+def describe(kind: str, share: float = 1.0) -> str:
+    """Return in words which views are averaged, and of which images.
+
+    Example:
+        >>> describe("mirror")
+        'mean of 2 views of each image (mirror)'
+        >>> describe("mirror_translate", 0.25)
+        'mean of 6 views of the least certain 25 % of the images (mirror_translate)'
+    """
+    images = "each image"
+    if share < 1:
+        images = f"the least certain {100 * share:g} % of the images"
+    return f"mean of {count(kind)} views of {images} ({kind})"
 
 
 @_VIEWS.register("none")

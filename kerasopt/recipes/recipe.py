@@ -51,7 +51,11 @@ class Recipe:
         """
         try:
             content = parse(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except OSError as error:
+            raise ValueError(
+                f"Can't read the recipe '{path}': {error.strerror}."
+            ) from None
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
             raise ValueError(f"Can't read the recipe '{path}': {error}") from None
         if not isinstance(content, dict):
             raise ValueError(
@@ -102,6 +106,7 @@ class Recipe:
         target[last] = value
         if field == "training.epochs":
             target["budget"] = None  # Else the budget would still decide.
+        content = type(self)(content).to_dict()
         for fields in content["from_budget"].values():
             for changed in [*fields]:  # Else a long budget would undo it.
                 if f"{changed}.".startswith(f"{field}."):

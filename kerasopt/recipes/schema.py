@@ -14,28 +14,26 @@ __all__ = ["DataSection", "Measured", "RecipeSchema"]
 
 
 class DataSection(Section):
-    """Which data, and how validation is cut from the training part."""
+    """Which data, and how validation is cut from the training part.
+
+    Attributes:
+        name: A name that `kerasopt.data.load` takes, or "directory".
+        path: The folder with one subfolder a class, for the name "directory".
+        image_size: Height and width to which the images of a directory are brought.
+        validation: Samples or share of train; None takes a tenth, 0 nothing.
+        test: Share of a directory's images kept for the test.
+        seed: Fixes the cut; the run's seed doesn't move it.
+        size: Only so many training samples, and the same share of the test set, for a
+            quick trial.
+    """
 
     name: str
-    """A name that `kerasopt.data.load` takes, or "directory"."""
-
     path: str | None = None
-    """The folder with one subfolder a class, for the name "directory"."""
-
     image_size: tuple[int, int] | None = None
-    """Height and width to which the images of a directory are brought."""
-
     validation: int | float | None = None
-    """Samples or share of train; None takes a tenth, 0 nothing."""
-
     test: float | None = None
-    """Share of a directory's images kept for the test."""
-
     seed: int = 0
-    """Fixes the cut; the run's seed doesn't move it."""
-
     size: int | None = None
-    """Only so many training samples, for a quick trial."""
 
 
 class Measured(Section):

@@ -8,7 +8,7 @@ end of the training follow the share of the time that has passed.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -42,6 +42,8 @@ class TimeBudget(keras.callbacks.Callback):
             the announcement.
         samples_per_epoch: Samples of an epoch, for the announcement.
         console: Where to announce the throughput.
+        speed_to_come: Returns the mean throughput from a share of the time on,
+            relative to that at this share.
 
     Raises:
         ValueError: if nothing is left for training.
@@ -56,6 +58,7 @@ class TimeBudget(keras.callbacks.Callback):
         samples_per_call: int,
         samples_per_epoch: int,
         console: rich.console.Console,
+        speed_to_come: Callable[[float], float] = lambda share: 1.0,
     ) -> None:
         super().__init__()
         self.begins = time.perf_counter()
@@ -65,11 +68,13 @@ class TimeBudget(keras.callbacks.Callback):
             raise ValueError(
                 f"A budget of {total_seconds:.0f} s leaves no time to train: "
                 f"{spent:.0f} s went into preparing and {reserved_seconds:.0f} s are "
-                "needed for the evaluation. Give more time."
+                f"needed for the evaluation. Give {spent + reserved_seconds + 1:.0f} s "
+                "or more."
             )
         self.samples_per_call = samples_per_call
         self.samples_per_epoch = samples_per_epoch
         self.console = console
+        self.speed_to_come = speed_to_come
         # A variable, so that compiled steps and the input pipeline see it change.
         self.progress = keras.Variable(0.0, trainable=False, name="progress")
         self._ended: list[float] = []
@@ -110,11 +115,12 @@ class TimeBudget(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _announce(self, samples_per_second: float) -> None:
-        seconds = self.ends - self.begins
-        epochs = seconds * samples_per_second / self.samples_per_epoch
+        seconds = max(0.0, self.ends - time.perf_counter())
+        samples = seconds * samples_per_second * self.speed_to_come(self.share())
         self.console.print(
-            f"{samples_per_second:,.0f} samples a second: about {epochs:.1f} epochs "
-            f"in {seconds:.0f} s.",
+            f"{samples_per_second:,.0f} samples a second: about "
+            f"{samples / self.samples_per_epoch:.1f} epochs in the {seconds:.0f} s "
+            "that are left.",
             highlight=False,
         )
 

@@ -16,9 +16,9 @@ from kerasopt import augment as augmentations
 from kerasopt import callbacks as callback_table
 from kerasopt import distribute, layers, losses, optimizers
 from kerasopt.data import Dataset, pipeline
-from kerasopt.evaluation import report
+from kerasopt.evaluation import formatting, report
 from kerasopt.training import budget as budgets
-from kerasopt.training import checks, placement, precision, results
+from kerasopt.training import checks, image_sizes, placement, precision, results
 from kerasopt.training import run as run_folder
 from kerasopt.training.loop import Loop
 from kerasopt.training.run import Run
@@ -65,7 +65,8 @@ def fit(
         recipe: The resolved recipe to record; made from the arguments by default.
         resume: Go on with the interrupted run in ``directory``.
         verbose: Show progress on standard error.
-        **settings: Fields of `TrainingSettings`: ``epochs=10`` or ``budget="5m"``,
+        **settings: Fields of `kerasopt.training.TrainingSettings`, whose help lists
+            them: ``epochs=10`` or ``budget="5m"``,
             ``batch_size=32``, ``patience=None``, ``seed=0``, ``deterministic=False``,
             ``devices="auto"``, …
 
@@ -88,6 +89,8 @@ def fit(
     """
     started = time.perf_counter()
     chosen = validate(TrainingSettings, settings, "training")
+    if not resume:
+        run_folder.check_new(directory)
     checks.data(dataset, chosen)
     console = rich.console.Console(stderr=True, quiet=not verbose)
     strategy = distribute.strategy(chosen.devices)
@@ -105,7 +108,9 @@ def fit(
     build = placement.builder(model)
     seed_everything(chosen)
 
-    length = chosen.budget or f"{chosen.epochs} epochs of {steps} steps"
+    length = f"{formatting.epochs(chosen.epochs)} of {steps} steps"
+    if chosen.budget_seconds is not None:
+        length = f"a budget of {formatting.duration(chosen.budget_seconds)}"
     _say(
         console,
         f"Training on {len(dataset.train[0]):,} samples of {dataset.name}: "
@@ -143,6 +148,8 @@ def fit(
     train_seconds = round(clock(), 2)
     trained = placement.collect(network, model, build, strategy, chosen.precision)
     how = {**loop.summary(), "train_seconds": train_seconds}
+    if chosen.budget_seconds is not None:
+        how["budget_seconds"] = chosen.budget_seconds
     how |= results.settings_of(trained, dataset, strategy, chosen)
     run = results.finish(trained, dataset, folder, how, settings=chosen, clock=clock)
     _say_results(console, run)
@@ -188,6 +195,7 @@ def _budget(
         samples_per_call=settings.batch_size * settings.steps_per_execution,
         samples_per_epoch=len(dataset.train[0]),
         console=console,
+        speed_to_come=image_sizes.speed_to_come(settings, dataset.input_shape),
     )
     budgets.follow(
         network.optimizer,
@@ -203,9 +211,12 @@ def _say_results(console: rich.console.Console, run: Run) -> None:
     tested = "" if accuracy is None else f"test accuracy {accuracy:.2%}, "
     _say(
         console,
-        f"Done: {tested}{found['epochs']:g} epochs in {found['train_seconds']:.0f} s, "
-        f"{found['total_seconds']:.0f} s in all; everything is in {run.directory}",
+        f"Done: {tested}{formatting.epochs(found['epochs'])} in "
+        f"{found['train_seconds']:.0f} s, {found['total_seconds']:.0f} s in all; "
+        f"everything is in {run.directory}",
     )
+    if found["epochs"] < 1:
+        _say(console, "The time wasn't enough to see all samples once: give it more.")
 
 
 def _say(console: rich.console.Console, message: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from kerasopt.training.settings import TrainingSettings
 
-__all__ = ["by_step"]
+__all__ = ["by_step", "speed_to_come"]
 
 
 def by_step(
@@ -49,3 +49,35 @@ def by_step(
         return chosen
 
     return side
+
+
+def speed_to_come(
+    settings: TrainingSettings, input_shape: Sequence[int]
+) -> Callable[[float], float]:
+    """Return the function share → mean speed from there on, relative to that there.
+
+    A step is taken to cost what its pixels do.
+
+    Example:
+        >>> settings = TrainingSettings(image_sizes={16: 0.5})
+        >>> speed = speed_to_come(settings, (32, 32, 3))
+        >>> speed(0.0), speed(0.25), speed(0.5)
+        (0.625, 0.5, 1.0)
+    """
+    # The last phase is that of the whole images.
+    pixels = [side**2 for side in settings.image_sizes]
+    pixels.append(input_shape[0] * input_shape[1] if settings.image_sizes else 1)
+    until = [*settings.image_sizes.values(), 1.0]
+    phases = list(zip(pixels, until, strict=True))
+
+    def relative(share: float) -> float:
+        if share >= 1:
+            return 1.0
+        present = next(size for size, end in phases if share < end)
+        total, begin = 0.0, share
+        for size, end in phases:
+            total += max(0.0, end - begin) * present / size
+            begin = max(begin, end)
+        return total / (1 - share)
+
+    return relative

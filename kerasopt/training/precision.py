@@ -104,8 +104,11 @@ def resolve(
                 build, (pipeline.scale(batch[0]), batch[1]), loss
             )
         fastest = min(seconds, key=lambda name: seconds[name])
-        gain = max(seconds.values()) / min(seconds.values())
-        console.print(f"{fastest} trains {gain:.2f}× as fast here.", highlight=False)
+        slowest = max(seconds, key=lambda name: seconds[name])
+        gain = seconds[slowest] / seconds[fastest]
+        console.print(
+            f"{fastest} trains {gain:.2f}× as fast as {slowest} here.", highlight=False
+        )
         seed_everything(settings)  # The timed steps drew random numbers.
         return settings.model_copy(update={"precision": fastest})
     if build is None and settings.precision != TrainingSettings().precision:

@@ -92,7 +92,10 @@ def measure(
                     pair[1], probabilities, class_names=dataset.class_names
                 )
                 results["test_accuracy_tta"] = round(float(found.accuracy), 8)
+                bounds = [round(float(b), 8) for b in found.interval]
+                results["test_interval_tta"] = bounds
                 results["tta"] = settings.tta
+                results["tta_share"] = settings.tta_share
     return results
 
 

@@ -107,7 +107,12 @@ class Run:
         return tuple(self.environment["data"]["input_shape"])
 
     def predict(
-        self, x: np.ndarray, *, batch_size: int = 512, views: str = "none"
+        self,
+        x: np.ndarray,
+        *,
+        batch_size: int = 512,
+        views: str = "none",
+        views_share: float = 1.0,
     ) -> np.ndarray:
         """Return class probabilities of uint8 or already scaled samples.
 
@@ -116,6 +121,7 @@ class Run:
             batch_size: Samples at a time.
             views: Test-time augmentation: ``"none"``, ``"mirror"`` or
                 ``"mirror_translate"`` (`kerasopt.evaluation.tta`).
+            views_share: Share of the samples, the least certain, that get all views.
 
         Returns:
             Shape (n, classes), float32.
@@ -133,7 +139,7 @@ class Run:
         def predict_view(images: np.ndarray) -> np.ndarray:
             return pipeline.predict(self.model, images, batch_size=batch_size)
 
-        return tta.predict(predict_view, x, views)
+        return tta.predict(predict_view, x, views, share=views_share)
 
     @property
     def test_result(self) -> measures.Classification | None:
@@ -199,6 +205,18 @@ class Run:
         return f"<Run {self.directory} {shown}>"
 
 
+def check_new(directory: str | os.PathLike[str] | None) -> None:
+    """Raise `ValueError` if the folder chosen for a new run is in use."""
+    if directory is None:
+        return
+    path = Path(directory)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(
+            f"'{path}' exists already and isn't an empty folder; nothing was "
+            "changed. Choose another one, or resume the run that is in it."
+        )
+
+
 def new_directory(name: str, directory: str | os.PathLike[str] | None) -> Path:
     """Make the folder of a new run; never one that is in use.
 
@@ -209,13 +227,9 @@ def new_directory(name: str, directory: str | os.PathLike[str] | None) -> Path:
     Raises:
         ValueError: if the chosen folder exists and isn't empty.
     """
+    check_new(directory)
     if directory is not None:
         path = Path(directory)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise ValueError(
-                f"'{path}' exists already and isn't an empty folder; nothing was "
-                "changed. Choose another one, or resume the run that is in it."
-            )
         path.mkdir(parents=True, exist_ok=True)
         return path
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")

@@ -24,71 +24,62 @@ class Section(pydantic.BaseModel):
 class TrainingSettings(Section):
     """How long, in what portions, on what and how reproducibly a model trains.
 
+    Attributes:
+        epochs: Most passes over the training data.
+        budget: Time for everything, evaluation included, such as "5m", "90s" or a
+            number of seconds. It takes the place of `epochs`, which then don't count:
+            the learning rate reaches the end of its schedule, and the training ends,
+            when the time is over.
+        batch_size: Samples in a step, over all devices together.
+        patience: Epochs without improvement of `monitor` until training stops and the
+            best weights come back; None trains to the end and keeps the last weights.
+        monitor: What early stopping watches.
+        label_smoothing: Share of each target that is spread over all classes.
+        precision: Number format of the layers. "auto" times a few steps in float32 and
+            mixed_bfloat16 and takes the faster; it needs a function that builds the
+            model.
+        devices: What `kerasopt.distribute.strategy` takes.
+        seed: Fixes weights, order, augmentation and dropout.
+        tta: Test-time augmentation: measure the test set also by the mean over these
+            views of each image (`kerasopt.evaluation.tta`).
+        tta_share: Share of the test images, the least certain ones, that are seen in
+            all views.
+        image_sizes: Progressive resizing, {side in pixels: share of the training until
+            which the images are brought to it}; after the last share they have their
+            own size. The model must take images of any size.
+        validation_freq: Epochs from one validation to the next; patience needs 1.
+        steps_per_execution: Steps that run as one compiled call; it has to divide the
+            steps of an epoch. Pays for networks whose step takes less than a few
+            milliseconds.
+        deterministic: Identical weights, bit for bit, from equal seeds on one machine.
+            It holds for the whole process, and slower kernels may be used.
+        steps_per_epoch: Leave it out: the batches are counted. A number that would
+            leave a stub epoch is refused.
+        checkpoint_seconds: Least time between two checkpoints, from which a killed run
+            resumes.
+
     Example:
         >>> TrainingSettings(epochs=12, patience=3).batch_size
         32
     """
 
     epochs: int = pydantic.Field(10, gt=0, strict=True)
-    """Most passes over the training data."""
-
     budget: str | float | None = None
-    """Time for everything, evaluation included, such as "5m", "90s" or a number of
-    seconds. It takes the place of `epochs`: the learning rate reaches the end of
-    its schedule, and the training ends, when the time is over."""
-
     batch_size: int = pydantic.Field(32, gt=0, strict=True)
-    """Samples in a step, over all devices together."""
-
     patience: int | None = pydantic.Field(None, gt=0, strict=True)
-    """Epochs without improvement of `monitor` until training stops and the best
-    weights come back; None trains to the end and keeps the last weights."""
-
     monitor: Literal["val_loss", "val_accuracy", "loss", "accuracy"] = "val_loss"
-    """What early stopping watches."""
-
     label_smoothing: float = pydantic.Field(0.0, ge=0, lt=1)
-    """Share of each target that is spread over all classes."""
-
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Number format of the layers. "auto" times a few steps in float32 and
-    mixed_bfloat16 and takes the faster; it needs a function that builds the model."""
-
     devices: str | list[str] = "auto"
-    """What `kerasopt.distribute.strategy` takes."""
-
     seed: int = pydantic.Field(0, ge=0, lt=2**31, strict=True)
-    """Fixes weights, order, augmentation and dropout."""
-
     tta: Literal["none", "mirror", "mirror_translate"] = "none"
-    """Test-time augmentation: measure the test set also by the mean over these
-    views of each image (`kerasopt.evaluation.tta`)."""
-
     tta_share: float = pydantic.Field(1.0, gt=0, le=1)
-    """Share of the test images, the least certain ones, that are seen in all views."""
-
     image_sizes: dict[int, float] = pydantic.Field(default_factory=dict)
-    """Progressive resizing, {side in pixels: share of the training until which the
-    images are brought to it}; after the last share they have their own size. The
-    model must take images of any size."""
-
     validation_freq: int = pydantic.Field(1, gt=0, strict=True)
-    """Epochs from one validation to the next; patience needs 1."""
-
     steps_per_execution: int = pydantic.Field(1, gt=0, strict=True)
-    """Steps that run as one compiled call; it has to divide the steps of an epoch.
-    Pays for networks whose step takes less than a few milliseconds."""
-
     deterministic: bool = False
-    """Identical weights, bit for bit, from equal seeds on one machine. It holds
-    for the whole process, and slower kernels may be used."""
-
     steps_per_epoch: int | None = pydantic.Field(None, gt=0, strict=True)
-    """Leave it out: the batches are counted. A number that would leave a stub
-    epoch is refused."""
-
     checkpoint_seconds: float = pydantic.Field(5.0, ge=0)
-    """Least time between two checkpoints, from which a killed run resumes."""
 
     @pydantic.field_validator("budget")
     @classmethod
