@@ -9,9 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,9 +19,10 @@ import rich.markup
 import rich.table
 import typer
 
+from kerasopt import terminal
+
 if TYPE_CHECKING:
     from kerasopt.recipes import Recipe
-    from kerasopt.training import Run
 
 app = typer.Typer(
     help="Train good Keras models fast, with measured recipes.",
@@ -88,20 +87,20 @@ def demo(
 
     Where CIFAR-10 can't be had, it says so and trains digits instead.
     """
-    _start_tensorflow()
+    terminal.start_tensorflow()
     from kerasopt import data, recipes
 
     recipe = recipes.load("cifar10")
-    _note("The recipe 'cifar10': about five minutes on two CPU cores.")
+    terminal.note("The recipe 'cifar10': about five minutes on two CPU cores.")
     try:
         dataset = recipe.load_data(data_dir=_text(data_dir))
     except data.DataUnavailableError as error:
-        _note(
+        terminal.note(
             f"{error}\n\nTraining the recipe 'digits' instead, which needs no download."
         )
         recipe = recipes.load("digits")
         dataset = recipe.load_data()
-    _show_run(recipe.run(seed=seed, dataset=dataset, directory=out), json_)
+    terminal.show_run(recipe.run(seed=seed, dataset=dataset, directory=out), json_)
 
 
 @app.command("recipes")
@@ -120,16 +119,7 @@ def show_recipes(
     if json_:
         print(json.dumps([recipe.to_dict() for recipe in found], indent=2))
         return
-    # A name is there to be typed, so a narrow terminal mustn't break it.
-    name_column = rich.table.Column("recipe", no_wrap=True)
-    table = rich.table.Table(name_column, "what it is, and what was measured")
-    for recipe in found:
-        accuracy, views, seconds = recipe.measured_text()
-        measured = f"test accuracy {accuracy}, with views {views}, {seconds} s"
-        if recipe.measured is None:
-            measured = "not measured"
-        table.add_row(recipe.name, f"{recipe.description}\n[dim]{measured}[/]")
-    rich.console.Console().print(table)
+    terminal.show_recipes(found)
 
 
 @app.command("data")
@@ -188,7 +178,7 @@ def train(
     json_: Json = False,
 ) -> None:
     """Train a recipe; everything about the run lands in one folder."""
-    _start_tensorflow()
+    terminal.start_tensorflow()
     from kerasopt import recipes
 
     if resume is not None:
@@ -212,7 +202,7 @@ def train(
     else:
         changed = _changed(recipes.load(recipe), set_ or [], epochs, budget)
         run = changed.run(seed=seed, directory=out, data_dir=_text(data_dir))
-    _show_run(run, json_)
+    terminal.show_run(run, json_)
 
 
 @app.command()
@@ -233,7 +223,7 @@ def evaluate(
     json_: Json = False,
 ) -> None:
     """Measure a finished run's model on its test set again."""
-    _start_tensorflow()
+    terminal.start_tensorflow()
     from kerasopt import recipes
     from kerasopt.evaluation import classification
     from kerasopt.evaluation.tta import describe
@@ -274,7 +264,7 @@ def evaluate(
 @app.command()
 def predict(run: Path, images: list[Path], json_: Json = False) -> None:
     """Name the class of your own pictures, whatever their size."""
-    _start_tensorflow()
+    terminal.start_tensorflow()
     import numpy as np
 
     from kerasopt.data import read_image
@@ -305,7 +295,7 @@ def predict(run: Path, images: list[Path], json_: Json = False) -> None:
 @app.command()
 def compare(runs: list[Path], json_: Json = False) -> None:
     """Put finished runs side by side; equal seeds are paired."""
-    _start_tensorflow()
+    terminal.start_tensorflow()
     from kerasopt.evaluation import compare as compare_runs
     from kerasopt.training import Run
 
@@ -336,27 +326,9 @@ def bench(
     path = out or Path("runs") / f"bench-{time.strftime('%Y%m%d-%H%M%S')}.json"
     if path.exists():
         raise ValueError(f"'{path}' exists already; name another file.")
-    results = suite.run(parts or suite.DEFAULT, say=_note)
+    results = suite.run(parts or suite.DEFAULT, say=terminal.note)
     files.write_text(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     print(f"{'results':20} {path}")
-
-
-def _start_tensorflow() -> None:
-    """Import TensorFlow without its greeting, which no log level turns off."""
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    console = rich.console.Console(file=os.fdopen(os.dup(terminal), "w"), stderr=True)
-    with tempfile.TemporaryFile() as greeting, console.status("Starting TensorFlow …"):
-        os.dup2(greeting.fileno(), 2)
-        try:
-            import kerasopt.training.fitting  # noqa: F401
-        except BaseException:
-            greeting.seek(0)
-            os.write(terminal, greeting.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
 
 
 def _changed(
@@ -382,40 +354,10 @@ def _changed(
     return recipe if budget is None else recipe.replace("training.budget", budget)
 
 
-def _show_run(run: Run, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"run": str(run.directory), **run.metrics}, indent=2))
-        return
-    from kerasopt.evaluation import formatting, tta
-
-    found = run.metrics
-    rows = []
-    if "test_accuracy" in found:
-        low, high = found["test_interval"]
-        interval = f"95 % interval {low:.2%} to {high:.2%}"
-        rows.append(("test accuracy", f"{found['test_accuracy']:.2%} ({interval})"))
-    if "test_accuracy_tta" in found:
-        how = tta.describe(found["tta"], found["tta_share"])
-        rows.append(("… with views", f"{found['test_accuracy_tta']:.2%} ({how})"))
-    if "validation_accuracy" in found:
-        rows.append(("validation accuracy", f"{found['validation_accuracy']:.2%}"))
-    time = f"{formatting.epochs(found['epochs'])} in {found['train_seconds']:.0f} s"
-    rows += [("training", time), ("report", str(run.directory / "report.html"))]
-    # After `make run` the command isn't on the path.
-    command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]
-    rows.append(("use it", f"{command} predict {run.directory} picture.png"))
-    for name, text in rows:  # Not a table: paths must not be broken into lines.
-        print(f"{name:20} {text}")
-
-
 def _sizes(dataset: Any) -> dict[str, Any]:
     splits = {s: getattr(dataset, s) for s in ("train", "validation", "test")}
     sizes = {s: len(pair[0]) if pair else 0 for s, pair in splits.items()}
     return {**sizes, "input_shape": dataset.input_shape, "classes": dataset.num_classes}
-
-
-def _note(message: str) -> None:
-    rich.console.Console(stderr=True).print(rich.markup.escape(message), soft_wrap=True)
 
 
 def _text(path: Path | None) -> str | None:

@@ -254,8 +254,8 @@ def test_views_stand_beside_the_single_view():
     }
     page = Page(report.render(ReportData(metrics=metrics)))
     assert (
-        "Test accuracy with views 91.23 % 95 % interval 90.50 to 92.00 % mean of 6 views "
-        "of the least certain 25 % of the images (mirror_translate)"
+        "Test accuracy with views 91.23 % 95 % interval 90.50 to 92.00 % mean of 6 "
+        "views of the least certain 25 % of the images (mirror_translate)"
     ) in page.text
     assert "1.33 epochs, budget 5 min 0 s" in page.text
 

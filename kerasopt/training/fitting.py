@@ -66,9 +66,8 @@ def fit(
         resume: Go on with the interrupted run in ``directory``.
         verbose: Show progress on standard error.
         **settings: Fields of `kerasopt.training.TrainingSettings`, whose help lists
-            them: ``epochs=10`` or ``budget="5m"``,
-            ``batch_size=32``, ``patience=None``, ``seed=0``, ``deterministic=False``,
-            ``devices="auto"``, …
+            them all: ``epochs=10`` or ``budget="5m"``, ``batch_size=32``,
+            ``patience=None``, ``seed=0``, …
 
     Returns:
         The finished `Run`.

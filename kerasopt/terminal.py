@@ -1,0 +1,108 @@
+"""What the commands show on a terminal.
+
+Results go to standard output, all else to standard error. Like `kerasopt.cli` it
+imports what it needs when it needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import rich.console
+import rich.markup
+import rich.table
+
+if TYPE_CHECKING:
+    from kerasopt.recipes import Recipe
+    from kerasopt.training import Run
+
+__all__ = ["note", "show_recipes", "show_run", "start_tensorflow"]
+
+
+def note(message: str) -> None:
+    """Say something that isn't the result.
+
+    Args:
+        message: Text without markup.
+    """
+    rich.console.Console(stderr=True).print(rich.markup.escape(message), soft_wrap=True)
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow without its greeting, which no log level turns off."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    console = rich.console.Console(file=os.fdopen(os.dup(terminal), "w"), stderr=True)
+    with tempfile.TemporaryFile() as greeting, console.status("Starting TensorFlow …"):
+        os.dup2(greeting.fileno(), 2)
+        try:
+            import kerasopt.training.fitting  # noqa: F401
+        except BaseException:
+            greeting.seek(0)
+            os.write(terminal, greeting.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def show_recipes(recipes: Sequence[Recipe]) -> None:
+    """Print recipes and what was measured of them as a table.
+
+    Args:
+        recipes: The recipes, one row each.
+    """
+    # A name is there to be typed, so a narrow terminal mustn't break it.
+    name_column = rich.table.Column("recipe", no_wrap=True)
+    table = rich.table.Table(
+        name_column, "what it is; test accuracy, seconds of training"
+    )
+    for recipe in recipes:
+        table.add_row(recipe.name, f"{recipe.description}\n[dim]{_measured(recipe)}[/]")
+    rich.console.Console().print(table)
+
+
+def _measured(recipe: Recipe) -> str:
+    if recipe.measured is None:
+        return "not measured"
+    accuracy, views, seconds = recipe.measured_text()
+    with_views = f", with views {views}" if recipe.measured.test_accuracy_tta else ""
+    return f"{accuracy}{with_views}, {seconds} s"
+
+
+def show_run(run: Run, as_json: bool) -> None:
+    """Print what a training gave, and what to do with it.
+
+    Args:
+        run: The finished run.
+        as_json: Print its folder and all of its measures as JSON instead.
+    """
+    if as_json:
+        print(json.dumps({"run": str(run.directory), **run.metrics}, indent=2))
+        return
+    from kerasopt.evaluation import formatting, tta
+
+    found = run.metrics
+    rows = []
+    if "test_accuracy" in found:
+        low, high = found["test_interval"]
+        interval = f"95 % interval {low:.2%} to {high:.2%}"
+        rows.append(("test accuracy", f"{found['test_accuracy']:.2%} ({interval})"))
+    if "test_accuracy_tta" in found:
+        how = tta.describe(found["tta"], found["tta_share"])
+        rows.append(("… with views", f"{found['test_accuracy_tta']:.2%} ({how})"))
+    if "validation_accuracy" in found:
+        rows.append(("validation accuracy", f"{found['validation_accuracy']:.2%}"))
+    time = f"{formatting.epochs(found['epochs'])} in {found['train_seconds']:.0f} s"
+    rows += [("training", time), ("report", str(run.directory / "report.html"))]
+    # After `make run` the command isn't on the path.
+    command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]
+    rows.append(("use it", f"{command} predict {run.directory} picture.png"))
+    for name, text in rows:  # Not a table: paths must not be broken into lines.
+        print(f"{name:20} {text}")
