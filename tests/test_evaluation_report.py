@@ -242,6 +242,12 @@ def test_all_text_of_the_user_is_escaped():
     assert page.all("img") and page.text.count("<script>alert(1)</script>") >= 8
 
 
+def test_notes_on_the_curves_stand_below_them():
+    html = report.render(complete(curve_notes=["Smoothed by 0.2."]))
+    assert html.index("<svg") < html.index("Smoothed by 0.2.")
+    assert html.index("A note at the top.") < html.index("<svg")
+
+
 def test_views_stand_beside_the_single_view():
     metrics = {
         "test_accuracy": 0.9,

@@ -56,6 +56,7 @@ class ReportData:
             (m,); the default is `classification.worst_mistakes(m)`.
         class_names: The k names; the default is those of `classification`.
         notes: Sentences for the top of the page, such as a caveat.
+        curve_notes: Sentences below the curves that say how to read them.
     """
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class ReportData:
     mistake_indices: np.ndarray | None = None
     class_names: Sequence[str] | None = None
     notes: Sequence[str] = ()
+    curve_notes: Sequence[str] = ()
 
 
 def render(data: ReportData) -> str:
@@ -110,6 +112,7 @@ def render(data: ReportData) -> str:
         notes=list(data.notes),
         headline=_headline(data, found),
         curves=_curves(data.history),
+        curve_notes=list(data.curve_notes),
         confusion=None if found is None else _confusion(found),
         per_class=None if found is None else found.per_class.reset_index().to_dict(
             orient="records"

@@ -178,12 +178,16 @@ class Run:
             mistake_indices=indices,
             class_names=self.class_names,
             notes=self._notes(),
+            curve_notes=self._curve_notes(),
         )
 
     def _notes(self) -> list[str]:
-        notes = []
         if self.metrics.get("test_is_validation", False):
-            notes.append(TEST_AS_VALIDATION_NOTE)
+            return [TEST_AS_VALIDATION_NOTE]
+        return []
+
+    def _curve_notes(self) -> list[str]:
+        notes = []
         if smoothing := self.recipe["training"]["label_smoothing"]:
             notes.append(
                 f"The loss in the curves is the one that was trained on, with label "
