@@ -48,11 +48,11 @@ def test_a_bad_budget_names_its_field():
 
 def test_a_run_ends_when_its_time_is_over(digits, tmp_path, fake_time):
     """Its length follows the clock, whatever the number of epochs says."""
-    clock = fake_time(budgets, fitting)
+    fake = fake_time(budgets, fitting)
 
     class TenthOfASecondAStep(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
-            clock.now += 0.1
+            fake.now += 0.1
 
     run = ko.fit(
         small_model(),
@@ -66,7 +66,9 @@ def test_a_run_ends_when_its_time_is_over(digits, tmp_path, fake_time):
     )
     # Four seconds are left beside the report's, so forty steps, nine an epoch.
     assert run.metrics["epochs"] == pytest.approx(40 / 9, abs=0.12)
+    assert len(run.history) >= run.metrics["epochs"]
     assert run.metrics["train_seconds"] == pytest.approx(4, abs=0.11)
+    assert run.metrics["train_seconds"] <= run.metrics["total_seconds"] < 9
     # The schedule was laid out for one epoch, yet it follows the time: it comes down
     # to what is left at the begin of the last step.
     rates = run.history["learning_rate"]
@@ -80,7 +82,7 @@ def test_a_budget_without_time_to_train_is_refused(digits, tmp_path):
         ko.fit(small_model(), digits, budget=1, directory=tmp_path, verbose=False)
 
 
-def clock(total, *, started=None, reserved=0.0, console=None):
+def clock(total, *, started=None, reserved=0.0, console=None, **settings):
     return budgets.TimeBudget(
         total_seconds=total,
         started=started or budgets.time.perf_counter(),
@@ -88,6 +90,7 @@ def clock(total, *, started=None, reserved=0.0, console=None):
         samples_per_call=20,
         samples_per_epoch=1000,
         console=console or rich.console.Console(quiet=True),
+        **settings,
     )
 
 
@@ -111,25 +114,24 @@ def test_a_budget_stops_at_the_call_that_ends_nearest(fake_time):
 
 
 def test_the_forecast_knows_that_larger_images_take_longer(fake_time):
-    """Half of the time at a quarter of the pixels: 5 epochs, not 8 of them."""
+    """Half of the time at a quarter of the pixels: 5 epochs, not 8 of them.
+
+    Twenty samples take 2.5 s; 985 s of that are 7.9 epochs of 1,000.
+    """
     fake = fake_time(budgets)
     said = io.StringIO()
     settings = TrainingSettings(image_sizes={4: 0.5})
-    budget = budgets.TimeBudget(
-        total_seconds=1000,
-        started=fake.now,
-        reserved_seconds=0,
-        samples_per_call=8,
-        samples_per_epoch=1000,
+    budget = clock(
+        1000,
         console=rich.console.Console(file=said, width=200),
         speed_to_come=image_sizes.speed_to_come(settings, (8, 8, 1)),
     )
     budget.set_model(SimpleNamespace(stop_training=False))
     for call in range(budgets.CALIBRATION_CALLS):
-        fake.now += 1
+        fake.now += 2.5
         budget.on_train_batch_end(call)
     assert said.getvalue() == (
-        "8 samples a second: about 5.0 epochs in the 994 s that are left.\n"
+        "8 samples a second: about 4.9 epochs in the 985 s that are left.\n"
     )
 
 

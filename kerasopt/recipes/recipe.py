@@ -51,12 +51,10 @@ class Recipe:
         """
         try:
             content = parse(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ValueError(
-                f"Can't read the recipe '{path}': {error.strerror}."
-            ) from None
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ValueError(f"Can't read the recipe '{path}': {error}") from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            # Only an OSError has it; its text would name the file once more.
+            reason = getattr(error, "strerror", None) or error
+            raise ValueError(f"Can't read the recipe '{path}': {reason}") from None
         if not isinstance(content, dict):
             raise ValueError(
                 f"The recipe '{path}' must be a YAML mapping with the fields "
@@ -103,14 +101,14 @@ class Recipe:
                 owner = ".".join(path[:depth]) or "a recipe"
                 raise names.unknown(f"field of {owner}", part, target)
             target = inner
-        target[last] = value
-        if field == "training.epochs":
-            target["budget"] = None  # Else the budget would still decide.
-        content = type(self)(content).to_dict()
+        # Before the value is set, which may be a wrong one for from_budget itself.
         for fields in content["from_budget"].values():
             for changed in [*fields]:  # Else a long budget would undo it.
                 if f"{changed}.".startswith(f"{field}."):
                     del fields[changed]
+        target[last] = value
+        if field == "training.epochs":
+            target["budget"] = None  # Else the budget would still decide.
         return type(self)(content)
 
     def for_budget(self) -> Recipe:

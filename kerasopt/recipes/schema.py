@@ -49,11 +49,16 @@ class Measured(Section):
 
 
 class RecipeSchema(Section):
-    """A whole recipe."""
+    """A whole recipe; its stages take what the factory of that name takes.
+
+    Attributes:
+        name: Letters, digits, dots, dashes and underscores: runs are named after it.
+        from_budget: What a long time budget changes: ``{"8m": {"model.widths": [32,
+            256, 256]}}`` sets these dotted fields where `training.budget` is at least
+            that. A field that is changed by hand stays as it was set.
+    """
 
     name: str = pydantic.Field(pattern=r"^[\w.-]+$")
-    """Letters, digits, dots, dashes and underscores: runs are named after it."""
-
     description: str = ""
     data: DataSection
     augment: dict[str, Any] | str | None = None
@@ -63,10 +68,6 @@ class RecipeSchema(Section):
     callbacks: list[dict[str, Any] | str] = pydantic.Field(default_factory=list)
     training: TrainingSettings = TrainingSettings()
     from_budget: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
-    """What a long time budget changes: ``{"8m": {"model.widths": [32, 256, 256]}}``
-    sets these dotted fields where `training.budget` is at least that. A field that is
-    changed by hand stays as it was set."""
-
     measured: Measured | None = None
 
     @pydantic.field_validator("from_budget")

@@ -147,8 +147,6 @@ def fit(
     train_seconds = round(clock(), 2)
     trained = placement.collect(network, model, build, strategy, chosen.precision)
     how = {**loop.summary(), "train_seconds": train_seconds}
-    if chosen.budget_seconds is not None:
-        how["budget_seconds"] = chosen.budget_seconds
     how |= results.settings_of(trained, dataset, strategy, chosen)
     run = results.finish(trained, dataset, folder, how, settings=chosen, clock=clock)
     _say_results(console, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,11 +65,8 @@ def speed_to_come(
         >>> speed(0.0), speed(0.25), speed(0.5)
         (0.625, 0.5, 1.0)
     """
-    # The last phase is that of the whole images.
-    pixels = [side**2 for side in settings.image_sizes]
-    pixels.append(input_shape[0] * input_shape[1] if settings.image_sizes else 1)
-    until = [*settings.image_sizes.values(), 1.0]
-    phases = list(zip(pixels, until, strict=True))
+    phases = [(side**2, until) for side, until in settings.image_sizes.items()]
+    phases.append((math.prod(input_shape[:2]), 1.0))  # The whole images.
 
     def relative(share: float) -> float:
         if share >= 1:

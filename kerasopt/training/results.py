@@ -74,10 +74,9 @@ def measure(
         found = measures.classification(
             pair[1], probabilities, class_names=dataset.class_names
         )
-        results[f"{split}_accuracy"] = round(float(found.accuracy), 8)
+        results |= _accuracy_of(found, split)
         results[f"{split}_loss"] = round(float(found.loss), 8)
         results[f"{split}_samples"] = len(pair[0])
-        results[f"{split}_interval"] = [round(float(b), 8) for b in found.interval]
         if split == "test":
             _keep_predictions(folder, pair, probabilities, found)
             if settings.tta != "none":
@@ -91,12 +90,19 @@ def measure(
                 found = measures.classification(
                     pair[1], probabilities, class_names=dataset.class_names
                 )
-                results["test_accuracy_tta"] = round(float(found.accuracy), 8)
-                bounds = [round(float(b), 8) for b in found.interval]
-                results["test_interval_tta"] = bounds
+                results |= _accuracy_of(found, split, "_tta")
                 results["tta"] = settings.tta
                 results["tta_share"] = settings.tta_share
     return results
+
+
+def _accuracy_of(
+    found: measures.Classification, split: str, suffix: str = ""
+) -> dict[str, Any]:
+    return {
+        f"{split}_accuracy{suffix}": round(float(found.accuracy), 8),
+        f"{split}_interval{suffix}": [round(float(b), 8) for b in found.interval],
+    }
 
 
 def _keep_predictions(
@@ -154,7 +160,9 @@ def settings_of(
     settings: TrainingSettings,
 ) -> dict[str, Any]:
     """Return the settings that belong beside a result."""
+    budget = settings.budget_seconds
     return {
+        **({} if budget is None else {"budget_seconds": budget}),
         "parameters": model.count_params(),
         "seed": settings.seed,
         "precision": settings.precision,
