@@ -252,6 +252,49 @@ def test_training_ends_with_keras_weights(devices, two_cpus):
         assert not np.allclose(first, ours, rtol=1e-3)
 
 
+# --- Conv2D ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"use_bias": False},
+        {"activation": "relu", "padding": "same", "strides": 2},
+        {"dilation_rate": 2, "bias_regularizer": "l2"},
+    ],
+)
+def test_convolution_gives_keras_results(arguments, policy):
+    dtype = keras.dtype_policies.get(policy).compute_dtype
+    images = tf.cast(IMAGES, dtype)
+    results = []
+    for kind in (keras.layers.Conv2D, layers.Conv2D):
+        layer = filled(kind(4, 2, dtype=policy, **arguments), images.shape)
+        results.append([*step(layer, images), *layer.losses])
+    compare(*results[::-1], 4 * as_one_ulp(dtype))
+
+
+def test_gradient_of_a_bias_is_right_in_bfloat16():
+    images = tf.zeros((256, 32, 32, 1), "bfloat16")
+    layer = layers.Conv2D(8, 1, dtype="mixed_bfloat16")
+    layer.build(images.shape)
+    upstream = tf.cast(
+        np.random.default_rng(0).normal(size=(256, 32, 32, 8)), "bfloat16"
+    )
+    with tf.GradientTape() as tape:
+        outputs = layer(images)
+    gradient = tape.gradient(outputs, layer.bias.value, upstream)
+    expected = np.asarray(upstream, "float64").sum((0, 1, 2))
+    np.testing.assert_allclose(gradient, expected, rtol=2**-7)
+
+
+def test_convolution_with_channels_first_is_left_to_keras():
+    layer = layers.Conv2D(4, 2, data_format="channels_first")
+    assert layer.compute_output_shape((1, 3, 6, 5)) == (1, 4, 5, 4)
+    assert layer(keras.Input((3, 6, 5))).shape == (None, 4, 5, 4)
+
+
 # --- WhiteningConv2D ----------------------------------------------------------------
 
 

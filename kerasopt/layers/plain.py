@@ -7,12 +7,14 @@ from typing import Any
 import keras
 
 from kerasopt.layers import graph
+from kerasopt.layers.convolution import Conv2D
 from kerasopt.layers.fused import FusedBatchNormalization
 from kerasopt.layers.whitening import WhiteningConv2D
 
 __all__ = ["to_keras"]
 
 PLAIN_TYPES = {
+    Conv2D: keras.layers.Conv2D,
     FusedBatchNormalization: keras.layers.BatchNormalization,
     WhiteningConv2D: keras.layers.Conv2D,
 }
@@ -21,10 +23,11 @@ PLAIN_TYPES = {
 def to_keras(model: keras.Model) -> keras.Model:
     """Return an equal model of plain Keras layers, which loads without kerasopt.
 
-    `FusedBatchNormalization` becomes BatchNormalization, `WhiteningConv2D`
-    Conv2D and the initializers of kerasopt Keras's default; outputs agree to
-    rounding. Names and dtype policies stay, weights are copied. The whitening
-    filters, which never trained, are an ordinary trainable kernel in the result.
+    `FusedBatchNormalization` becomes BatchNormalization, `Conv2D` and
+    `WhiteningConv2D` Keras's Conv2D, and the initializers of kerasopt Keras's
+    default; outputs agree to rounding. Names and dtype policies stay, weights are
+    copied. The whitening filters, which never trained, are an ordinary trainable
+    kernel in the result.
 
     Args:
         model: A functional or Sequential model, nested or not.

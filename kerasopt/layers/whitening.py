@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasopt import names
 from kerasopt.layers import graph
+from kerasopt.layers.convolution import Conv2D
 
 __all__ = ["WhiteningConv2D", "adapt"]
 
@@ -18,7 +19,7 @@ LAYER_ARGUMENTS = ("activity_regularizer", "dtype", "name", "trainable")
 
 
 @keras.saving.register_keras_serializable(package="kerasopt")
-class WhiteningConv2D(keras.layers.Conv2D):
+class WhiteningConv2D(Conv2D):
     """A frozen first convolution whose outputs are uncorrelated.
 
     With the eigenvectors ``v`` and eigenvalues ``l`` of the uncentred covariance

@@ -74,7 +74,7 @@ class Style:
                 f"feature map of {x.shape[1]}×{x.shape[2]}; use padding='same', "
                 "fewer stages or larger images."
             )
-        layer = keras.layers.Conv2D(
+        layer = layers.Conv2D(
             filters, size, padding=padding, **self._kernel_arguments()
         )
         x = layer(x)
