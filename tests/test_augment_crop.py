@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 import scipy.stats
@@ -237,6 +238,53 @@ class TestCutout:
         assert (Crop(2, cutout=20)(white, 0).numpy() == 255).all()
 
 
+class TestColours:
+    @pytest.mark.parametrize("dtype", ["uint8", "float32"])
+    def test_colours_change_as_kerass_layers_change_them(self, dtype):
+        # Far from black and white, where Keras's layers would clip.
+        span = 255 if dtype == "uint8" else 1.0
+        images = (noise(200, dtype="float32") / 255 * 0.4 + 0.3) * span
+        images = images.astype(dtype)
+        crop = Crop(0, flip=None, brightness=0.1, contrast=0.3)
+        result = crop(images, (1, 2)).numpy()
+        assert result.dtype == images.dtype
+        shifts, factors = [], []
+        for before, after in zip(images, result, strict=True):
+            v, w = before.astype("float64"), after.astype("float64")
+            shifts.append((w.mean() - v.mean()) / span)
+            factors.append(w.std((0, 1)).mean() / v.std((0, 1)).mean())
+            expected = keras.ops.convert_to_numpy(
+                keras.layers.RandomContrast(
+                    0.3, value_range=(0, span)
+                ).transform_images(
+                    v.astype("float32"), {"contrast_factor": factors[-1]}
+                )
+            )
+            np.testing.assert_allclose(
+                w, expected + shifts[-1] * span, atol=1.5 if dtype == "uint8" else 1e-4
+            )
+        for found, middle, width in [(shifts, 0, 0.1), (factors, 1, 0.3)]:
+            uniform = scipy.stats.uniform(middle - width, 2 * width)
+            assert scipy.stats.kstest(found, uniform.cdf).pvalue > 0.01
+
+    def test_integers_are_rounded_and_stay_in_range(self):
+        crop = Crop(0, flip=None, brightness=0.5)
+        for colour, edge in [(0, np.maximum), (255, np.minimum)]:
+            images = np.full((50, 4, 4, 1), colour, "uint8")
+            result = crop(images, 3).numpy()[:, 0, 0, 0].astype(int)
+            assert (edge(result, colour) == result).all()
+            assert len(np.unique(result)) > 10 and (result == colour).sum() > 10
+
+    def test_switching_them_on_leaves_the_shifts(self):
+        images = np.zeros((40, 9, 12, 1), "float32")
+        images[:, 4, 6] = 1
+        plain, coloured = (
+            crop(images, 3).numpy()[..., 0].reshape(40, -1).argmax(1)
+            for crop in (Crop(2), Crop(2, brightness=0.1, contrast=0.1))
+        )
+        np.testing.assert_array_equal(plain, coloured)
+
+
 class TestSeeds:
     def test_the_same_seed_gives_the_same_images(self):
         images, crop = noise(30), Crop(2, cutout=3)
@@ -277,13 +325,13 @@ class TestInPipelines:
             )
 
     def test_unknown_image_sizes(self):
-        crop = Crop(2, cutout=3)
+        crop = Crop(2, cutout=3, brightness=0.1, contrast=0.2)
         spec = tf.TensorSpec((None, None, None, 1), tf.float32)
         traced = tf.function(crop, input_signature=[spec, tf.TensorSpec(2, "int32")])
         for shape in [(3, 8, 9, 1), (2, 12, 5, 1)]:
             images = noise(*shape, dtype="float32")
             np.testing.assert_allclose(
-                traced(images, tf.constant([1, 2])), crop(images, (1, 2)), rtol=1e-6
+                traced(images, tf.constant([1, 2])), crop(images, (1, 2)), atol=1e-3
             )
         with pytest.raises(tf.errors.InvalidArgumentError, match="3×3 pixels"):
             traced(noise(1, 2, 9, 1, dtype="float32"), tf.constant([1, 2]))
@@ -332,6 +380,10 @@ class TestSettings:
             ("padding", True, "whole number of pixels"),
             ("cutout", -1, "whole number of pixels"),
             ("cutout", None, "whole number of pixels"),
+            ("brightness", -0.1, "a number in"),
+            ("brightness", "0.1", "a number in"),
+            ("contrast", 1.1, "a number in"),
+            ("contrast", float("nan"), "a number in"),
             ("flip", True, "'random', 'alternating' or None"),
             ("flip", 0, "'random', 'alternating' or None"),
             ("flip", "vertical", "'random', 'alternating' or None"),
@@ -369,10 +421,10 @@ class TestSettings:
             augment.get("crop", pading=4)
 
     def test_round_trip(self):
-        crop = Crop(np.int64(4), flip="alternating", cutout=12)
+        crop = Crop(np.int64(4), flip="alternating", cutout=12, contrast=0.1)
         twin = Crop.from_config(crop.get_config())
         assert twin == crop and hash(twin) == hash(crop)
-        assert repr(crop) == "Crop(padding=4, flip='alternating', cutout=12)"
+        assert repr(crop).startswith("Crop(padding=4, flip='alternating', cutout=12, ")
 
     def test_settings_cannot_change_afterwards(self):
         with pytest.raises(AttributeError):

@@ -1,9 +1,9 @@
-"""Shift, mirror and cutout: the augmentation of fast CIFAR-10 recipes."""
+"""Shift, mirror, colour and cutout: the augmentation of fast CIFAR-10 recipes."""
 
 from __future__ import annotations
 
 import dataclasses
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import tensorflow as tf
@@ -17,7 +17,7 @@ _FLIPS = (None, "random", "alternating")
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-    r"""Random shift by whole pixels, horizontal flip and cutout of images.
+    r"""Random shift by whole pixels, flip, brightness, contrast and cutout of images.
 
     Each image draws its own shifts :math:`s, t`, uniform on the whole numbers
     from :math:`-p` to :math:`p` (`padding`), and a flip. Output row :math:`r` and
@@ -29,7 +29,11 @@ class Crop:
 
     where :math:`\rho` reflects positions beyond the border about the border
     pixel: a random crop of the image padded by ``np.pad(mode="reflect")``.
-    Pixels are moved, never computed with, so values stay exact in any type.
+    Unless `brightness` or `contrast` is set, pixels are moved, never computed with, so
+    values stay exact in any type. With them each image also draws a shift
+    :math:`b \in [-B, B]` and a factor :math:`f \in [1 - C, 1 + C]`, uniformly, and a
+    value :math:`v` becomes :math:`m + f (v - m) + b`, where :math:`m` is the mean of
+    its channel in the image: Keras's ``RandomContrast`` and ``RandomBrightness``.
 
     Args:
         padding: Largest shift either way, in pixels; 0 for none. It must be
@@ -45,6 +49,10 @@ class Crop:
             (The paper's grey, zero after standardisation, is the data set's
             mean. The image's own mean is as neutral, but right on any scale of
             values and without statistics of the data.)
+        brightness: :math:`B`, largest change of all values, as a share of their
+            range, which is 255 for integers and 1 for floats. Integers are rounded
+            and stay within 0..255.
+        contrast: :math:`C`, largest change of the contrast, in [0, 1].
 
     Raises:
         ValueError: if a setting is out of range; it says what is accepted.
@@ -59,16 +67,22 @@ class Crop:
     References:
         - [Jordan, 2024](https://arxiv.org/abs/2404.00498): alternating flip.
         - [DeVries and Taylor, 2017](https://arxiv.org/abs/1708.04552): cutout.
+        - [Hiverge, 2025](https://github.com/hiverge/cifar10-speedrun): brightness and
+          contrast.
     """
 
     padding: int = 2
     _: dataclasses.KW_ONLY
     flip: str | None = "random"
     cutout: int = 0
+    brightness: float = 0.0
+    contrast: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("padding", "cutout"):
             object.__setattr__(self, name, _pixels(name, getattr(self, name)))
+        for name in ("brightness", "contrast"):
+            object.__setattr__(self, name, _share(name, getattr(self, name)))
         object.__setattr__(self, "flip", _flip(self.flip))
 
     def __call__(
@@ -103,7 +117,7 @@ class Crop:
         # All are drawn whatever the settings, so that switching one on leaves
         # the others' draws as they were.
         draws = tf.random.stateless_uniform(
-            (5, shape[0]), _seed_pair(seed), alg="philox"
+            (7, shape[0]), _seed_pair(seed), alg="philox"
         )
         u = tf.unstack(draws)
         down, across = _shifts(u[0], self.padding), _shifts(u[1], self.padding)
@@ -113,7 +127,11 @@ class Crop:
             flipped = (u[2] < 0.5) & (self.flip == "random")
         # XLA compiles anew for each shape it meets, as in `_resample`.
         fixed = images.shape[1:].is_fully_defined()
-        move = _move_compiled if fixed else _move
+        recolour, move = _FUNCTIONS[fixed]
+        if self.brightness or self.contrast:
+            shift = self.brightness * (2 * u[5] - 1)
+            factor = 1 + self.contrast * (2 * u[6] - 1)
+            images = recolour(images, shift, factor)
         result = move(images, down, across, flipped, u[3], u[4], self.cutout)
         return tf.ensure_shape(result, images.shape)
 
@@ -150,8 +168,15 @@ class Crop:
             return tf.identity(images)
 
 
-def crop(padding: int = 2, *, flip: str | None = "random", cutout: int = 0) -> Crop:
-    """Return a `Crop`: random shifts by whole pixels, flips and cutout.
+def crop(
+    padding: int = 2,
+    *,
+    flip: str | None = "random",
+    cutout: int = 0,
+    brightness: float = 0.0,
+    contrast: float = 0.0,
+) -> Crop:
+    """Return a `Crop`: random shifts by whole pixels, flips, colours and cutout.
 
     Args:
         padding: Largest shift either way, in pixels; the border is reflected.
@@ -159,6 +184,9 @@ def crop(padding: int = 2, *, flip: str | None = "random", cutout: int = 0) -> C
             in every second epoch) or None.
         cutout: Side of a square in each image that is painted over, in
             pixels; 0 for none.
+        brightness: Largest change of all values of an image, as a share of their
+            range (255 for integers, 1 for floats).
+        contrast: Largest change of an image's contrast, in [0, 1].
 
     Returns:
         A fresh `Crop`, to be called as ``augmentation(images, seed)``, or, with
@@ -169,13 +197,15 @@ def crop(padding: int = 2, *, flip: str | None = "random", cutout: int = 0) -> C
 
     Example:
         >>> crop(4, flip="alternating")
-        Crop(padding=4, flip='alternating', cutout=0)
+        Crop(padding=4, flip='alternating', cutout=0, brightness=0.0, contrast=0.0)
 
     References:
         - [Jordan, 2024](https://arxiv.org/abs/2404.00498)
         - [DeVries and Taylor, 2017](https://arxiv.org/abs/1708.04552)
     """
-    return Crop(padding, flip=flip, cutout=cutout)
+    return Crop(
+        padding, flip=flip, cutout=cutout, brightness=brightness, contrast=contrast
+    )
 
 
 def _pixels(name: str, value: Any) -> int:
@@ -185,6 +215,13 @@ def _pixels(name: str, value: Any) -> int:
             "at least 0."
         )
     return int(value)
+
+
+def _share(name: str, value: Any) -> float:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= 1:
+        raise ValueError(f"{name}={value!r} is not accepted; give a number in [0, 1].")
+    return float(value)
 
 
 def _flip(value: Any) -> str | None:
@@ -273,7 +310,25 @@ def _move(
     return tf.where(is_cut[..., None], _mean_colour(images), result)
 
 
-_move_compiled = tf.function(_move, jit_compile=True)
+def _recolour(images: tf.Tensor, shift: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+    """Change each image's brightness, as a share of the range, and contrast."""
+    values = tf.cast(images, tf.float32)
+    mean = tf.reduce_mean(values, (1, 2), keepdims=True)
+    span = 255.0 if images.dtype.is_integer else 1.0
+    shift, factor = shift[:, None, None, None], factor[:, None, None, None]
+    values = mean + factor * (values - mean) + span * shift
+    if not images.dtype.is_integer:
+        return tf.cast(values, images.dtype)
+    return tf.cast(tf.clip_by_value(tf.round(values), 0.0, span), images.dtype)
+
+
+_FUNCTIONS = {
+    True: (
+        tf.function(_recolour, jit_compile=True),
+        tf.function(_move, jit_compile=True),
+    ),
+    False: (_recolour, _move),
+}
 
 
 def _reflected(position: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
