@@ -19,7 +19,7 @@ def keras_model(activation, images):
         input_shape=(32, 32, 3), num_classes=10, widths=WIDTHS, activation=activation
     )
     layers.adapt(model, images / 255)
-    common = {"name": "sgd", "momentum": 0.85, "nesterov": True}
+    common = {"name": "sgd", "momentum": torch_airbench.MOMENTUM, "nesterov": True}
     offsets = {
         "learning_rate": RATE * torch_airbench.OFFSET_FACTOR,
         "l2": torch_airbench.L2 / torch_airbench.OFFSET_FACTOR,
@@ -29,7 +29,9 @@ def keras_model(activation, images):
         default={**common, "learning_rate": RATE, "l2": torch_airbench.L2},
         groups={"beta$": {**common, **offsets}},
     )
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.2)
+    loss = keras.losses.CategoricalCrossentropy(
+        label_smoothing=torch_airbench.LABEL_SMOOTHING
+    )
     model.compile(optimizer, loss)
     return model
 

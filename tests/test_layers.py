@@ -594,7 +594,7 @@ def rich_network():
     inner = keras.Model(inner_entry, keras.layers.ReLU()(x), name="inner")
     normalization = keras.layers.Normalization(name="scaling")
     normalization.adapt(correlated())
-    conv = keras.layers.Conv2D(
+    conv = layers.Conv2D(
         6, 3, kernel_initializer=initializers.Dirac(seed=1), name="conv"
     )
 

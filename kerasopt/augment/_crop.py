@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import tensorflow as tf
 
+from kerasopt.augment import _settings
 from kerasopt.augment._affine import _seed_pair
 
 __all__ = ["Crop", "crop"]
@@ -82,7 +83,7 @@ class Crop:
         for name in ("padding", "cutout"):
             object.__setattr__(self, name, _pixels(name, getattr(self, name)))
         for name in ("brightness", "contrast"):
-            object.__setattr__(self, name, _share(name, getattr(self, name)))
+            object.__setattr__(self, name, _settings.share(name, getattr(self, name)))
         object.__setattr__(self, "flip", _flip(self.flip))
 
     def __call__(
@@ -127,12 +128,12 @@ class Crop:
             flipped = (u[2] < 0.5) & (self.flip == "random")
         # XLA compiles anew for each shape it meets, as in `_resample`.
         fixed = images.shape[1:].is_fully_defined()
-        recolour, move = _FUNCTIONS[fixed]
+        change = _change_compiled if fixed else _change
+        colours = None
         if self.brightness or self.contrast:
             shift = self.brightness * (2 * u[5] - 1)
-            factor = 1 + self.contrast * (2 * u[6] - 1)
-            images = recolour(images, shift, factor)
-        result = move(images, down, across, flipped, u[3], u[4], self.cutout)
+            colours = shift, 1 + self.contrast * (2 * u[6] - 1)
+        result = change(images, colours, down, across, flipped, u[3], u[4], self.cutout)
         return tf.ensure_shape(result, images.shape)
 
     def get_config(self) -> dict[str, Any]:
@@ -217,13 +218,6 @@ def _pixels(name: str, value: Any) -> int:
     return int(value)
 
 
-def _share(name: str, value: Any) -> float:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= 1:
-        raise ValueError(f"{name}={value!r} is not accepted; give a number in [0, 1].")
-    return float(value)
-
-
 def _flip(value: Any) -> str | None:
     value = None if value is False else value
     if value not in _FLIPS:
@@ -282,8 +276,9 @@ def _check_context(
         )
 
 
-def _move(
+def _change(
     images: tf.Tensor,
+    colours: tuple[tf.Tensor, tf.Tensor] | None,
     down: tf.Tensor,
     across: tf.Tensor,
     flipped: tf.Tensor,
@@ -291,6 +286,8 @@ def _move(
     u_column: tf.Tensor,
     cutout: int,
 ) -> tf.Tensor:
+    if colours is not None:
+        images = _recolour(images, *colours)
     batch, height, width, channels = tf.unstack(tf.shape(images))
     x, y = tf.range(width)[None], tf.range(height)[None]
     x = tf.where(flipped[:, None], width - 1 - x, x)
@@ -310,6 +307,9 @@ def _move(
     return tf.where(is_cut[..., None], _mean_colour(images), result)
 
 
+_change_compiled = tf.function(_change, jit_compile=True)
+
+
 def _recolour(images: tf.Tensor, shift: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Change each image's brightness, as a share of the range, and contrast."""
     values = tf.cast(images, tf.float32)
@@ -320,15 +320,6 @@ def _recolour(images: tf.Tensor, shift: tf.Tensor, factor: tf.Tensor) -> tf.Tens
     if not images.dtype.is_integer:
         return tf.cast(values, images.dtype)
     return tf.cast(tf.clip_by_value(tf.round(values), 0.0, span), images.dtype)
-
-
-_FUNCTIONS = {
-    True: (
-        tf.function(_recolour, jit_compile=True),
-        tf.function(_move, jit_compile=True),
-    ),
-    False: (_recolour, _move),
-}
 
 
 def _reflected(position: tf.Tensor, side: tf.Tensor) -> tf.Tensor:

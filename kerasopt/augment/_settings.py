@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["FILL_MODES", "check", "number", "pair"]
+__all__ = ["FILL_MODES", "check", "number", "pair", "share"]
 
 FILL_MODES = ("constant", "nearest", "reflect", "wrap")
 """How pixels beyond the border are filled, in SciPy's words."""
@@ -45,6 +45,13 @@ def number(name: str, value: Any) -> float:
     """Return a finite number of at least 0 as a float."""
     if not _is_number(value) or value < 0:
         raise _refusal(name, value, "a number of at least 0")
+    return float(value)
+
+
+def share(name: str, value: Any) -> float:
+    """Return a number in [0, 1] as a float."""
+    if not _is_number(value) or not 0 <= value <= 1:
+        raise _refusal(name, value, "a number in [0, 1]")
     return float(value)
 
 
