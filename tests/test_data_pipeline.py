@@ -64,6 +64,14 @@ def test_augmentation_is_reproducible_new_each_epoch_and_in_range(augmentation):
     assert 0.5 < first.max() <= 1.0
 
 
+def test_streams_are_not_autotuned():
+    """The end of an autotuned iterator may wait a minute for its tuning thread."""
+    training = pipeline.training_batches(X, Y, batch_size=4, seed=0)
+    evaluation = pipeline.evaluation_batches(X, Y, batch_size=4)
+    for batches in (training, evaluation, evaluation.map(lambda x, y: x)):
+        assert batches.options().autotune.enabled is False
+
+
 def test_evaluation_keeps_order_and_the_last_batch():
     batches = list(pipeline.evaluation_batches(X, Y, batch_size=4))
     assert np.concatenate([y for _, y in batches]).tolist() == list(range(10))

@@ -7,6 +7,7 @@ pass as they are.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,9 @@ __all__ = [
     "steps_per_epoch",
     "training_batches",
 ]
+
+BATCHES_AHEAD = 2
+"""Batches that wait for the training step: one to take, one in reserve."""
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
@@ -109,12 +113,9 @@ def training_batches(
             images = _resize(images, image_size(epoch, step))
         return images, tf.gather(labels, rows)
 
-    return (
-        tf.data.Dataset.counter(first_epoch)
-        .flat_map(shuffled_batches)
-        .map(load, num_parallel_calls=_parallel_calls(augmentation))
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    batches = tf.data.Dataset.counter(first_epoch).flat_map(shuffled_batches)
+    batches = batches.map(load, num_parallel_calls=_parallel_calls(augmentation))
+    return _prefetched(batches)
 
 
 def evaluation_batches(
@@ -131,10 +132,8 @@ def evaluation_batches(
         arrays = tf.constant(x) if y is None else (tf.constant(x), tf.constant(y))
     batches = tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
     if y is None:
-        return batches.map(scale).prefetch(tf.data.AUTOTUNE)
-    return batches.map(lambda images, labels: (scale(images), labels)).prefetch(
-        tf.data.AUTOTUNE
-    )
+        return _prefetched(batches.map(scale))
+    return _prefetched(batches.map(lambda images, labels: (scale(images), labels)))
 
 
 def predict(model: Any, x: np.ndarray, *, batch_size: int = 512) -> np.ndarray:
@@ -164,6 +163,18 @@ def _resize(images: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
 def _parallel_calls(augmentation: Any) -> int:
     # ImageDataGenerator draws from NumPy's one global state, so it may not run
     # in two threads at a time.
-    return (
-        1 if isinstance(augmentation, augment.ImageDataGenerator) else tf.data.AUTOTUNE
-    )
+    if isinstance(augmentation, augment.ImageDataGenerator):
+        return 1
+    return os.cpu_count() or 1
+
+
+def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Make batches ahead of their use, without tf.data's autotuning.
+
+    The end of an autotuned iterator waits for its tuning thread, which now and then
+    sleeps through the call to stop, for up to a minute: TensorFlow 2.21 wakes it
+    before it marks the iterator as cancelled. docs/architecture.md has a measurement.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(BATCHES_AHEAD).with_options(options)
