@@ -22,9 +22,9 @@ from kerasopt.training.settings import TrainingSettings
 
 __all__ = ["ByTime", "TimeBudget", "evaluation_seconds", "follow"]
 
-REPORT_SECONDS = 5.0
-"""Plots, report and saving, on two cores; a second more or less is within 2 % of
-the shortest sensible budget."""
+REPORT_SECONDS = 3.0
+"""Plots, report and saving: about one second on two cores of a fast machine, two to
+three on a slow one. Two seconds to spare are 3 % of a budget of a minute."""
 
 CALIBRATION_CALLS = 6
 """Calls of the compiled step, of one step or several, after which the throughput is
