@@ -3,8 +3,9 @@
 import json
 
 import pytest
+import yaml
 
-from kerasopt import cli
+from kerasopt import cli, recipes
 from kerasopt.benchmarks import budgets, suite
 
 
@@ -31,6 +32,23 @@ def test_finished_budget_runs_are_reused(measured):
     result, out = measured
     again = budgets.measure(["9s"], recipe="digits", seeds=[0], out=out)
     assert again["results"] == result["results"]
+
+
+def test_a_run_that_its_budget_changed_is_reused(tmp_path):
+    recipe = recipes.load("digits").to_dict()
+    recipe["from_budget"] = {"5s": {"training.batch_size": 32}}
+    path, out = tmp_path / "wide.yaml", tmp_path / "runs"
+    path.write_text(yaml.safe_dump(recipe))
+    run = (
+        recipes.load(str(path)).replace("training.budget", "9s").for_budget().to_dict()
+    )
+    assert run["training"]["batch_size"] == 32
+    (out / "wide-9s-0").mkdir(parents=True)
+    (out / "wide-9s-0" / "recipe.yaml").write_text(yaml.safe_dump(run))
+    metrics = {"test_accuracy": 0.5, "total_seconds": 9.0, "epochs": 2.0}
+    (out / "wide-9s-0" / "metrics.json").write_text(json.dumps(metrics))
+    result = budgets.measure(["9s"], recipe=str(path), seeds=[0], out=out)
+    assert result["results"][0]["test_accuracy"] == [0.5]
 
 
 def test_the_plot_shows_every_seed_and_both_means(measured):

@@ -175,7 +175,7 @@ def train(
         asked = recipes.load(name)
         asked = asked.replace("training.budget", budget) if budget else asked
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if settings_of(found) != settings_of(asked.to_dict()):
+        if settings_of(found) != settings_of(asked.for_budget().to_dict()):
             raise ValueError(
                 f"'{folder}' has a run of other settings than {name!r} has now. "
                 "Choose another folder with --out."
