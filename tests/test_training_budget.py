@@ -54,10 +54,11 @@ def test_a_run_ends_when_its_time_is_over(digits, tmp_path, fake_time):
         def on_train_batch_begin(self, batch, logs=None):
             fake.now += 0.1
 
+    budget = 4 + budgets.REPORT_SECONDS
     run = ko.fit(
         small_model(),
         digits,
-        budget=f"{4 + budgets.REPORT_SECONDS:g}s",
+        budget=f"{budget:g}s",
         epochs=1,
         optimizer={"name": "sgd", "learning_rate": {"name": "one_cycle", "peak": 0.1}},
         callbacks=[TenthOfASecondAStep()],
@@ -68,7 +69,6 @@ def test_a_run_ends_when_its_time_is_over(digits, tmp_path, fake_time):
     assert run.metrics["epochs"] == pytest.approx(40 / 9, abs=0.12)
     assert len(run.history) >= run.metrics["epochs"]
     assert run.metrics["train_seconds"] == pytest.approx(4, abs=0.11)
-    budget = 4 + budgets.REPORT_SECONDS
     assert run.metrics["train_seconds"] <= run.metrics["total_seconds"] < budget
     # The schedule was laid out for one epoch, yet it follows the time: it comes down
     # to what is left at the begin of the last step.

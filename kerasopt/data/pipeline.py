@@ -27,6 +27,9 @@ __all__ = [
 BATCHES_AHEAD = 2
 """Batches that wait for the training step: one to take, one in reserve."""
 
+MOST_PARALLEL_CALLS = 8
+"""Batches in the making at a time, however many cores there are: each takes memory."""
+
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
     """Return the number of batches that hold every sample once.
@@ -165,7 +168,7 @@ def _parallel_calls(augmentation: Any) -> int:
     # in two threads at a time.
     if isinstance(augmentation, augment.ImageDataGenerator):
         return 1
-    return os.cpu_count() or 1
+    return min(os.cpu_count() or 1, MOST_PARALLEL_CALLS)
 
 
 def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
