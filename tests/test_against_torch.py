@@ -1,4 +1,4 @@
-"""The parts of cifar10-94 beside the same training in PyTorch, step by step."""
+"""The network speed, trained as airbench94 is, beside PyTorch, step by step."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ RATE = 0.1
 
 
 def keras_model(activation, images):
-    """Return the speed network with the optimizer groups of the recipe, compiled."""
+    """Return the speed network with airbench94's optimizer groups, compiled."""
     model = models.speed(
         input_shape=(32, 32, 3), num_classes=10, widths=WIDTHS, activation=activation
     )

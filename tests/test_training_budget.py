@@ -317,7 +317,7 @@ def test_a_speed_run_on_small_images(tmp_path):
     x = generator.integers(0, 256, (120, 16, 16, 3)).astype("uint8")
     y = (x[:, :8].mean((1, 2, 3)) > x[:, 8:].mean((1, 2, 3))).astype("int32")
     dataset = ko.data.from_arrays(x, y, test=(x[:40] // 2, y[:40]))
-    recipe = ko.recipes.load("cifar10-94").to_dict()
+    recipe = ko.recipes.load("cifar10-95").to_dict()
     run = ko.fit(
         lambda: ko.models.speed(
             input_shape=(16, 16, 3), num_classes=2, widths=(8, 8), any_size=True

@@ -11,7 +11,7 @@ mixed_bfloat16:
 * built of plain Keras layers (``kerasopt.layers.to_keras``),
 
 besides PyTorch, in a process of its own with as many threads (bfloat16 autocast,
-channels_last; with GELU, as airbench94 has it, and with ReLU, as kerasopt has it),
+channels_last; with GELU, as airbench94 has it, and with ReLU, as ``speed`` has it),
 and a large matrix product, to say which share of the processor's bfloat16 rate the
 training reaches.
 """
