@@ -245,6 +245,14 @@ def test_augmentation_measures_crop_too(capsys):
     assert "crop (shift" in capsys.readouterr().out
 
 
+def test_augmentation_compares_with_the_layers_turn_by_turn(capsys):
+    rates = {augmentation.BASELINE: [1.0, 2.0], "affine": [6.0, 20.0]}
+    found = augmentation.summary({**rates, augmentation.LAYERS: [2.0, 4.0]})
+    assert found["affine_ratio_to_layers"]["repeats"] == [3, 5]
+    augmentation.show(json.loads(json.dumps(found)))
+    assert "4.00 times (3.00 to 5.00)" in capsys.readouterr().out
+
+
 def test_startup_measures_every_command(capsys):
     found = startup.measure(repeats=1)
     startup.show(json.loads(json.dumps(found)))
@@ -369,6 +377,8 @@ def test_the_race_compares_what_is_there(tmp_path, without_torch, capsys):
     race.show(json.loads(json.dumps(found)))
     out = capsys.readouterr().out
     assert "24 (2×), 1 of 2" in out
+    assert "66.00 ± 22.63 % (n=2)" in out  # The final accuracies are 0.82 and 0.5.
+    assert "listing takes 0.67 times (0.25 to 1.09) kerasopt's time" in out
     assert "never" in out
     assert 'pip install "kerasopt[bench]"' in out
 

@@ -105,6 +105,16 @@ def ratios(own: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
     return spread([a / b for a, b in zip(own, other, strict=True)])
 
 
+def times_text(ratio: Mapping[str, Any]) -> str:
+    """Return the spread of ratios in words.
+
+    Example:
+        >>> times_text(ratios([2.0, 9.0], [1.0, 3.0]))
+        '2.50 times (2.00 to 3.00)'
+    """
+    return f"{ratio['median']:.2f} times ({ratio['min']:.2f} to {ratio['max']:.2f})"
+
+
 def rates_table(
     title: str,
     who: str,

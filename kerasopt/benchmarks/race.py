@@ -40,6 +40,7 @@ from rich.table import Table
 from kerasopt import data, recipes
 from kerasopt.benchmarks import _shared
 from kerasopt.names import unknown
+from kerasopt.recipes.text import accuracy_text
 
 __all__ = ["CONTENDERS", "MARKS", "main", "measure", "seconds_to", "show"]
 
@@ -142,8 +143,13 @@ def show(result: dict[str, Any]) -> None:
     for name, row in result["results"].items():
         cells = [_cell(row["marks"][f"{mark:.2f}"]) for mark in MARKS]
         total = _text(row["total"]["seconds"], row["total"]["ratio_to_kerasopt"])
-        table.add_row(name, *cells, f"{row['accuracy']['median']:.2%}", total)
+        table.add_row(name, *cells, accuracy_text(row["accuracy"]["repeats"]), total)
     console.print(table)
+    for name, row in result["results"].items():
+        ratio = row["total"]["ratio_to_kerasopt"]
+        if name != "kerasopt" and ratio is not None:
+            times = _shared.times_text(ratio)
+            console.print(f"{name} takes {times} kerasopt's time.", highlight=False)
     for note in result["notes"]:
         console.print(note, highlight=False, markup=False)
 
