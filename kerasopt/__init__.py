@@ -18,9 +18,12 @@ _NO_TENSORFLOW = (
 _SUBMODULES = (
     "augment",
     "callbacks",
+    "charts",
     "data",
+    "diagnosis",
     "distribute",
     "evaluation",
+    "gradients",
     "initializers",
     "layers",
     "losses",
@@ -30,7 +33,9 @@ _SUBMODULES = (
     "recipes",
     "regularizers",
     "schedules",
+    "scratch",
     "training",
+    "tuning",
 )
 _OBJECTS = {
     "Dataset": "kerasopt.data",
@@ -42,9 +47,12 @@ _OBJECTS = {
 if TYPE_CHECKING:
     from kerasopt import augment as augment
     from kerasopt import callbacks as callbacks
+    from kerasopt import charts as charts
     from kerasopt import data as data
+    from kerasopt import diagnosis as diagnosis
     from kerasopt import distribute as distribute
     from kerasopt import evaluation as evaluation
+    from kerasopt import gradients as gradients
     from kerasopt import initializers as initializers
     from kerasopt import layers as layers
     from kerasopt import losses as losses
@@ -54,7 +62,9 @@ if TYPE_CHECKING:
     from kerasopt import recipes as recipes
     from kerasopt import regularizers as regularizers
     from kerasopt import schedules as schedules
+    from kerasopt import scratch as scratch
     from kerasopt import training as training
+    from kerasopt import tuning as tuning
     from kerasopt.data import Dataset as Dataset
     from kerasopt.evaluation import compare as compare
     from kerasopt.training import Run as Run

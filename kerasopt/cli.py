@@ -37,6 +37,10 @@ DataDir = Annotated[
     typer.Option(help="Folder with the dataset's files, where none can be fetched."),
 ]
 Seed = Annotated[int | None, typer.Option(help="Instead of the recipe's seed.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a field: optimizer.learning_rate=0.05"),
+]
 Out = Annotated[
     Path | None, typer.Option(help="Folder of the run; it must be new or empty.")
 ]
@@ -158,10 +162,7 @@ def train(
     recipe: Annotated[
         str | None, typer.Argument(help="A recipe's name or YAML file.")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a field: optimizer.learning_rate=0.05"),
-    ] = None,
+    set_: Set = None,
     epochs: Annotated[
         int | None, typer.Option(help="Same as --set training.epochs")
     ] = None,
@@ -203,6 +204,35 @@ def train(
         changed = _changed(recipes.load(recipe), set_ or [], epochs, budget)
         run = changed.run(seed=seed, directory=out, data_dir=_text(data_dir))
     terminal.show_run(run, json_)
+
+
+@app.command("lr-range")
+def lr_range(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file.")],
+    set_: Set = None,
+    low: Annotated[float, typer.Option(help="First learning rate.")] = 1e-6,
+    high: Annotated[float, typer.Option(help="Last learning rate.")] = 10.0,
+    steps: Annotated[int, typer.Option(help="Batches, one a rate.")] = 100,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the loss over the rate into this file.")
+    ] = None,
+    seed: Seed = None,
+    data_dir: DataDir = None,
+    json_: Json = False,
+) -> None:
+    """Find the learning rates that a recipe can be trained with, in seconds."""
+    if plot is not None and plot.exists():
+        raise ValueError(f"'{plot}' exists already; name another file.")
+    terminal.start_tensorflow()
+    from kerasopt import recipes
+
+    changed = _changed(recipes.load(recipe), set_ or [], None, None)
+    found = changed.lr_range_test(
+        low=low, high=high, steps=steps, seed=seed, data_dir=_text(data_dir)
+    )
+    if plot is not None:
+        found.plot().savefig(plot)
+    terminal.show_rate_range(found, plot, json_)
 
 
 @app.command()

@@ -14,11 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasopt import names
+from kerasopt.names import Names, normalize, unknown
 
-__all__ = ["Dirac", "get", "register"]
+__all__ = ["Dirac", "for_activation", "get", "names", "register"]
 
-_TABLE = names.Names("initializer")
+_TABLE = Names("initializer")
 register = _TABLE.register
 
 
@@ -50,6 +50,62 @@ def get(
         _TABLE.refuse_arguments(spec, arguments)
         return type(spec).from_config(spec.get_config())
     return _TABLE.build(spec, arguments)
+
+
+def names() -> list[str]:
+    """Return the names of all initializers, your own included.
+
+    Example:
+        >>> "he_normal" in names()
+        True
+    """
+    return list(_TABLE)
+
+
+_FOR_ACTIVATIONS = {
+    "he_normal": (
+        "elu",
+        "gelu",
+        "leaky_relu",
+        "mish",
+        "relu",
+        "relu6",
+        "silu",
+        "swish",
+    ),
+    "glorot_uniform": ("linear", "sigmoid", "softmax", "softsign", "tanh"),
+    "lecun_normal": ("selu",),
+}
+
+
+def for_activation(activation: str) -> keras.initializers.Initializer:
+    """Return the initializer that goes with an activation.
+
+    He's for ReLU and its kin, which silence half of their inputs; Glorot's for what is
+    nearly linear around 0 (tanh, softmax, linear); LeCun's for SELU. Through ten
+    hidden layers of 256 ReLU units He keeps the size of the gradients, Glorot leaves
+    3 % of it; sigmoid's vanish under either, so prefer another hidden activation
+    (`kerasopt.gradients.backward_ratio` measures that).
+
+    Args:
+        activation: Keras name of the activation that follows the layer.
+
+    Raises:
+        ValueError: if the activation isn't one of those.
+
+    Example:
+        >>> for_activation("relu").__class__.__name__
+        'HeNormal'
+
+    References:
+        He et al. (2015), https://arxiv.org/abs/1502.01852; Glorot and Bengio (2010),
+        https://proceedings.mlr.press/v9/glorot10a.html; Klambauer et al. (2017),
+        https://arxiv.org/abs/1706.02515.
+    """
+    for name, activations in _FOR_ACTIVATIONS.items():
+        if normalize(str(activation)) in activations:
+            return get(name)
+    raise unknown("activation", activation, sum(_FOR_ACTIVATIONS.values(), ()))
 
 
 @register("dirac", aliases=("identity_conv",))

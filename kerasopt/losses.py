@@ -10,7 +10,7 @@ from keras import ops
 
 from kerasopt import names
 
-__all__ = ["SmoothedSparseCategoricalCrossentropy", "for_labels", "get"]
+__all__ = ["SmoothedSparseCategoricalCrossentropy", "for_labels", "for_task", "get"]
 
 
 def get(
@@ -87,6 +87,44 @@ def for_labels(labels: Any, *, label_smoothing: float = 0.0) -> keras.losses.Los
         "Labels must be integers of shape (n,) or one-hot rows of shape "
         f"(n, classes); given: shape {shape}."
     )
+
+
+_TASKS = {
+    "regression": keras.losses.MeanSquaredError,
+    "binary": keras.losses.BinaryCrossentropy,
+    "multiclass": keras.losses.SparseCategoricalCrossentropy,
+    "multilabel": keras.losses.BinaryCrossentropy,
+}
+
+
+def for_task(task: str) -> keras.losses.Loss:
+    """Return the usual loss of a task.
+
+    ======================  ====================================  ===================
+    task                    loss                                  last activation
+    ======================  ====================================  ===================
+    ``"regression"``        mean squared error, mean((y - p)²)    none
+    ``"binary"``            log loss, -y ln p - (1 - y) ln(1-p)   sigmoid, 1 unit
+    ``"multiclass"``        cross-entropy, -ln p of the class     softmax
+    ``"multilabel"``        log loss of each label                sigmoid, n units
+    ======================  ====================================  ===================
+
+    Binary cross-entropy and log loss are two names of one thing. For multiclass the
+    labels are integers; `for_labels` also takes one-hot rows.
+
+    Args:
+        task: One of the four.
+
+    Raises:
+        ValueError: if it is none of them.
+
+    Example:
+        >>> for_task("regression").name
+        'mean_squared_error'
+    """
+    if task not in _TASKS:
+        raise names.unknown("task", task, _TASKS)
+    return _TASKS[task]()
 
 
 @keras.saving.register_keras_serializable(package="kerasopt")

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich.console
@@ -19,10 +20,11 @@ import rich.markup
 import rich.table
 
 if TYPE_CHECKING:
+    from kerasopt.diagnosis import RateRange
     from kerasopt.recipes import Recipe
     from kerasopt.training import Run
 
-__all__ = ["note", "show_recipes", "show_run", "start_tensorflow"]
+__all__ = ["note", "show_rate_range", "show_recipes", "show_run", "start_tensorflow"]
 
 
 def note(message: str) -> None:
@@ -105,4 +107,26 @@ def show_run(run: Run, as_json: bool) -> None:
     command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]
     rows.append(("use it", f"{command} predict {run.directory} picture.png"))
     for name, text in rows:  # Not a table: paths must not be broken into lines.
+        print(f"{name:20} {text}")
+
+
+def show_rate_range(found: RateRange, plot: Path | None, as_json: bool) -> None:
+    """Print what a learning-rate range test found.
+
+    Args:
+        found: The test's result.
+        plot: Where it was drawn, if it was.
+        as_json: Print all of it as JSON instead.
+    """
+    if as_json:
+        table = found.table.to_dict(orient="records")
+        result = {"suggestion": found.suggestion, "lowest": found.lowest}
+        print(json.dumps({**result, "table": table}, indent=2))
+        return
+    rows = [
+        ("suggestion", f"{found.suggestion:.2g} (the loss falls fastest)"),
+        ("upper bound", f"{found.lowest:.2g} (the loss is lowest)"),
+    ]
+    rows += [("drawn", str(plot))] if plot else []
+    for name, text in rows:
         print(f"{name:20} {text}")

@@ -44,7 +44,7 @@ def runs(tmp_path_factory):
 def test_help_and_listings(command):
     code, out, _ = command("--help")
     assert code == 0
-    for word in ("demo", "recipes", "data", "train", "evaluate", "predict", "compare"):
+    for word in ("demo", "recipes", "data", "train", "lr-range", "evaluate", "compare"):
         assert word in out
     assert "cifar10-chapter" in command("recipes")[1]
     assert "358,218" in command("recipes", "cifar10-chapter")[1]
@@ -116,6 +116,23 @@ def test_evaluate_agrees_with_the_run(command, runs):
         metrics["test_accuracy"], abs=1e-5
     )
     assert "precision" in command("evaluate", runs[0])[1]
+
+
+def test_lr_range_suggests_a_rate_and_draws_it(command, tmp_path):
+    words = ["lr-range", "digits", "--set", "data.size=300", "--steps", 40]
+    code, out, _ = command(*words, "--plot", "rates.png")
+    assert code == 0
+    assert "suggestion" in out
+    with Image.open(tmp_path / "rates.png") as figure:
+        assert figure.size[0] > 400
+    code, _, err = command(*words, "--plot", "rates.png")
+    assert (code, "exists already" in err) == (2, True)
+    found = json.loads(command(*words, "--json")[1])
+    assert 1e-6 < found["suggestion"] <= found["lowest"] < 10
+    assert len(found["table"]) <= 40
+    grouped = "optimizer={name: grouped, default: sgd, groups: {bias: adam}}"
+    code, _, err = command(*words, "--set", grouped)
+    assert (code, "--set 'optimizer={name: sgd" in err) == (2, True)
 
 
 def test_compare_pairs_the_seeds(command, runs):

@@ -14,8 +14,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sklearn.metrics import confusion_matrix
 
+from kerasopt.charts import Chart, label
 from kerasopt.evaluation import plots
-from kerasopt.evaluation.style import Chart, label
 
 HOSTILE = r"$\frac{a$ <b> _x \n 100% ~^{"
 

@@ -119,3 +119,39 @@ def test_dirac_refuses_what_is_no_convolution(shape):
 def test_dirac_refuses_an_unknown_argument():
     with pytest.raises(ValueError, match="Accepted: seed"):
         initializers.get("dirac", gain=2)
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [
+        ("relu", keras.initializers.HeNormal),
+        ("silu", keras.initializers.HeNormal),
+        ("tanh", keras.initializers.GlorotUniform),
+        ("sigmoid", keras.initializers.GlorotUniform),
+        ("selu", keras.initializers.LecunNormal),
+    ],
+)
+def test_the_initializer_that_goes_with_an_activation(activation, expected):
+    assert type(initializers.for_activation(activation)) is expected
+
+
+def test_an_unknown_activation_lists_the_choices():
+    with pytest.raises(ValueError, match="Did you mean 'relu'"):
+        initializers.for_activation("rellu")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "variance"),
+    [
+        ("xavier", (10, 20), 2 / 30),  # U(±√(6/30))
+        ("he_uniform", (20, 5), 2 / 20),  # U(±√(6/20)): fan-in, not fan-out
+        ("he_normal", (20, 5), 2 / 20),
+    ],
+)
+def test_variance_by_the_fans(name, shape, variance):
+    keras.utils.set_random_seed(0)
+    drawn = [np.asarray(initializers.get(name)(shape)) for _ in range(400)]
+    assert np.var(drawn) == pytest.approx(variance, rel=0.03)
+    if name != "he_normal":
+        limit = np.sqrt(3 * variance)
+        assert 0.99 * limit < np.abs(drawn).max() <= limit

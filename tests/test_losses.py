@@ -55,3 +55,36 @@ def test_named_and_own_losses():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         losses.get(**{"labels": LABELS, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("task", "targets", "predictions", "expected"),
+    [
+        ("regression", [[1.0], [3.0]], [[2.0], [5.0]], 2.5),
+        ("binary", [[1.0], [0.0]], [[0.8], [0.4]], log_loss([1, 0], [0.8, 0.4])),
+        ("multiclass", LABELS, PROBABILITIES, log_loss(LABELS, PROBABILITIES)),
+        (
+            "multilabel",
+            [[1.0, 0.0]],
+            [[0.8, 0.4]],
+            (log_loss([1], [0.8], labels=[0, 1]) + log_loss([0], [0.4], labels=[0, 1]))
+            / 2,
+        ),
+    ],
+)
+def test_the_loss_of_a_task(task, targets, predictions, expected):
+    loss = losses.for_task(task)
+    found = float(loss(np.asarray(targets), np.asarray(predictions, "float32")))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_unknown_task_lists_the_tasks():
+    with pytest.raises(ValueError, match=r"Did you mean 'multiclass'.*regression"):
+        losses.for_task("multi class")
+
+
+def test_log_loss_is_finite_where_a_prediction_is_sure_and_wrong():
+    """The bare formula gives infinity, and NaN where it is right."""
+    loss = losses.for_task("binary")
+    predictions = np.array([[0.0], [1.0], [1.0]], "float32")
+    assert np.isfinite(float(loss(np.array([[1.0], [1.0], [0.0]]), predictions)))

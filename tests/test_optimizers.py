@@ -1,5 +1,7 @@
 """kerasopt.optimizers: Keras optimizers by name, with strict arguments."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -46,6 +48,196 @@ def test_same_settings_as_keras(name, arguments, keras_optimizer):
     expected = {**keras_optimizer.get_config(), "name": None}
     assert {**ours.get_config(), "name": None} == expected
     assert type(ours) is type(keras_optimizer)
+
+
+# Names whose factory needs more than a rate.
+ARGUMENTS = {"grouped": {"default": "sgd", "groups": {"kernel": "adam"}}}
+
+
+def dense_model(seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(8, activation="tanh", bias_initializer="ones"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dense(3),
+        ]
+    )
+
+
+def batch(seed=0):
+    generator = np.random.default_rng(seed)
+    shapes = (16, 6), (16, 3)
+    return [generator.normal(size=shape).astype("float32") for shape in shapes]
+
+
+def test_every_optimizer_of_keras_has_a_name():
+    missing = {
+        each.__name__
+        for each in vars(keras.optimizers).values()
+        if inspect.isclass(each)
+        and issubclass(each, keras.optimizers.Optimizer)
+        and optimizers.catalog.normalize(each.__name__) not in optimizers.names()
+        and each.__name__ != "ScheduleFreeAdamW"
+    }
+    # These hold others: the recipe's precision and "grouped" make them.
+    assert missing == {"Optimizer", "LossScaleOptimizer", "MultiOptimizer"}
+    assert type(optimizers.get("ScheduleFreeAdamW")).__name__ == "ScheduleFreeAdamW"
+
+
+@pytest.mark.parametrize("name", optimizers.names())
+def test_each_trains_saves_and_goes_on(name, tmp_path):
+    model, (x, y) = dense_model(), batch()
+    model.compile(optimizers.get(name, **ARGUMENTS.get(name, {})), "mse")
+    before = model.get_weights()[0]
+    model.fit(x, y, epochs=3, verbose=0)
+    assert not np.array_equal(model.get_weights()[0], before)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert type(again.optimizer) is type(model.optimizer)
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", optimizers.names())
+def test_each_trains_on_two_devices(name, two_cpus):
+    x, y = batch()
+    with two_cpus.scope():
+        model = dense_model()
+        model.compile(optimizers.get(name, **ARGUMENTS.get(name, {})), "mse")
+    history = model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+# FTRL computes each weight anew from its sums, so that Keras's decay has no effect.
+DECAYING = [n for n in optimizers.names() if n not in ("grouped", "ftrl")]
+
+
+@pytest.mark.parametrize("name", DECAYING)
+def test_weight_decay_leaves_biases_and_normalisation_alone(name):
+    """Where the gradient is zero, only the decay moves a weight."""
+    rate, decay = 0.1, 0.01
+    model = dense_model()
+    optimizer = optimizers.get(name, learning_rate=rate, weight_decay=decay)
+    before = [v.numpy() for v in model.trainable_variables]
+    zeros = [keras.ops.zeros_like(v) for v in model.trainable_variables]
+    plain = optimizers.get(name, learning_rate=rate, **_without_decay(name))
+    theirs = dense_model()
+    for _ in range(3):
+        plain.apply(zeros, theirs.trainable_variables)
+        optimizer.apply(zeros, model.trainable_variables)
+    shrunk = []
+    for variable, start, other in zip(
+        model.trainable_variables, before, theirs.trainable_variables, strict=True
+    ):
+        if variable.name == "kernel":
+            shrunk.append(not np.allclose(variable, other, rtol=1e-7))
+        else:
+            np.testing.assert_array_equal(variable, other, err_msg=variable.path)
+            assert variable.name in ("bias", "gamma", "beta")
+        assert start.shape == variable.shape
+    assert all(shrunk)
+
+
+def _without_decay(name):
+    arguments = {"weight_decay": 0.0}
+    if name in ("muon", "conv_muon"):
+        arguments["adam_weight_decay"] = 0.0
+    return arguments
+
+
+def test_weight_decay_is_the_decoupled_one_of_keras_on_kernels():
+    model = dense_model()
+    kernel, bias = model.layers[0].kernel, model.layers[0].bias
+    start = kernel.numpy()
+    optimizer = optimizers.get("adamw", learning_rate=0.1, weight_decay=0.01)
+    optimizer.apply(
+        [keras.ops.zeros_like(kernel), keras.ops.zeros_like(bias)], [kernel, bias]
+    )
+    np.testing.assert_allclose(kernel, start * (1 - 0.1 * 0.01), rtol=1e-6)
+    np.testing.assert_array_equal(bias, np.ones(8))
+
+
+@pytest.mark.parametrize("through_a_copy", [False, True])
+@pytest.mark.parametrize(
+    ("names", "moved"), [((), {"kernel", "bias"}), (["kernel"], {"bias"})]
+)
+def test_what_decays_can_be_chosen_and_copies_keep_it(names, moved, through_a_copy):
+    optimizer = optimizers.get(
+        "sgd",
+        learning_rate=0.1,
+        weight_decay=0.5,
+        exclude_from_weight_decay=names,
+    )
+    if through_a_copy:
+        optimizer = optimizers.get(optimizer)
+    layer = dense_model().layers[0]
+    variables = layer.trainable_variables
+    before = [v.numpy() for v in variables]
+    optimizer.apply([keras.ops.zeros_like(v) for v in variables], variables)
+    found = {
+        v.name
+        for v, start in zip(variables, before, strict=True)
+        if not np.array_equal(v, start)
+    }
+    assert found == moved
+
+
+def test_biases_do_not_decay_on_two_devices_either(two_cpus):
+    with two_cpus.scope():
+        model = dense_model()
+        optimizer = optimizers.get("sgd", learning_rate=0.1, weight_decay=0.5)
+        model.compile(optimizer, "mse")
+        kernel, bias = model.layers[0].kernel, model.layers[0].bias
+        start = keras.ops.convert_to_numpy(kernel)
+    for variable in model.trainable_variables[2:]:
+        variable.assign(keras.ops.zeros_like(variable))  # so the gradients are 0
+    model.fit(np.zeros((8, 6)), np.zeros((8, 3)), batch_size=8, verbose=0)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(kernel), start * (1 - 0.1 * 0.5), rtol=1e-6
+    )
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(bias), np.ones(8))
+
+
+@pytest.mark.parametrize("names", ["bias", [3], 7])
+def test_bad_names_of_what_does_not_decay(names):
+    with pytest.raises(ValueError, match=r"names of variables|wrong type"):
+        optimizers.get("adamw", exclude_from_weight_decay=names)
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("sam", r"callbacks\.SharpnessAware"),
+        ("Lookahead", r"callbacks\.Lookahead"),
+        ("L-BFGS", r"training\.fit_lbfgs"),
+        ({"name": "sam", "rho": 0.1}, r"'sharpness_aware'"),
+    ],
+)
+def test_what_is_no_optimizer_says_what_it_is(name, fix):
+    with pytest.raises(ValueError, match=fix):
+        optimizers.get(name)
+
+
+def test_the_chapters_optimizers_with_their_schedules():
+    """SGD with a decay and with steps, and Adam with a staircase, by their rates."""
+    cases = [
+        ("sgd", {"name": "exponential", "initial_learning_rate": 0.1,
+                 "decay_steps": 10000, "decay_rate": 0.9}, 20000, 0.081),
+        ("sgd", {"name": "piecewise", "boundaries": [10000, 20000],
+                 "values": [0.1, 0.01, 0.001]}, 20001, 0.001),
+        ("adam", {"name": "exponential", "initial_learning_rate": 0.01,
+                  "decay_steps": 100000, "decay_rate": 0.96, "staircase": True},
+         199_999, 0.0096),
+        ("adam", {"name": "exponential", "initial_learning_rate": 1e-2,
+                  "decay_steps": 10000, "decay_rate": 0.9}, 5000, 0.01 * 0.9**0.5),
+    ]  # fmt: skip
+    for name, schedule, step, expected in cases:
+        optimizer = optimizers.get(name, learning_rate=schedule)
+        optimizer.build([])
+        optimizer.iterations.assign(step)
+        assert float(optimizer.learning_rate) == pytest.approx(expected, rel=1e-5)
 
 
 def test_schedule_given_as_a_dict():

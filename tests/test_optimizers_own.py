@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasopt import optimizers
 from kerasopt.optimizers import ConvMuon, CoupledSGD, Grouped
+from kerasopt.scratch import optimizers as scratch
 
 
 def small_model(seed=0):
@@ -48,6 +50,47 @@ def test_coupled_sgd_equals_keras_with_the_penalty_in_the_loss(nesterov):
         penalized = gradient + 2 * 0.01 * variables[1].numpy()
         plain.apply([keras.ops.array(penalized)], [variables[1]])
     np.testing.assert_allclose(variables[0], variables[1], rtol=1e-5)
+
+
+def test_schedule_free_is_the_papers_recursion_and_keras_is_not():
+    """Of a constant gradient every Adam step is the rate, so z falls by 0.1 each."""
+    expected, z, x = [], 2.0, 2.0
+    for t in range(1, 7):
+        z -= 0.1
+        x += (z - x) / t
+        expected.append(0.1 * z + 0.9 * x)
+
+    def path(optimizer):
+        weight = keras.Variable([2.0])
+        optimizer.build([weight])
+        step = tf.function(lambda: optimizer.apply([keras.ops.array([5.0])], [weight]))
+        values = []
+        for _ in range(6):
+            step()
+            values.append(float(weight[0]))
+        return values
+
+    ours = optimizers.get("schedule_free_adamw", learning_rate=0.1, beta_1=0.9)
+    np.testing.assert_allclose(path(ours), expected, rtol=1e-5)
+    keras_own = keras.optimizers.ScheduleFreeAdamW(0.1, beta_1=0.9)
+    assert np.abs(np.array(path(keras_own)) - expected).max() > 0.005
+
+
+def test_schedule_free_against_numpy_with_decay_and_warmup():
+    generator = np.random.default_rng(0)
+    gradients = generator.normal(size=(40, 5)).astype("float32")
+    start = generator.normal(size=5).astype("float32")
+    theory = scratch.ScheduleFreeAdamW(0.05, weight_decay=0.1)
+    weight, theirs = keras.Variable(start, name="kernel"), start
+    ours = optimizers.get("schedule_free_adamw", learning_rate=0.05, weight_decay=0.1)
+    for gradient in gradients:
+        ours.apply([keras.ops.array(gradient)], [weight])
+        theirs = theory.step(theirs, gradient)
+        np.testing.assert_allclose(weight, theirs, rtol=1e-4, atol=1e-5)
+    rising = optimizers.get("schedule_free_adamw", learning_rate=0.1, warmup_steps=4)
+    weight.assign(start)
+    rising.apply([keras.ops.ones(5)], [weight])
+    np.testing.assert_allclose(weight, start - 0.1 / 4, rtol=1e-5)
 
 
 def test_sgd_takes_l2_and_is_keras_own_without():

@@ -85,7 +85,9 @@ def test_every_public_name_is_documented(found):
 def test_every_door_explains_its_arguments(found):
     """The functions of kerasopt.data, kerasopt.models and so on, as users call them."""
     text = inspect.getdoc(found)
-    call = found if inspect.isfunction(found) else found.__init__
+    call = found if inspect.isfunction(found) else vars(found).get("__init__")
+    if call is None:
+        return  # Its base explains them.
     arguments = [
         p.name
         for p in inspect.signature(call).parameters.values()

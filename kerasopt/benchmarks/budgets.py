@@ -18,9 +18,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from kerasopt import files
+from kerasopt import charts, files
 from kerasopt.benchmarks import _shared
-from kerasopt.evaluation import style
 from kerasopt.recipes.text import accuracy_text
 from kerasopt.training import durations
 
@@ -76,15 +75,15 @@ def show(result: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def plot(result: dict[str, Any]) -> style.Chart:
+def plot(result: dict[str, Any]) -> charts.Chart:
     """Draw accuracy over time, each seed a dot."""
-    chart = style.Chart(figsize=(6.4, 3.6), layout="constrained")
+    chart = charts.Chart(figsize=(6.4, 3.6), layout="constrained")
     axes = chart.add_subplot()
-    style.apply_style(axes)
+    charts.apply_style(axes)
     rows = result["results"]
     budgets = [row["budget_seconds"] / 60 for row in rows]
     names = {VIEWS: "mean of views", "test_accuracy": "single view"}
-    for (key, name), color in zip(names.items(), style.SERIES, strict=False):
+    for (key, name), color in zip(names.items(), charts.SERIES, strict=False):
         if key not in rows[0]:
             continue
         means = [100 * statistics.mean(row[key]) for row in rows]

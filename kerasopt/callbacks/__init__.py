@@ -1,6 +1,6 @@
 """Keras callbacks: those of every run, and those that a recipe may name."""
 
-from kerasopt.callbacks.catalog import get, register
+from kerasopt.callbacks.catalog import get, names, register
 from kerasopt.callbacks.freeze import Freeze
 from kerasopt.callbacks.keeping import (
     Checkpoint,
@@ -9,16 +9,29 @@ from kerasopt.callbacks.keeping import (
     ResumableEarlyStopping,
 )
 from kerasopt.callbacks.lookahead import Lookahead
+from kerasopt.callbacks.norms import GradientNorms
+from kerasopt.callbacks.rates import (
+    LearningRateMonitor,
+    ReduceLROnPlateau,
+    check_no_schedule,
+)
 from kerasopt.callbacks.share import ShareCallback
+from kerasopt.callbacks.sharpness import SharpnessAware
 
 __all__ = [
     "Checkpoint",
     "EpochLog",
     "Freeze",
+    "GradientNorms",
+    "LearningRateMonitor",
     "Lookahead",
     "Progress",
+    "ReduceLROnPlateau",
     "ResumableEarlyStopping",
     "ShareCallback",
+    "SharpnessAware",
+    "check_no_schedule",
     "get",
+    "names",
     "register",
 ]

@@ -7,17 +7,24 @@ from typing import Any
 
 import keras
 
-from kerasopt import names
 from kerasopt.callbacks.freeze import Freeze
 from kerasopt.callbacks.lookahead import Lookahead
+from kerasopt.callbacks.norms import GradientNorms
+from kerasopt.callbacks.rates import LearningRateMonitor, ReduceLROnPlateau
+from kerasopt.callbacks.sharpness import SharpnessAware
+from kerasopt.names import Names
 
-__all__ = ["get", "register"]
+__all__ = ["get", "names", "register"]
 
-_TABLE = names.Names("callback")
+_TABLE = Names("callback")
 register = _TABLE.register
 
 register("lookahead")(Lookahead)
 register("freeze")(Freeze)
+register("gradient_norms")(GradientNorms)
+register("learning_rate_monitor")(LearningRateMonitor)
+register("reduce_lr_on_plateau", aliases=("plateau",))(ReduceLROnPlateau)
+register("sharpness_aware", aliases=("sam",))(SharpnessAware)
 
 
 def get(
@@ -26,8 +33,8 @@ def get(
     """Return a Keras callback.
 
     Args:
-        spec: ``"lookahead"``, ``"freeze"``, a dict with ``name`` and arguments, or
-            a callback, which comes back as it is.
+        spec: A name from `names`, a dict with ``name`` and arguments, or a callback,
+            which comes back as it is.
         **arguments: Arguments of that callback.
 
     Raises:
@@ -41,3 +48,13 @@ def get(
         _TABLE.refuse_arguments(spec, arguments)
         return spec
     return _TABLE.build(spec, arguments)
+
+
+def names() -> list[str]:
+    """Return the names of all callbacks, your own included.
+
+    Example:
+        >>> "lookahead" in names()
+        True
+    """
+    return list(_TABLE)

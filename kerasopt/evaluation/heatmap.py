@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.ticker import PercentFormatter
 
-from kerasopt.evaluation.style import GRID, INK, MUTED, Chart, apply_style, label
+from kerasopt.charts import GRID, INK, MUTED, Chart, apply_style, label
 
 __all__ = ["confusion"]
 

@@ -17,8 +17,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from kerasopt.evaluation.heatmap import confusion
-from kerasopt.evaluation.style import (
+from kerasopt.charts import (
     INK,
     MUTED,
     SERIES,
@@ -29,6 +28,7 @@ from kerasopt.evaluation.style import (
     apply_style,
     label,
 )
+from kerasopt.evaluation.heatmap import confusion
 
 __all__ = ["Chart", "comparison", "confusion", "curves", "mistakes"]
 

@@ -19,9 +19,9 @@ import pandas as pd
 import yaml
 
 from kerasopt import files
+from kerasopt.charts import GRID, INK, MUTED, TRAINING, VALIDATION, label
 from kerasopt.evaluation import formatting, plots, tta
 from kerasopt.evaluation.metrics import Classification, classification
-from kerasopt.evaluation.style import GRID, INK, MUTED, TRAINING, VALIDATION, label
 
 __all__ = ["ReportData", "preload", "render", "write"]
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
-from kerasopt import names, schedules
+from kerasopt import schedules
+from kerasopt.names import Names, normalize
 from kerasopt.optimizers.grouped import Grouped
 from kerasopt.optimizers.muon import ConvMuon
+from kerasopt.optimizers.schedule_free import ScheduleFreeAdamW
 from kerasopt.optimizers.sgd import CoupledSGD
 
-__all__ = ["complete", "get", "register"]
+__all__ = ["NO_DECAY", "complete", "get", "names", "register"]
 
-_TABLE = names.Names("optimizer")
+NO_DECAY = ("bias", "gamma", "beta", "scale")
+"""Names of the variables that weight decay leaves alone, those of biases and
+normalisation: smaller kernels are simpler, offsets and scales are not."""
+
+_TABLE = Names("optimizer")
 register = _TABLE.register
 
 
@@ -25,15 +32,18 @@ def get(
     """Return a fresh Keras optimizer.
 
     Args:
-        spec: A Keras name in lower case (``"sgd"``, ``"adam"``, ``"rmsprop"``,
-            ``"adagrad"``, …), ``"momentum"`` or ``"nesterov"`` for SGD with
-            momentum 0.9, ``"conv_muon"`` (`ConvMuon`), ``"grouped"`` (`Grouped`:
-            optimizers for groups of variables), a dict with ``name`` and
-            arguments, or an optimizer, of which a new, unbuilt copy is returned:
-            one instance serves one model.
+        spec: A name from `names`: Keras's own in lower case (``"sgd"``, ``"adam"``,
+            …), ``"momentum"`` or ``"nesterov"`` for SGD with momentum 0.9,
+            ``"conv_muon"`` (`ConvMuon`), ``"grouped"`` (`Grouped`: optimizers for
+            groups of variables); a dict with ``name`` and arguments; or an optimizer,
+            of which a new, unbuilt copy is returned: one instance serves one model.
+            The formulas are in `kerasopt.scratch.optimizers`.
         **arguments: Arguments of the Keras class. ``learning_rate`` may be a
             number, a Keras schedule, or a dict that `kerasopt.schedules.get`
-            takes. SGD also takes ``l2`` (`CoupledSGD`).
+            takes. SGD also takes ``l2`` (`CoupledSGD`). Keras's ``weight_decay``, a
+            decoupled one, skips biases and normalisation here, unlike in Keras:
+            ``exclude_from_weight_decay``, names of variables, changes that (``()``
+            decays all; decays by layer are for ``"grouped"``).
 
     Returns:
         A new `keras.optimizers.Optimizer`.
@@ -51,8 +61,23 @@ def get(
     """
     if isinstance(spec, keras.optimizers.Optimizer):
         _TABLE.refuse_arguments(spec, arguments)
-        return type(spec).from_config(spec.get_config())
+        return _copy(spec)
+    if (name := _name(spec)) in _NOT_OPTIMIZERS and name not in _TABLE:
+        raise ValueError(
+            f"{name!r} {_NOT_OPTIMIZERS[name]}. Accepted as optimizers: "
+            f"{', '.join(names())}."
+        )
     return _TABLE.build(spec, arguments)
+
+
+def names() -> list[str]:
+    """Return the names of all optimizers, your own included.
+
+    Example:
+        >>> "adamw" in names()
+        True
+    """
+    return list(_TABLE)
 
 
 def complete(spec: Any, *, epochs: int, steps_per_epoch: int) -> Any:
@@ -82,6 +107,31 @@ def complete(spec: Any, *, epochs: int, steps_per_epoch: int) -> Any:
             for pattern, inner in spec["groups"].items()
         }
     return completed
+
+
+_ONE_GRADIENT = "needs more than the one gradient a step that Keras gives an optimizer"
+_NOT_OPTIMIZERS = {
+    "sam": f"{_ONE_GRADIENT}: take any optimizer and add the callback "
+    "kerasopt.callbacks.SharpnessAware(rho=0.05), in recipes 'sharpness_aware'",
+    "lookahead": "is a callback here, around any optimizer: "
+    "kerasopt.callbacks.Lookahead(every=5), in recipes 'lookahead'",
+    "lbfgs": f"{_ONE_GRADIENT}, and all the data: call "
+    "kerasopt.training.fit_lbfgs(model, x, y)",
+}
+
+
+def _name(spec: Any) -> str:
+    name = spec.get("name") if isinstance(spec, Mapping) else spec
+    return normalize(str(name)).replace("_", "")  # "L-BFGS", too.
+
+
+def _copy(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    copy = type(optimizer).from_config(optimizer.get_config())
+    # Keras leaves what exclude_from_weight_decay set out of the configuration.
+    for private in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
+        if hasattr(optimizer, private):
+            setattr(copy, private, getattr(optimizer, private))
+    return copy
 
 
 @register("grouped")
@@ -115,6 +165,9 @@ def _register_keras_optimizers() -> None:
     )
     for optimizer in classes:
         register(optimizer.__name__)(_checked(optimizer))
+    register("schedule_free_adamw", aliases=("ScheduleFreeAdamW",))(
+        _checked(ScheduleFreeAdamW)
+    )
     register("conv_muon")(_checked(ConvMuon))
     register("sgd")(_checked(CoupledSGD))
     register("momentum")(_checked(CoupledSGD, momentum=0.9))
@@ -127,8 +180,11 @@ def _checked(optimizer: type[keras.optimizers.Optimizer], **defaults: Any) -> An
     # Keras's **kwargs only serves to ignore words of older versions.
     strict = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
 
-    def build(**arguments: Any) -> keras.optimizers.Optimizer:
+    def build(
+        exclude_from_weight_decay: Sequence[str] = NO_DECAY, **arguments: Any
+    ) -> keras.optimizers.Optimizer:
         arguments = {**defaults, **arguments}
+        undecayed = _pattern(exclude_from_weight_decay)
         if "learning_rate" in arguments:
             arguments["learning_rate"] = schedules.get(arguments["learning_rate"])
         decay = arguments.get("weight_decay")
@@ -136,11 +192,31 @@ def _checked(optimizer: type[keras.optimizers.Optimizer], **defaults: Any) -> An
             raise ValueError(f"weight_decay must be a number >= 0; given: {decay!r}.")
         if optimizer is CoupledSGD and not arguments.get("l2"):
             arguments.pop("l2", None)
-            return keras.optimizers.SGD(**arguments)  # Needs no class of ours.
-        return optimizer(**arguments)
+            built = keras.optimizers.SGD(**arguments)  # Needs no class of ours.
+        else:
+            built = optimizer(**arguments)
+        built.exclude_from_weight_decay(var_names=undecayed)
+        return built
 
-    build.__signature__ = signature.replace(parameters=strict)  # type: ignore[attr-defined]
+    own = inspect.Parameter(
+        "exclude_from_weight_decay", inspect.Parameter.KEYWORD_ONLY, default=NO_DECAY
+    )
+    build.__signature__ = signature.replace(parameters=[*strict, own])  # type: ignore[attr-defined]
     return build
+
+
+def _pattern(variables: Any) -> list[str]:
+    """Return what Keras should search for in a variable's name to find these."""
+    if isinstance(variables, str) or not all(isinstance(v, str) for v in variables):
+        raise ValueError(
+            "exclude_from_weight_decay must be a list of names of variables, such as "
+            f"{list(NO_DECAY)}; given: {variables!r}."
+        )
+    if not variables:
+        return []
+    names_ = "|".join(map(re.escape, variables))
+    # TensorFlow's own name of the variable is "dense/bias:0", "dense/bias/replica_1:0".
+    return [rf"(^|/)({names_})(/replica_\d+)?(:\d+)?$"]
 
 
 _register_keras_optimizers()

@@ -17,7 +17,9 @@ from kerasopt.training import durations
 from kerasopt.training.settings import validate
 
 if TYPE_CHECKING:
-    from kerasopt import training
+    import keras
+
+    from kerasopt import diagnosis, training
 
 __all__ = ["Recipe", "resume"]
 
@@ -197,7 +199,7 @@ class Recipe:
         Raises:
             ValueError: if a field doesn't fit, or the data can't be had.
         """
-        from kerasopt import models, training
+        from kerasopt import training
 
         recipe = self
         if seed is not None:
@@ -205,12 +207,8 @@ class Recipe:
         recipe = recipe.for_budget()
         recipe.check()
         dataset = dataset or recipe.load_data(data_dir=data_dir)
-        shape = {
-            "input_shape": dataset.input_shape,
-            "num_classes": dataset.num_classes,
-        }
         return training.fit(
-            lambda: models.get({**shape, **recipe.model}),
+            lambda: recipe._build(dataset),
             dataset,
             optimizer=recipe.optimizer,
             loss=recipe.loss,
@@ -221,6 +219,57 @@ class Recipe:
             resume=resume,
             verbose=verbose,
             **recipe.training.model_dump(),
+        )
+
+    def lr_range_test(
+        self,
+        *,
+        low: float = 1e-6,
+        high: float = 10.0,
+        steps: int = 100,
+        seed: int | None = None,
+        dataset: data.Dataset | None = None,
+        data_dir: str | None = None,
+        verbose: bool = True,
+    ) -> diagnosis.RateRange:
+        """Find the learning rates that the recipe's model can be trained with.
+
+        Args:
+            low: First rate.
+            high: Last rate.
+            steps: Batches, one a rate.
+            seed: Instead of ``training.seed``.
+            dataset: Instead of the recipe's own.
+            data_dir: Folder with the dataset's files, where they can't be fetched.
+            verbose: Show progress on standard error.
+
+        Returns:
+            What `kerasopt.diagnosis.lr_range_test` returns.
+
+        Raises:
+            ValueError: as there, or if the data can't be had.
+        """
+        import keras
+
+        from kerasopt import diagnosis, optimizers
+
+        self.check()
+        dataset = dataset or self.load_data(data_dir=data_dir)
+        seed = self.training.seed if seed is None else seed
+        keras.utils.set_random_seed(seed)
+        return diagnosis.lr_range_test(
+            self._build(dataset),
+            dataset,
+            # The rate doesn't matter, but a schedule has to know its length.
+            optimizer=optimizers.complete(self.optimizer, epochs=1, steps_per_epoch=1),
+            loss=self.loss,
+            augment=self.augment,
+            batch_size=self.training.batch_size,
+            low=low,
+            high=high,
+            steps=steps,
+            seed=seed,
+            verbose=verbose,
         )
 
     def measured_text(self) -> tuple[str, str, str]:
@@ -241,6 +290,15 @@ class Recipe:
             accuracy_text(views) if views else "–",
             mean_and_spread(self.measured.train_seconds, digits=0),
         )
+
+    def _build(self, dataset: data.Dataset) -> keras.Model:
+        from kerasopt import models
+
+        shape = {
+            "input_shape": dataset.input_shape,
+            "num_classes": dataset.num_classes,
+        }
+        return models.get({**shape, **self.model})
 
     def _with_seed(self, seed: int) -> Recipe:
         # Unlike `replace` this keeps the measured result, which speaks of seeds.

@@ -12,15 +12,25 @@ if TYPE_CHECKING:
     from kerasopt.training.fitting import fit
     from kerasopt.training.loop import DivergedError
     from kerasopt.training.run import Run
+    from kerasopt.training.second_order import LBFGSResult, fit_lbfgs
     from kerasopt.training.settings import TrainingSettings
 
-__all__ = ["DivergedError", "Run", "TrainingSettings", "fit"]
+__all__ = [
+    "DivergedError",
+    "LBFGSResult",
+    "Run",
+    "TrainingSettings",
+    "fit",
+    "fit_lbfgs",
+]
 
 _MODULES = {
     "DivergedError": "loop",
+    "LBFGSResult": "second_order",
     "Run": "run",
     "TrainingSettings": "settings",
     "fit": "fitting",
+    "fit_lbfgs": "second_order",
 }
 
 

@@ -104,6 +104,8 @@ def fit(
         optimizer = optimizers.get(
             optimizers.complete(optimizer, epochs=chosen.epochs, steps_per_epoch=steps)
         )
+    for callback in callbacks:
+        callback_table.check_no_schedule(optimizer, callback)
     build = placement.builder(model)
     seed_everything(chosen)
 

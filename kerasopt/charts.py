@@ -76,7 +76,12 @@ def label(text: object, length: int = 18) -> str:
 
 
 def apply_style(axes: Axes, *, grid: bool = True) -> None:
-    """Give axes the house style, set here because rcParams belong to the caller."""
+    """Give axes the house style, set here because rcParams belong to the caller.
+
+    Args:
+        axes: What to style.
+        grid: Draw a grid and only the left and lower spine; True by default.
+    """
     axes.set_facecolor("none")
     for side, spine in axes.spines.items():
         spine.set_visible(not grid or side in ("left", "bottom"))
@@ -92,7 +97,14 @@ def apply_style(axes: Axes, *, grid: bool = True) -> None:
 def add_legend(
     axes: Axes, names: Sequence[str], *, handles: Sequence[Any], **options: Any
 ) -> None:
-    """Name the drawn lines; a dollar sign in a name starts no formula."""
+    """Name the drawn lines; a dollar sign in a name starts no formula.
+
+    Args:
+        axes: Where the lines are.
+        names: Their names.
+        handles: The lines.
+        **options: As `matplotlib.axes.Axes.legend`.
+    """
     legend = axes.legend(
         handles, names, frameon=False, fontsize=9, labelcolor=INK, **options
     )

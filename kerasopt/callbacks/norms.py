@@ -1,0 +1,112 @@
+"""Watching whether gradients vanish or explode."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import pandas as pd
+
+from kerasopt import gradients
+
+__all__ = ["GradientNorms"]
+
+
+class GradientNorms(keras.callbacks.Callback):
+    """Measures each layer's gradient norm after every epoch and says what is wrong.
+
+    The loss's gradient with respect to each kernel is taken on a fixed batch. A layer
+    whose norm is below ``vanishing`` times the largest of all layers learns next to
+    nothing from it; a norm above ``exploding``, NaN or infinity ends in divergence.
+    Each is said once a layer, as a warning with what helps.
+
+    Args:
+        x: Samples of the batch, on the model's scale; a few dozen are enough.
+        y: Their labels.
+        vanishing: Least share of the largest norm, in (0, 1); 1e-3 by default.
+        exploding: Largest norm, > 0; 100 by default.
+
+    Attributes:
+        table: One row an epoch, one column a kernel: the norms.
+        flags: From kernel to ``"vanishing"`` or ``"exploding"``, where it is either.
+
+    Raises:
+        ValueError: if a limit is out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3),
+        ...                           keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> x, y = np.ones((40, 2)), np.ones((40, 1))
+        >>> watch = GradientNorms(x, y)
+        >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[watch])
+        >>> watch.table.shape
+        (2, 2)
+
+    References:
+        Glorot and Bengio (2010), https://proceedings.mlr.press/v9/glorot10a.html.
+    """
+
+    def __init__(
+        self, x: Any, y: Any, *, vanishing: float = 1e-3, exploding: float = 100.0
+    ) -> None:
+        super().__init__()
+        if not isinstance(vanishing, (int, float)) or not 0 < vanishing < 1:
+            raise ValueError(f"vanishing must lie in (0, 1); given: {vanishing!r}.")
+        if not isinstance(exploding, (int, float)) or not exploding > 0:
+            raise ValueError(f"exploding must be a number > 0; given: {exploding!r}.")
+        self.x = x
+        self.y = y
+        self.vanishing = vanishing
+        self.exploding = exploding
+        self.flags: dict[str, str] = {}
+        self._rows: list[dict[str, float]] = []
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The norms so far: one row an epoch, one column a kernel."""
+        index = pd.RangeIndex(1, len(self._rows) + 1, name="epoch")
+        return pd.DataFrame(self._rows, index=index)
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Start anew."""
+        self.flags, self._rows = {}, []
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Measure, and warn where it is needed."""
+        loss = keras.losses.get(self.model.loss)
+        norms = gradients.layer_norms(self.model, loss, self.x, self.y)
+        self._rows.append(norms)
+        for path, flag in self._found(norms).items():
+            if path not in self.flags:
+                self.flags[path] = flag
+                warnings.warn(self._advice(path, flag, norms), stacklevel=2)
+
+    def _found(self, norms: Mapping[str, float]) -> dict[str, str]:
+        finite = [norm for norm in norms.values() if math.isfinite(norm)]
+        largest = max(finite, default=0.0)
+        found = {}
+        for path, norm in norms.items():
+            if not norm <= self.exploding:  # NaN isn't, either.
+                found[path] = "exploding"
+            elif norm < self.vanishing * largest:
+                found[path] = "vanishing"
+        return found
+
+    def _advice(self, path: str, flag: str, norms: Mapping[str, float]) -> str:
+        if flag == "exploding":
+            return (
+                f"The gradient of {path} has norm {norms[path]:.3g}: it explodes. "
+                "Lower the learning rate, clip it (global_clipnorm=1.0 of any "
+                "optimizer), or add batch normalisation."
+            )
+        return (
+            f"The gradient of {path} has norm {norms[path]:.3g}, the largest layer's "
+            f"{max(norms.values()):.3g}: it vanishes on its way back. Take ReLU with "
+            "kernel_initializer='he_normal' (tanh: 'glorot_uniform'), or add batch "
+            "normalisation."
+        )

@@ -1,0 +1,252 @@
+"""The learning-rate range test: which rates a model can be trained with."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import rich.console
+import rich.progress
+import tensorflow as tf
+
+from kerasopt import augment as augmentations
+from kerasopt import charts, gradients, layers, losses, optimizers
+from kerasopt.data import Dataset, pipeline
+
+__all__ = ["RateRange", "lr_range_test"]
+
+SMOOTHING = 0.9
+"""Share of the past in the smoothed loss: about ten batches weigh in."""
+
+DIVERGED = 4.0
+"""Times its lowest value: a smoothed loss above that ends the test, as in fastai."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RateRange:
+    """Result of `lr_range_test`.
+
+    Attributes:
+        table: One row a step: learning_rate, loss, smoothed (the loss averaged over
+            about ten steps).
+        suggestion: Rate at which the smoothed loss falls fastest per factor of the
+            rate: a start for a constant rate or the peak of a schedule.
+        lowest: Rate at which the smoothed loss is lowest: an upper bound, where
+            training is about to become unstable.
+    """
+
+    table: pd.DataFrame
+    suggestion: float
+    lowest: float
+
+    def plot(self) -> charts.Chart:
+        """Draw the loss over the rate, with the suggestion."""
+        figure = charts.Chart(figsize=(6.4, 3.6), layout="constrained")
+        axes = figure.subplots()
+        rates = self.table["learning_rate"]
+        axes.plot(rates, self.table["loss"], color=charts.GRID, linewidth=1)
+        axes.plot(rates, self.table["smoothed"], color=charts.TRAINING, linewidth=1.8)
+        marks = [
+            axes.axvline(rate, color=color, linewidth=1.2, linestyle=style)
+            for rate, color, style in (
+                (self.suggestion, charts.VALIDATION, "--"),
+                (self.lowest, charts.MUTED, ":"),
+            )
+        ]
+        axes.set_xscale("log")
+        low, high = self.table["smoothed"].min(), self.table["loss"].iloc[0]
+        axes.set_ylim(low - 0.1 * (high - low), high + 0.6 * abs(high - low))
+        axes.set_xlabel("Learning rate")
+        axes.set_ylabel("Loss")
+        charts.apply_style(axes)
+        charts.add_legend(
+            axes,
+            [
+                "loss of a batch",
+                "smoothed",
+                f"suggestion: {self.suggestion:.2g}",
+                f"lowest loss: {self.lowest:.2g}",
+            ],
+            handles=[*axes.lines[:2], *marks],
+            loc="lower left",
+            bbox_to_anchor=(-0.02, 1.0),
+            ncols=4,
+            columnspacing=1.2,
+            handlelength=1.4,
+        )
+        return figure
+
+
+def lr_range_test(
+    model: keras.Model,
+    dataset: Dataset,
+    *,
+    optimizer: Any = None,
+    loss: Any = "auto",
+    augment: Any = None,
+    batch_size: int = 32,
+    low: float = 1e-6,
+    high: float = 10.0,
+    steps: int = 100,
+    seed: int = 0,
+    verbose: bool = True,
+) -> RateRange:
+    """Raise the learning rate from batch to batch and watch the loss.
+
+    At step i the rate is ``low * (high / low) ** (i / (steps - 1))``. The test ends
+    early where the loss is NaN or four times its lowest value. The model ends with the
+    weights, statistics and random states that it came with; a compiled model's
+    optimizer isn't touched, since a fresh one with its settings takes the steps.
+
+    Args:
+        model: Built model, compiled or not.
+        dataset: What `kerasopt.data.load` or `kerasopt.data.from_arrays` gives; only
+            its training part is used.
+        optimizer: What `kerasopt.optimizers.get` takes; its rate doesn't matter. None
+            takes the compiled model's, else ``"adam"``.
+        loss: ``"auto"`` (cross-entropy by the labels' shape), a Keras name or loss.
+        augment: What `kerasopt.augment.get` takes.
+        batch_size: Samples in a step; the right rate depends on it.
+        low: First rate, > 0.
+        high: Last rate, above ``low``.
+        steps: Batches, at least 20.
+        seed: Fixes the order of the samples and the augmentation.
+        verbose: Show progress on standard error.
+
+    Returns:
+        A `RateRange`, with ``suggestion``, ``table`` and ``plot()``.
+
+    Raises:
+        ValueError: if an argument is out of its range, the optimizer has several
+            learning rates, or the loss is NaN from the start.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> digits = ko.data.load("digits")
+        >>> model = ko.models.mlp(input_shape=digits.input_shape, num_classes=10)
+        >>> found = lr_range_test(model, digits, optimizer="sgd", verbose=False)
+        >>> 0.01 < found.suggestion < found.lowest < 10
+        True
+
+    References:
+        Smith (2017), section 3.3, https://arxiv.org/abs/1506.01186.
+    """
+    _check_range(low, high, steps)
+    rates = low * (high / low) ** (np.arange(steps) / (steps - 1))
+    scheduled = _rising(_optimizer(model, optimizer), rates)
+    chosen_loss = losses.get(loss, labels=dataset.train[1])
+    batches = pipeline.training_batches(
+        *dataset.train,
+        batch_size=batch_size,
+        seed=seed,
+        augmentation=augmentations.get(augment),
+    )
+    with _restored(model):
+        layers.adapt(model, pipeline.scale(dataset.train[0][:5000]).numpy())
+        scheduled.build(model.trainable_variables)
+        step = tf.function(gradients.train_step)
+        seen = []
+        with _progress(steps, verbose) as advance:
+            for x, y in itertools.islice(batches, steps):
+                seen.append(float(step(model, scheduled, chosen_loss, x, y)))
+                advance()
+                if _diverged(seen):
+                    break
+    return _result(rates, seen)
+
+
+def _check_range(low: float, high: float, steps: int) -> None:
+    for name, value in (("low", low), ("high", high)):
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not 0 < value < math.inf:
+            raise ValueError(f"{name} must be a number > 0; given: {value!r}.")
+    if high <= low:
+        raise ValueError(f"high must be above low; given: {high!r} and {low!r}.")
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 20:
+        raise ValueError(f"steps must be an integer >= 20; given: {steps!r}.")
+
+
+def _optimizer(model: keras.Model, given: Any) -> keras.optimizers.Optimizer:
+    """Return a fresh optimizer of the kind to be tested."""
+    compiled = getattr(model, "optimizer", None)
+    fresh = optimizers.get(
+        given if given is not None else ("adam" if compiled is None else compiled)
+    )
+    fresh = getattr(fresh, "inner_optimizer", fresh)
+    if isinstance(fresh, keras.optimizers.MultiOptimizer):
+        raise ValueError(
+            f"The optimizer {fresh.name!r} has a learning rate for each group; the "
+            "test raises one. Give a plain optimizer instead: optimizer='sgd', on the "
+            "command line --set 'optimizer={name: sgd, momentum: 0.9}'."
+        )
+    return fresh
+
+
+def _rising(
+    optimizer: keras.optimizers.Optimizer, rates: np.ndarray
+) -> keras.optimizers.Optimizer:
+    """Return the optimizer with a rate that rises from step to step."""
+    config = optimizer.get_config()
+    config["learning_rate"] = keras.optimizers.schedules.ExponentialDecay(
+        float(rates[0]), len(rates) - 1, float(rates[-1] / rates[0])
+    )
+    return type(optimizer).from_config(config)
+
+
+@contextlib.contextmanager
+def _restored(model: keras.Model) -> Iterator[None]:
+    """Give every variable of the model its value back, whatever happens."""
+    before = [(v, keras.ops.convert_to_numpy(v)) for v in model.variables]
+    try:
+        yield
+    finally:
+        for variable, value in before:
+            variable.assign(value)
+
+
+@contextlib.contextmanager
+def _progress(steps: int, verbose: bool) -> Iterator[Any]:
+    console = rich.console.Console(stderr=True, quiet=not verbose)
+    with rich.progress.Progress(console=console, transient=True) as bar:
+        task = bar.add_task("learning-rate range test", total=steps)
+        yield lambda: bar.advance(task)
+
+
+def _smoothed(seen: list[float]) -> np.ndarray:
+    """Return the exponential moving average, corrected for its start at 0."""
+    average, averages = 0.0, []
+    for count, loss in enumerate(seen, 1):
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        averages.append(average / (1 - SMOOTHING**count))
+    return np.array(averages)
+
+
+def _diverged(seen: list[float]) -> bool:
+    if not math.isfinite(seen[-1]):
+        return True
+    smoothed = _smoothed(seen)
+    return bool(smoothed[-1] > DIVERGED * smoothed.min())
+
+
+def _result(rates: np.ndarray, seen: list[float]) -> RateRange:
+    finite = [loss for loss in seen if math.isfinite(loss)]
+    if len(finite) < 3:
+        raise ValueError(
+            f"The loss is {seen[-1]} at the rate {rates[len(seen) - 1]:.2g} already. "
+            "Look for NaN in the data, or begin lower (low=…)."
+        )
+    rates, smoothed = rates[: len(finite)], _smoothed(finite)
+    bottom = max(int(smoothed.argmin()), 2)
+    slope = np.gradient(smoothed[: bottom + 1], np.log(rates[: bottom + 1]))
+    # The first steps' average is that of a few batches: its slope is noise.
+    first = min(int(1 / (1 - SMOOTHING)), bottom - 1)
+    steepest = first + int(slope[first:].argmin())
+    table = pd.DataFrame({"learning_rate": rates, "loss": finite, "smoothed": smoothed})
+    return RateRange(table, float(rates[steepest]), float(rates[bottom]))

@@ -1,0 +1,148 @@
+"""Schedules by name, and the training's length filled in where it is left out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from keras.optimizers.schedules import LearningRateSchedule
+
+from kerasopt.names import Names
+from kerasopt.schedules import cycles, decays, lengths
+from kerasopt.schedules.rise import Warmup
+
+__all__ = ["complete", "get", "names", "register", "warmup"]
+
+_TABLE = Names("schedule")
+register = _TABLE.register
+
+
+def get(
+    spec: str | float | Mapping[str, Any] | LearningRateSchedule, **arguments: Any
+) -> float | LearningRateSchedule:
+    """Return a Keras learning-rate schedule, or a constant rate.
+
+    Args:
+        spec: A name from `names`, a dict with ``name`` and arguments, a schedule,
+            or a number, which is a constant rate. Each name is also a function of
+            this module (``"cosine"`` is `kerasopt.schedules.cosine`), whose help has
+            formula and arguments.
+        **arguments: Arguments of that schedule. Lengths are given in optimizer steps
+            (``decay_steps``) or in epochs (``decay_epochs`` and ``steps_per_epoch``).
+
+    Returns:
+        A `keras.optimizers.schedules.LearningRateSchedule`, or a float.
+
+    Raises:
+        ValueError: if the name or an argument is unknown, a rate isn't > 0, or a
+            length is given in epochs without ``steps_per_epoch``.
+
+    Example:
+        >>> schedule = get("one_cycle", peak=0.1, epochs=12, steps_per_epoch=391)
+        >>> round(float(schedule(391 * 3)), 6)
+        0.1
+    """
+    if isinstance(spec, LearningRateSchedule):
+        _TABLE.refuse_arguments(spec, arguments)
+        return spec
+    if isinstance(spec, (int, float)) and not isinstance(spec, bool):
+        _TABLE.refuse_arguments(spec, arguments)
+        return lengths.check_rate("learning_rate", spec)
+    return _TABLE.build(spec, arguments)
+
+
+def names() -> list[str]:
+    """Return the names of all schedules, your own included.
+
+    Example:
+        >>> names()[:3]
+        ['constant', 'cosine', 'cosine_cycle']
+    """
+    return list(_TABLE)
+
+
+def complete(spec: Any, *, epochs: float, steps_per_epoch: int) -> Any:
+    """Fill in the length of the training where a schedule's spec leaves it out.
+
+    What follows a warm-up gets what remains after it.
+
+    Args:
+        spec: What `get` takes; only a dict with a ``name`` is completed.
+        epochs: Length of the training.
+        steps_per_epoch: Optimizer steps in one epoch.
+
+    Example:
+        >>> complete({"name": "one_cycle", "peak": 0.1}, epochs=5, steps_per_epoch=9)
+        {'epochs': 5, 'steps_per_epoch': 9, 'name': 'one_cycle', 'peak': 0.1}
+    """
+    if not isinstance(spec, Mapping) or "name" not in spec:
+        return spec
+    spec = _fill(spec, epochs=epochs, steps_per_epoch=steps_per_epoch)
+    if _TABLE.factory(spec["name"]) is warmup and "schedule" in spec:
+        rise = spec.get("warmup_epochs", spec.get("warmup_steps", 0) / steps_per_epoch)
+        # At least a step, so that a warm-up that is too long is found by its name.
+        rest = max(epochs - rise, 1 / steps_per_epoch)
+        spec["schedule"] = complete(
+            spec["schedule"], epochs=rest, steps_per_epoch=steps_per_epoch
+        )
+    return spec
+
+
+def warmup(
+    schedule: Any,
+    *,
+    warmup_steps: int | None = None,
+    warmup_epochs: float | None = None,
+    steps_per_epoch: int | None = None,
+    initial_factor: float = 0.0,
+) -> Warmup:
+    """Return a `Warmup` before any schedule, with its length in steps or epochs.
+
+    Args:
+        schedule: What follows: anything that `get` takes. In `kerasopt.fit` and
+            recipes its length is what remains of the training.
+        warmup_steps: Optimizer steps of the rise.
+        warmup_epochs: The same in epochs.
+        steps_per_epoch: Optimizer steps in one epoch, for ``warmup_epochs`` and for
+            what follows, if that says nothing else.
+        initial_factor: First rate as a share of the schedule's first; 0 by default.
+
+    Raises:
+        ValueError: if an argument is out of its range, or the length is missing.
+
+    Example:
+        >>> then = {"name": "cosine", "initial_learning_rate": 0.1, "decay_epochs": 9}
+        >>> schedule = warmup(then, warmup_epochs=1, steps_per_epoch=100)
+        >>> [round(float(schedule(step)), 4) for step in (50, 100, 550, 1000)]
+        [0.05, 0.1, 0.05, 0.0]
+    """
+    length = lengths.steps("warmup", warmup_steps, warmup_epochs, steps_per_epoch)
+    if steps_per_epoch is not None:
+        schedule = _fill(schedule, steps_per_epoch=steps_per_epoch)
+    return Warmup(get(schedule), length, initial_factor)
+
+
+def _fill(spec: Any, **length: float) -> Any:
+    """Fill those lengths into a spec that its schedule takes and it doesn't say."""
+    if not isinstance(spec, Mapping) or "name" not in spec:
+        return spec
+    accepted = inspect.signature(_TABLE.factory(spec["name"])).parameters
+    return {**{k: v for k, v in length.items() if k in accepted}, **spec}
+
+
+register("constant")(decays.constant)
+register("piecewise", aliases=("piecewise_constant", "piecewise_constant_decay"))(
+    decays.piecewise
+)
+register("exponential", aliases=("exponential_decay",))(decays.exponential)
+register("inverse_time", aliases=("inverse_time_decay",))(decays.inverse_time)
+register("polynomial", aliases=("polynomial_decay", "linear"))(decays.polynomial)
+register("cosine", aliases=("cosine_decay", "cosine_annealing"))(decays.cosine)
+register("cosine_restarts", aliases=("cosine_decay_restarts", "warm_restarts"))(
+    decays.cosine_restarts
+)
+register("cosine_cycle")(cycles.cosine_cycle)
+register("cyclical", aliases=("triangular", "clr"))(cycles.cyclical)
+register("one_cycle", aliases=("onecycle",))(cycles.one_cycle)
+register("warmup")(warmup)

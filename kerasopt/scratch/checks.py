@@ -1,0 +1,157 @@
+"""What the theory's functions demand of their input, said once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "Rate",
+    "float_array",
+    "fraction",
+    "learning_rate",
+    "non_negative",
+    "one_of",
+    "positive",
+    "positive_integer",
+]
+
+Rate = float | Callable[[int], float]
+"""A learning rate: a number, or a function of the step, which counts from 0."""
+
+
+def float_array(
+    name: str, value: Any, *, shape: tuple[int | None, ...] | None = None
+) -> np.ndarray:
+    """Return an array of finite floats as it is: not a copy, not cast.
+
+    Args:
+        name: What the argument is called, for the message.
+        value: The array; integers are refused, since ``array -= step`` would cut
+            the fractions off.
+        shape: The shape that it must have, with None for any size.
+
+    Raises:
+        ValueError: if it holds no floats, NaN or infinity, or has another shape.
+
+    Example:
+        >>> float_array("theta", np.zeros(2), shape=(3,))
+        Traceback (most recent call last):
+        ...
+        ValueError: theta must have shape (3,); given: (2,).
+    """
+    array = np.asarray(value)
+    if array.dtype.kind != "f":
+        raise ValueError(
+            f"{name} must hold floats; given: dtype {array.dtype}. Convert it: "
+            f"np.asarray({name}, dtype=float)."
+        )
+    if not np.isfinite(array).all():
+        bad = int(array.size - np.isfinite(array).sum())
+        raise ValueError(
+            f"{name} must be finite; given: {bad} of {array.size} values are NaN or "
+            "infinite. Clean the data, or lower the learning rate if they came from "
+            "training."
+        )
+    if shape is not None and not _fits(array.shape, shape):
+        wanted = str(tuple("any" if n is None else n for n in shape)).replace("'", "")
+        raise ValueError(f"{name} must have shape {wanted}; given: {array.shape}.")
+    return array
+
+
+def learning_rate(value: Any) -> Rate:
+    """Return a learning rate: a number > 0, or a schedule, which is a function.
+
+    Raises:
+        ValueError: if it is neither.
+
+    Example:
+        >>> learning_rate(0.1)
+        0.1
+    """
+    if callable(value):
+        return value
+    if not _is_finite(value) or value <= 0:
+        raise ValueError(
+            "learning_rate must be a number > 0, or a function from the step to one; "
+            f"given: {value!r}."
+        )
+    return float(value)
+
+
+def fraction(name: str, value: Any) -> float:
+    """Return a number in [0, 1), or raise `ValueError`.
+
+    Example:
+        >>> fraction("momentum", 0.9)
+        0.9
+    """
+    if not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise ValueError(f"{name} must lie in [0, 1); given: {value!r}.")
+    return float(value)
+
+
+def positive(name: str, value: Any) -> float:
+    """Return a number > 0, or raise `ValueError`.
+
+    Example:
+        >>> positive("epsilon", 1e-7)
+        1e-07
+    """
+    if not _is_finite(value) or value <= 0:
+        raise ValueError(f"{name} must be a number > 0; given: {value!r}.")
+    return float(value)
+
+
+def non_negative(name: str, value: Any) -> float:
+    """Return a number >= 0, or raise `ValueError`.
+
+    Example:
+        >>> non_negative("weight_decay", 0)
+        0.0
+    """
+    if not _is_finite(value) or value < 0:
+        raise ValueError(f"{name} must be a number >= 0; given: {value!r}.")
+    return float(value)
+
+
+def positive_integer(name: str, value: Any) -> int:
+    """Return an integer >= 1, or raise `ValueError`.
+
+    Example:
+        >>> positive_integer("iterations", 50)
+        50
+    """
+    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not is_integer or value < 1:
+        raise ValueError(f"{name} must be an integer >= 1; given: {value!r}.")
+    return int(value)
+
+
+def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
+    """Return a word that is among the choices, or raise `ValueError`.
+
+    Example:
+        >>> one_of("activation", "relu", ["relu", "tanh"])
+        'relu'
+    """
+    choices = list(choices)
+    if value not in choices:
+        raise ValueError(
+            f"{name} must be one of {', '.join(choices)}; given: {value!r}."
+        )
+    return str(value)
+
+
+def _is_finite(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        size is None or size == given for size, given in zip(wanted, shape, strict=True)
+    )

@@ -1,0 +1,126 @@
+"""The learning-rate range test: what it finds, and that it leaves no trace."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerasopt as ko
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return ko.data.load("digits", size=600, validation=100)
+
+
+def network(**arguments):
+    keras.utils.set_random_seed(0)
+    settings = {"units": (32,), **arguments}
+    return ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, **settings)
+
+
+def test_finds_a_rate_that_trains_and_a_bound_beyond_which_it_does_not(digits):
+    """SGD's loss after an epoch at the suggestion, far below and far above it."""
+    found = ko.diagnosis.lr_range_test(
+        network(), digits, optimizer="sgd", verbose=False
+    )
+    x, y = digits.train[0] / np.float32(255), digits.train[1]
+
+    def loss_after(rate):
+        model = network()
+        model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy")
+        model.fit(x, y, batch_size=32, epochs=2, verbose=0)
+        return float(model.evaluate(x, y, verbose=0))
+
+    good, slow, wild = map(
+        loss_after, (found.suggestion, found.suggestion / 300, 30 * found.lowest)
+    )
+    assert good < slow
+    assert good < wild or not np.isfinite(wild)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_weights_statistics_random_states_and_optimizer_come_back(batch_norm, digits):
+    model = network(batch_norm=batch_norm, dropout=0.3)
+    schedule = ko.schedules.OneCycle(0.01, 100)
+    model.compile(
+        keras.optimizers.Adam(schedule, beta_1=0.8), "sparse_categorical_crossentropy"
+    )
+    x, y = digits.train[0] / np.float32(255), digits.train[1]
+    model.fit(x, y, batch_size=100, verbose=0)
+    kept = [*model.variables, *model.optimizer.variables]
+    before = [keras.ops.convert_to_numpy(v) for v in kept]
+    learning_rate = model.optimizer._learning_rate
+    found = ko.diagnosis.lr_range_test(model, digits, steps=30, verbose=False)
+    for variable, value in zip(kept, before, strict=True):
+        np.testing.assert_array_equal(variable, value, err_msg=variable.path)
+    assert model.optimizer._learning_rate is learning_rate
+    assert found.table["loss"].nunique() > 20
+
+
+def test_rates_rise_evenly_on_a_log_scale(digits):
+    found = ko.diagnosis.lr_range_test(
+        network(), digits, optimizer="sgd", low=1e-4, high=1e-1, steps=31, verbose=False
+    )
+    np.testing.assert_allclose(
+        found.table["learning_rate"], np.geomspace(1e-4, 1e-1, 31), rtol=1e-6
+    )
+
+
+def test_each_step_has_its_rate(digits):
+    """By hand with Keras: SGD whose rate is set before every batch."""
+    found = ko.diagnosis.lr_range_test(
+        network(), digits, optimizer="sgd", low=0.01, high=1.0, steps=20, verbose=False
+    )
+    model = network()
+    model.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy")
+    batches = ko.data.pipeline.training_batches(*digits.train, batch_size=32, seed=0)
+    losses = []
+    for rate, (x, y) in zip(found.table["learning_rate"], batches, strict=False):
+        model.optimizer.learning_rate = rate
+        losses.append(model.train_on_batch(x, y))
+        model.reset_metrics()
+    np.testing.assert_allclose(found.table["loss"], losses, rtol=1e-3)
+
+
+def test_ends_where_the_loss_diverges(digits):
+    found = ko.diagnosis.lr_range_test(
+        network(), digits, optimizer="sgd", low=0.1, high=1e6, verbose=False
+    )
+    assert len(found.table) < 100
+    assert np.isfinite(found.table["loss"]).all()
+
+
+def test_the_figure_marks_the_suggestion(digits):
+    found = ko.diagnosis.lr_range_test(network(), digits, verbose=False)
+    axes = found.plot().axes[0]
+    assert axes.get_xscale() == "log"
+    assert found.suggestion in [line.get_xdata()[0] for line in axes.lines]
+    shown = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert f"suggestion: {found.suggestion:.2g}" in shown
+
+
+def test_a_loss_that_is_nan_from_the_start_is_named(digits):
+    model = network()
+    kernel = model.trainable_variables[-2]
+    kernel.assign(np.full(kernel.shape, np.nan))
+    with pytest.raises(ValueError, match=r"The loss is nan.*begin lower"):
+        ko.diagnosis.lr_range_test(model, digits, verbose=False)
+
+
+GROUPED = {"name": "grouped", "default": "sgd", "groups": {"bias": "adam"}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"low": 0}, "low must be a number > 0"),
+        ({"high": float("inf")}, "high must be a number > 0"),
+        ({"low": 1, "high": 0.5}, "high must be above low"),
+        ({"steps": 5}, "steps must be an integer >= 20"),
+        ({"optimizer": "sdg"}, "Unknown optimizer 'sdg'"),
+        ({"optimizer": GROUPED}, "a learning rate for each group"),
+    ],
+)
+def test_bad_arguments(arguments, message, digits):
+    with pytest.raises(ValueError, match=message):
+        ko.diagnosis.lr_range_test(network(), digits, verbose=False, **arguments)

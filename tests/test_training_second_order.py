@@ -1,0 +1,132 @@
+"""fit_lbfgs against SciPy's and scikit-learn's minima."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import optimize
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import scale
+
+import kerasopt as ko
+from kerasopt.scratch import second_order
+
+X, Y = load_breast_cancer(return_X_y=True)
+X = scale(X)
+L2 = 1e-3
+
+
+def logistic_regression(dtype="float64"):
+    keras.utils.set_random_seed(0)
+    dense = keras.layers.Dense(
+        1, activation="sigmoid", kernel_regularizer=keras.regularizers.L2(L2),
+        dtype=dtype,
+    )  # fmt: skip
+    return keras.Sequential([keras.Input((30,), dtype=dtype), dense])
+
+
+def objective(theta):
+    """The regularised mean log loss, its gradient: in NumPy, for SciPy."""
+    margin = (2 * Y - 1) * (X @ theta[:-1] + theta[-1])
+    value = np.logaddexp(0, -margin).mean() + L2 * theta[:-1] @ theta[:-1]
+    slope = -(2 * Y - 1) / (1 + np.exp(margin)) / len(Y)
+    return value, np.append(X.T @ slope + 2 * L2 * theta[:-1], slope.sum())
+
+
+def minimum():
+    found = optimize.minimize(objective, np.zeros(31), jac=True, tol=1e-12)
+    return optimize.root(lambda t: objective(t)[1], found.x, tol=1e-14).x
+
+
+def test_reaches_scipys_minimum_of_logistic_regression():
+    model, best = logistic_regression(), minimum()
+    result = ko.training.fit_lbfgs(
+        model, X, Y[:, None], loss="binary_crossentropy", tolerance=1e-9, verbose=False
+    )
+    theta = np.concatenate([w.ravel() for w in model.get_weights()])
+    assert result.converged
+    assert result.history["loss"].iloc[-1] == pytest.approx(objective(best)[0], 1e-6)
+    # Keras keeps the penalty's factor in float32.
+    np.testing.assert_allclose(theta, best, rtol=1e-5, atol=1e-6)
+    by_hand = second_order.lbfgs(
+        lambda t: objective(t)[0],
+        lambda t: objective(t)[1],
+        np.zeros(31),
+        tolerance=1e-11,
+    )
+    np.testing.assert_allclose(by_hand.theta, best, rtol=1e-6, atol=1e-8)
+
+
+def test_and_scikit_learns():
+    """C is the weight of the sum of losses against half the squared weights."""
+    theirs = LogisticRegression(C=1 / (2 * L2 * len(Y)), tol=1e-10, max_iter=10_000)
+    theirs.fit(X, Y)
+    model = logistic_regression("float32")
+    ko.training.fit_lbfgs(
+        model, X.astype("float32"), Y[:, None], loss="binary_crossentropy",
+        verbose=False,
+    )  # fmt: skip
+    kernel, bias = model.get_weights()
+    np.testing.assert_allclose(kernel.ravel(), theirs.coef_.ravel(), atol=5e-3)
+    assert bias[0] == pytest.approx(theirs.intercept_[0], abs=5e-3)
+
+
+def test_the_size_of_the_portions_does_not_change_the_result():
+    weights = []
+    for batch_size in (1000, 64):
+        model = logistic_regression()
+        ko.training.fit_lbfgs(
+            model, X, Y[:, None], loss="binary_crossentropy", max_iterations=10,
+            batch_size=batch_size, verbose=False,
+        )  # fmt: skip
+        weights.append(model.get_weights()[0])
+    np.testing.assert_allclose(weights[0], weights[1], rtol=1e-5, atol=1e-7)
+
+
+def test_uint8_images_and_the_history():
+    digits = ko.data.load("digits")
+    keras.utils.set_random_seed(0)
+    model = ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(16,), l2=1e-4)
+    result = ko.training.fit_lbfgs(
+        model, *digits.train, max_iterations=60, verbose=False
+    )
+    history = result.history
+    assert (np.diff(history["loss"]) <= 1e-9).all()
+    assert history.index[0] == 1
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    x, y = digits.train[0] / np.float32(255), digits.train[1]
+    loss, accuracy = model.evaluate(x, y, verbose=0)
+    assert loss == pytest.approx(history["loss"].iloc[-1], rel=1e-3)
+    assert accuracy > 0.98
+    assert np.isfinite(history["gradient_norm"]).all()
+
+
+def test_out_of_iterations_is_not_converged():
+    model = logistic_regression()
+    result = ko.training.fit_lbfgs(
+        model, X, Y[:, None], loss="binary_crossentropy", max_iterations=2,
+        verbose=False,
+    )  # fmt: skip
+    assert not result.converged
+    assert len(result.history) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"y": Y[:5, None]}, "as many samples"),
+        ({"x": X * np.nan}, "The loss is nan before the first step"),
+        ({"max_iterations": 0}, "max_iterations must be an integer >= 1"),
+        ({"tolerance": 0}, "tolerance must be a number > 0"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    given = {"x": X, "y": Y[:, None], "loss": "binary_crossentropy", **arguments}
+    with pytest.raises(ValueError, match=message):
+        ko.training.fit_lbfgs(logistic_regression(), verbose=False, **given)
+
+
+def test_batch_normalisation_is_refused():
+    model = ko.models.mlp(input_shape=(30,), num_classes=2, batch_norm=True)
+    with pytest.raises(ValueError, match="learns its statistics from batches"):
+        ko.training.fit_lbfgs(model, X, Y, verbose=False)

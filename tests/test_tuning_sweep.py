@@ -1,0 +1,110 @@
+"""kerasopt.tuning.sweep: the batch sizes of a text, paired and complete."""
+
+import numpy as np
+import pytest
+
+import kerasopt as ko
+
+SIZES = [32, 64, 128, 256]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return ko.data.load("digits", size=500, validation=100)
+
+
+@pytest.fixture
+def recipe():
+    recipe = ko.recipes.load("digits")
+    changes = {
+        "training.epochs": 2,
+        "training.batch_size": 32,
+        "optimizer": {"name": "adam"},
+        "model": {"name": "mlp", "units": [16]},
+    }
+    for field, value in changes.items():
+        recipe = recipe.replace(field, value)
+    return recipe
+
+
+def test_equal_epochs_are_unequal_updates(recipe, digits, tmp_path):
+    table = ko.tuning.sweep(
+        recipe, "training.batch_size", SIZES, dataset=digits,
+        directory=tmp_path / "sweep", verbose=False,
+    )  # fmt: skip
+    samples = len(digits.train[0])
+    assert table["training.batch_size"].tolist() == SIZES
+    assert table["updates"].tolist() == [2 * -(-samples // size) for size in SIZES]
+    assert set(table["epochs"]) == {2}
+    assert table["val_accuracy"].between(0, 1).all()
+    assert "test_accuracy" not in table
+    run = ko.Run.load(table["run"].iloc[1])
+    assert run.metrics["validation_loss"] == table["val_loss"].iloc[1]
+    again = ko.tuning.sweep(
+        recipe, "training.batch_size", SIZES, dataset=digits,
+        directory=tmp_path / "again", verbose=False,
+    )  # fmt: skip
+    np.testing.assert_allclose(table["val_loss"], again["val_loss"], rtol=1e-4)
+
+
+def test_equal_updates_are_unequal_epochs(recipe, digits, tmp_path):
+    table = ko.tuning.sweep(
+        recipe, "training.batch_size", SIZES, equal_updates=True, dataset=digits,
+        directory=tmp_path / "sweep", verbose=False,
+    )  # fmt: skip
+    updates = table["updates"].to_numpy()
+    assert updates.max() / updates.min() < 1.2
+    assert table["epochs"].iloc[-1] > 4 * table["epochs"].iloc[0]
+
+
+def test_seeds_are_paired_and_another_field_can_be_swept(recipe, digits, tmp_path):
+    table = ko.tuning.sweep(
+        recipe, "model.units", [[8], [32, 32]], seeds=(3, 4), dataset=digits,
+        directory=tmp_path / "sweep", verbose=False,
+    )  # fmt: skip
+    assert table["seed"].tolist() == [3, 4, 3, 4]
+    assert table["parameters"].tolist() == [610, 610, 3466, 3466]
+    seeds = [ko.Run.load(run).recipe["training"]["seed"] for run in table["run"]]
+    assert seeds == [3, 4, 3, 4]
+
+
+def test_the_texts_batch_sizes_on_fifty_thousand_images():
+    """15,630 updates against 1,960 in ten epochs: why equal epochs compare badly."""
+    steps = [10 * ko.data.pipeline.steps_per_epoch(50_000, size) for size in SIZES]
+    assert steps == [15_630, 7_820, 3_910, 1_960]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"values": []}, "at least one entry"),
+        ({"values": "32"}, "at least one entry"),
+        ({"seeds": ()}, "at least one entry"),
+        ({"values": [0]}, "training.batch_size: input should be greater than 0"),
+        ({"field": "training.batchsize"}, "Did you mean 'batch_size'"),
+        (
+            {"field": "training.epochs", "equal_updates": True},
+            "equal_updates counts epochs",
+        ),
+    ],
+)
+def test_bad_arguments_show_before_any_training(
+    arguments, message, recipe, digits, tmp_path
+):
+    given = {"field": "training.batch_size", "values": [32], **arguments}
+    with pytest.raises(ValueError, match=message):
+        ko.tuning.sweep(recipe, dataset=digits, directory=tmp_path / "sweep", **given)
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_folder_with_something_in_it_and_data_without_validation_are_refused(
+    recipe, digits, tmp_path
+):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match="isn't empty"):
+        ko.tuning.sweep(
+            recipe, "training.batch_size", [32], dataset=digits, directory=tmp_path
+        )
+    bare = ko.data.load("digits", size=100, validation=0)
+    with pytest.raises(ValueError, match="compares on validation data"):
+        ko.tuning.sweep(recipe, "training.batch_size", [32], dataset=bare)
