@@ -134,12 +134,14 @@ def test_the_python_of_the_readme_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(kerasopt.data, "load", lambda name: small)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     names = {}
     for block in blocks:
         if "budget" not in block:
             exec(compile(block, "README.md", "exec"), names)
     assert (tmp_path / "mine.keras").is_file()
+    assert names["path"][-1] == pytest.approx(10 * 0.8**50)
+    assert 0 < names["found"].suggestion < 10
     assert names["model"].get_layer("stem").kernel.shape == (2, 2, 3, 24)
 
 

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from keras.optimizers.schedules import InverseTimeDecay, LearningRateSchedule
 
+import kerasopt.optimizers
 from kerasopt.scratch import optimizers
 from kerasopt.scratch.optimizers import (
     SAM,
@@ -245,6 +246,7 @@ def test_equals_keras_at_every_step(row):
     problem = Quadratic(shape)
     path = minimize(problem.gradient, problem.start, ours(rate), iterations=STEPS)
     reference = keras_path(theirs(rate), problem)
+    print(f"{worst(path, reference):.0e}")  # pytest -rP shows it
     assert worst(path, reference) <= 1e-5
     # It went somewhere, or agreement would mean nothing.
     assert np.abs(reference[-1] - reference[0]).max() > 0.02
@@ -266,6 +268,14 @@ def test_the_table_has_every_optimizer():
     classes = {x for x in exported if inspect.isclass(x)}
     tested = {type(row[2](0.1)) for row in TABLE + CONSTANT}
     assert classes - {optimizers.Optimizer, SAM, Lookahead} == tested
+
+
+def test_what_keras_trains_with_can_be_read_here():
+    """Every optimizer by name has its formula, but those that hold others."""
+    formulas = {each.lower() for each in optimizers.__all__}
+    elsewhere = {"sgd": "gradientdescent", "conv_muon": "muon"}
+    for name in set(kerasopt.optimizers.names()) - {"grouped"}:
+        assert elsewhere.get(name, name.replace("_", "")) in formulas, name
 
 
 def run_on(gradients, optimizer):
