@@ -19,6 +19,7 @@ _SUBMODULES = (
     "augment",
     "callbacks",
     "charts",
+    "checks",
     "data",
     "diagnosis",
     "distribute",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from kerasopt import augment as augment
     from kerasopt import callbacks as callbacks
     from kerasopt import charts as charts
+    from kerasopt import checks as checks
     from kerasopt import data as data
     from kerasopt import diagnosis as diagnosis
     from kerasopt import distribute as distribute

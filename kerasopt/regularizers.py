@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
-from kerasopt import names
+from kerasopt import checks, names
 
 __all__ = ["get", "register"]
 
@@ -47,29 +46,18 @@ def get(
     return _TABLE.build(spec, arguments)
 
 
-def check_factor(name: str, value: Any) -> float:
-    """Return a penalty factor, or raise `ValueError` if it isn't a number >= 0.
-
-    Example:
-        >>> check_factor("l2", 0.01)
-        0.01
-    """
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < 0:
-        raise ValueError(f"{name} must be a number >= 0; given: {value!r}.")
-    return float(value)
-
-
 @register("l1")
 def _l1(l1: float = 0.01) -> keras.regularizers.Regularizer:
-    return keras.regularizers.L1(check_factor("l1", l1))
+    return keras.regularizers.L1(checks.non_negative("l1", l1))
 
 
 @register("l2", aliases=("ridge",))
 def _l2(l2: float = 0.01) -> keras.regularizers.Regularizer:
-    return keras.regularizers.L2(check_factor("l2", l2))
+    return keras.regularizers.L2(checks.non_negative("l2", l2))
 
 
 @register("l1_l2", aliases=("l1l2", "elastic_net"))
 def _l1_l2(l1: float = 0.01, l2: float = 0.01) -> keras.regularizers.Regularizer:
-    return keras.regularizers.L1L2(check_factor("l1", l1), check_factor("l2", l2))
+    return keras.regularizers.L1L2(
+        checks.non_negative("l1", l1), checks.non_negative("l2", l2)
+    )

@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasopt import names
+from kerasopt import checks, names
 from kerasopt.callbacks.share import ShareCallback
 
 __all__ = ["Freeze"]
@@ -43,10 +43,8 @@ class Freeze(ShareCallback):
 
     def __init__(self, *, layers: str | Sequence[str], after: float = 0.3) -> None:
         super().__init__()
-        if not isinstance(after, (int, float)) or not 0 <= after < 1:
-            raise ValueError(f"after must lie in [0, 1); given: {after!r}.")
         self.layers = [layers] if isinstance(layers, str) else list(layers)
-        self.after = after
+        self.after = checks.fraction("after", after)
         self._to_freeze: list[Any] = []
         self._frozen: list[Any] = []
 

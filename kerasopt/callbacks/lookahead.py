@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kerasopt import checks
 from kerasopt.callbacks.share import ShareCallback
 
 __all__ = ["Lookahead"]
@@ -48,15 +49,9 @@ class Lookahead(ShareCallback):
         self, *, every: int = 5, decay: float = 0.95**5, ramp: float = 3.0
     ) -> None:
         super().__init__()
-        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
-            raise ValueError(f"every must be an integer >= 1; given: {every!r}.")
-        if not isinstance(decay, (int, float)) or not 0 <= decay < 1:
-            raise ValueError(f"decay must lie in [0, 1); given: {decay!r}.")
-        if not isinstance(ramp, (int, float)) or not ramp >= 0:
-            raise ValueError(f"ramp must be a number >= 0; given: {ramp!r}.")
-        self.every = every
-        self.decay = decay
-        self.ramp = ramp
+        self.every = checks.integer("every", every)
+        self.decay = checks.fraction("decay", decay)
+        self.ramp = checks.non_negative("ramp", ramp)
         self._fast: list[Any] = []
         self._slow: list[Any] = []
         self._steps: Any = None

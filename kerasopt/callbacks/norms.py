@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import pandas as pd
 
-from kerasopt import gradients
+from kerasopt import checks, gradients
 
 __all__ = ["GradientNorms"]
 
@@ -55,14 +55,10 @@ class GradientNorms(keras.callbacks.Callback):
         self, x: Any, y: Any, *, vanishing: float = 1e-3, exploding: float = 100.0
     ) -> None:
         super().__init__()
-        if not isinstance(vanishing, (int, float)) or not 0 < vanishing < 1:
-            raise ValueError(f"vanishing must lie in (0, 1); given: {vanishing!r}.")
-        if not isinstance(exploding, (int, float)) or not exploding > 0:
-            raise ValueError(f"exploding must be a number > 0; given: {exploding!r}.")
         self.x = x
         self.y = y
-        self.vanishing = vanishing
-        self.exploding = exploding
+        self.vanishing = checks.proper_fraction("vanishing", vanishing)
+        self.exploding = checks.positive("exploding", exploding)
         self.flags: dict[str, str] = {}
         self._rows: list[dict[str, float]] = []
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras.optimizers.schedules import LearningRateSchedule
 
+from kerasopt import checks
 from kerasopt.callbacks.share import ShareCallback
 
 __all__ = ["LearningRateMonitor", "ReduceLROnPlateau", "check_no_schedule"]
@@ -75,11 +76,9 @@ class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau, ShareCallback):
         mode: str = "auto",
         verbose: int = 0,
     ) -> None:
-        if not isinstance(factor, (int, float)) or not 0 < factor < 1:
-            raise ValueError(f"factor must lie in (0, 1); given: {factor!r}.")
         super().__init__(  # type: ignore[call-arg]  # Keras's class has no types.
             monitor=monitor,
-            factor=factor,
+            factor=checks.proper_fraction("factor", factor),
             patience=patience,
             min_delta=min_delta,
             cooldown=cooldown,

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kerasopt import gradients
+from kerasopt import checks, gradients
 
 __all__ = ["SharpnessAware"]
 
@@ -42,10 +42,7 @@ class SharpnessAware(keras.callbacks.Callback):
 
     def __init__(self, *, rho: float = 0.05) -> None:
         super().__init__()
-        is_number = isinstance(rho, (int, float)) and not isinstance(rho, bool)
-        if not is_number or not 0 < rho < float("inf"):
-            raise ValueError(f"rho must be a number > 0; given: {rho!r}.")
-        self.rho = rho
+        self.rho = checks.positive("rho", rho)
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Put SAM's step in the place of the model's own."""

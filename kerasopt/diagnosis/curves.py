@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from kerasopt import checks
+
 __all__ = ["overfits"]
 
 
@@ -33,8 +35,7 @@ def overfits(history: pd.DataFrame, *, patience: int = 3) -> bool:
             f"history needs the columns loss and val_loss; missing: {sorted(missing)}. "
             "Train with validation data."
         )
-    if not isinstance(patience, int) or isinstance(patience, bool) or patience < 1:
-        raise ValueError(f"patience must be an integer >= 1; given: {patience!r}.")
+    patience = checks.integer("patience", patience)
     measured = history.dropna(subset=["val_loss"])
     if measured.empty:
         return False

@@ -17,7 +17,7 @@ import rich.progress
 import tensorflow as tf
 
 from kerasopt import augment as augmentations
-from kerasopt import charts, gradients, layers, losses, optimizers
+from kerasopt import charts, checks, gradients, layers, losses, optimizers
 from kerasopt.data import Dataset, pipeline
 
 __all__ = ["RateRange", "lr_range_test"]
@@ -163,14 +163,9 @@ def lr_range_test(
 
 
 def _check_range(low: float, high: float, steps: int) -> None:
-    for name, value in (("low", low), ("high", high)):
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not 0 < value < math.inf:
-            raise ValueError(f"{name} must be a number > 0; given: {value!r}.")
-    if high <= low:
+    if checks.positive("high", high) <= checks.positive("low", low):
         raise ValueError(f"high must be above low; given: {high!r} and {low!r}.")
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 20:
-        raise ValueError(f"steps must be an integer >= 20; given: {steps!r}.")
+    checks.integer("steps", steps, least=20)
 
 
 def _optimizer(model: keras.Model, given: Any) -> keras.optimizers.Optimizer:

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from kerasopt import initializers, layers, names, regularizers
+from kerasopt import checks, initializers, layers, names, regularizers
 
 __all__ = [
     "Style",
@@ -44,7 +44,7 @@ class Style:
 
     def __post_init__(self) -> None:
         for name in ("l1", "l2", "activity_l1"):
-            regularizers.check_factor(name, getattr(self, name))
+            checks.non_negative(name, getattr(self, name))
         if self.batch_norm not in (False, True, *BATCH_NORM_PLACES):
             raise ValueError(
                 f"batch_norm must be False, True or one of {BATCH_NORM_PLACES}; "

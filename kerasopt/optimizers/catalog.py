@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from kerasopt import schedules
+from kerasopt import checks, schedules
 from kerasopt.names import Names, normalize
 from kerasopt.optimizers.grouped import Grouped
 from kerasopt.optimizers.muon import ConvMuon
@@ -187,9 +187,8 @@ def _checked(optimizer: type[keras.optimizers.Optimizer], **defaults: Any) -> An
         undecayed = _pattern(exclude_from_weight_decay)
         if "learning_rate" in arguments:
             arguments["learning_rate"] = schedules.get(arguments["learning_rate"])
-        decay = arguments.get("weight_decay")
-        if decay is not None and (not isinstance(decay, (int, float)) or decay < 0):
-            raise ValueError(f"weight_decay must be a number >= 0; given: {decay!r}.")
+        if arguments.get("weight_decay") is not None:
+            checks.non_negative("weight_decay", arguments["weight_decay"])
         if optimizer is CoupledSGD and not arguments.get("l2"):
             arguments.pop("l2", None)
             built = keras.optimizers.SGD(**arguments)  # Needs no class of ours.

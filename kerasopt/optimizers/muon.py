@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasopt import checks
+
 __all__ = ["ConvMuon"]
 
 
@@ -75,15 +77,11 @@ class ConvMuon(keras.optimizers.Muon):
         name: str = "conv_muon",
         **kwargs: Any,
     ) -> None:
-        if not isinstance(momentum, (int, float)) or not 0 <= momentum < 1:
-            raise ValueError(f"momentum must lie in [0, 1); given: {momentum!r}.")
-        if not isinstance(ns_steps, int) or ns_steps < 1:
-            raise ValueError(f"ns_steps must be an integer >= 1; given: {ns_steps!r}.")
         super().__init__(
             learning_rate=learning_rate,
-            momentum=momentum,
+            momentum=checks.fraction("momentum", momentum),
             nesterov=nesterov,
-            ns_steps=ns_steps,
+            ns_steps=checks.integer("ns_steps", ns_steps),
             rms_rate=rms_rate,
             weight_decay=weight_decay,
             adam_lr_ratio=adam_lr_ratio,

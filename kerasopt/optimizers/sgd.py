@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
+
+from kerasopt import checks
 
 __all__ = ["CoupledSGD"]
 
@@ -70,8 +71,6 @@ class CoupledSGD(keras.optimizers.SGD):
         name: str = "SGD",
         **kwargs: Any,
     ) -> None:
-        if not isinstance(l2, (int, float)) or not math.isfinite(l2) or l2 < 0:
-            raise ValueError(f"l2 must be a number >= 0; given: {l2!r}.")
         super().__init__(
             learning_rate=learning_rate,
             momentum=momentum,
@@ -88,7 +87,7 @@ class CoupledSGD(keras.optimizers.SGD):
             name=name,
             **kwargs,
         )
-        self.l2 = float(l2)
+        self.l2 = checks.non_negative("l2", l2)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Take one step with ``gradient + l2 * variable``."""

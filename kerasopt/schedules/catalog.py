@@ -8,6 +8,7 @@ from typing import Any
 
 from keras.optimizers.schedules import LearningRateSchedule
 
+from kerasopt import checks
 from kerasopt.names import Names
 from kerasopt.schedules import cycles, decays, lengths
 from kerasopt.schedules.rise import Warmup
@@ -48,7 +49,7 @@ def get(
         return spec
     if isinstance(spec, (int, float)) and not isinstance(spec, bool):
         _TABLE.refuse_arguments(spec, arguments)
-        return lengths.check_rate("learning_rate", spec)
+        return checks.positive("learning_rate", spec)
     return _TABLE.build(spec, arguments)
 
 

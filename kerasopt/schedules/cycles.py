@@ -9,9 +9,8 @@ import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
-from kerasopt import names
+from kerasopt import checks, names
 from kerasopt.schedules import lengths
-from kerasopt.schedules.lengths import check_rate
 
 __all__ = [
     "CosineCycle",
@@ -60,15 +59,11 @@ class OneCycle(LearningRateSchedule):
         final_factor: float = 0.0,
     ) -> None:
         super().__init__()
-        self.peak = check_rate("peak", peak)
-        if not 0 <= warmup_fraction < 1:
-            raise ValueError(
-                f"warmup_fraction must lie in [0, 1); given: {warmup_fraction!r}."
-            )
+        self.peak = checks.positive("peak", peak)
         self.total_steps = lengths.whole("total_steps", total_steps)
-        self.warmup_fraction = warmup_fraction
-        self.initial_factor = lengths.share("initial_factor", initial_factor)
-        self.final_factor = lengths.share("final_factor", final_factor)
+        self.warmup_fraction = checks.fraction("warmup_fraction", warmup_fraction)
+        self.initial_factor = checks.share("initial_factor", initial_factor)
+        self.final_factor = checks.share("final_factor", final_factor)
 
     def __call__(self, step: Any) -> Any:
         """Return the learning rate at an optimizer step."""
@@ -134,8 +129,10 @@ class Cyclical(LearningRateSchedule):
         gamma: float = 1.0,
     ) -> None:
         super().__init__()
-        self.base_learning_rate = check_rate("base_learning_rate", base_learning_rate)
-        self.max_learning_rate = check_rate("max_learning_rate", max_learning_rate)
+        self.base_learning_rate = checks.positive(
+            "base_learning_rate", base_learning_rate
+        )
+        self.max_learning_rate = checks.positive("max_learning_rate", max_learning_rate)
         if self.max_learning_rate <= self.base_learning_rate:
             raise ValueError(
                 "max_learning_rate must be above base_learning_rate; given: "
@@ -144,7 +141,7 @@ class Cyclical(LearningRateSchedule):
         self.half_cycle_steps = lengths.whole("half_cycle_steps", half_cycle_steps)
         if mode not in self.MODES:
             raise names.unknown("mode of a cyclical schedule", mode, self.MODES)
-        if check_rate("gamma", gamma) > 1:
+        if checks.positive("gamma", gamma) > 1:
             raise ValueError(f"gamma must lie in (0, 1]; given: {gamma!r}.")
         self.mode = mode
         self.gamma = gamma
@@ -204,11 +201,11 @@ class CosineCycle(LearningRateSchedule):
         self, initial_learning_rate: float, half_cycle_steps: int, alpha: float = 0.0
     ) -> None:
         super().__init__()
-        self.initial_learning_rate = check_rate(
+        self.initial_learning_rate = checks.positive(
             "initial_learning_rate", initial_learning_rate
         )
         self.half_cycle_steps = lengths.whole("half_cycle_steps", half_cycle_steps)
-        self.alpha = lengths.share("alpha", alpha)
+        self.alpha = checks.share("alpha", alpha)
 
     def __call__(self, step: Any) -> Any:
         """Return the learning rate at an optimizer step."""

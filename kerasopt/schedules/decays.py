@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from keras.optimizers import schedules
 from keras.optimizers.schedules import LearningRateSchedule
 
+from kerasopt import checks
 from kerasopt.schedules import lengths
-from kerasopt.schedules.lengths import check_rate
 
 __all__ = [
     "constant",
@@ -34,7 +34,7 @@ def constant(learning_rate: float) -> float:
         >>> constant(0.01)
         0.01
     """
-    return check_rate("learning_rate", learning_rate)
+    return checks.positive("learning_rate", learning_rate)
 
 
 def piecewise(
@@ -64,7 +64,7 @@ def piecewise(
         >>> [round(float(schedule(step)), 3) for step in (0, 200, 201)]
         [0.1, 0.1, 0.01]
     """
-    rates = [check_rate("each of values", value) for value in values]
+    rates = [checks.positive("each of values", value) for value in values]
     found = lengths.boundaries(boundaries, boundary_epochs, steps_per_epoch)
     if len(rates) != len(found) + 1:
         raise ValueError(
@@ -107,9 +107,9 @@ def exponential(
         0.05
     """
     return schedules.ExponentialDecay(
-        check_rate("initial_learning_rate", initial_learning_rate),
+        checks.positive("initial_learning_rate", initial_learning_rate),
         lengths.steps("decay", decay_steps, decay_epochs, steps_per_epoch),
-        check_rate("decay_rate", decay_rate),
+        checks.positive("decay_rate", decay_rate),
         staircase=staircase,
     )
 
@@ -145,9 +145,9 @@ def inverse_time(
         0.05
     """
     return schedules.InverseTimeDecay(
-        check_rate("initial_learning_rate", initial_learning_rate),
+        checks.positive("initial_learning_rate", initial_learning_rate),
         lengths.steps("decay", decay_steps, decay_epochs, steps_per_epoch),
-        check_rate("decay_rate", decay_rate),
+        checks.positive("decay_rate", decay_rate),
         staircase=staircase,
     )
 
@@ -187,17 +187,13 @@ def polynomial(
         >>> round(float(schedule(50)), 6)
         0.05
     """
-    if not isinstance(end_learning_rate, (int, float)) or not end_learning_rate >= 0:
-        raise ValueError(
-            f"end_learning_rate must be a number >= 0; given: {end_learning_rate!r}."
-        )
     return schedules.PolynomialDecay(
-        check_rate("initial_learning_rate", initial_learning_rate),
+        checks.positive("initial_learning_rate", initial_learning_rate),
         lengths.steps(
             "decay", decay_steps, decay_epochs, steps_per_epoch, training_epochs=epochs
         ),
-        end_learning_rate=float(end_learning_rate),
-        power=check_rate("power", power),
+        end_learning_rate=checks.non_negative("end_learning_rate", end_learning_rate),
+        power=checks.positive("power", power),
         cycle=cycle,
     )
 
@@ -238,11 +234,11 @@ def cosine(
         Loshchilov and Hutter (2017), https://arxiv.org/abs/1608.03983.
     """
     return schedules.CosineDecay(
-        check_rate("initial_learning_rate", initial_learning_rate),
+        checks.positive("initial_learning_rate", initial_learning_rate),
         lengths.steps(
             "decay", decay_steps, decay_epochs, steps_per_epoch, training_epochs=epochs
         ),
-        alpha=lengths.share("alpha", alpha),
+        alpha=checks.share("alpha", alpha),
     )
 
 
@@ -283,11 +279,11 @@ def cosine_restarts(
         Loshchilov and Hutter (2017), https://arxiv.org/abs/1608.03983.
     """
     return schedules.CosineDecayRestarts(
-        check_rate("initial_learning_rate", initial_learning_rate),
+        checks.positive("initial_learning_rate", initial_learning_rate),
         lengths.steps(
             "first_decay", first_decay_steps, first_decay_epochs, steps_per_epoch
         ),
-        t_mul=check_rate("t_mul", t_mul),
-        m_mul=check_rate("m_mul", m_mul),
-        alpha=lengths.share("alpha", alpha),
+        t_mul=checks.positive("t_mul", t_mul),
+        m_mul=checks.positive("m_mul", m_mul),
+        alpha=checks.share("alpha", alpha),
     )

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
+from kerasopt import checks
 from kerasopt.charts import SERIES, Chart, add_legend, apply_style, label
 from kerasopt.schedules import lengths
 from kerasopt.schedules.catalog import complete, get
@@ -72,7 +73,7 @@ def plot(
             "Give epochs (and steps_per_epoch): how long a training to draw."
         )
     per_epoch = lengths.whole("steps_per_epoch", steps_per_epoch)
-    last = round(lengths.check_rate("epochs", epochs) * per_epoch)
+    last = round(checks.positive("epochs", epochs) * per_epoch)
     steps = np.unique(np.linspace(0, last, min(last, POINTS) + 1).round().astype(int))
     named = _named(schedules)
     figure = Chart(figsize=(7.5, 3.6), layout="constrained")

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["boundaries", "check_rate", "share", "steps", "whole"]
+from kerasopt.checks import positive
 
-
-def check_rate(name: str, value: Any) -> float:
-    """Return a learning rate, or raise `ValueError` if it isn't a number > 0.
-
-    Example:
-        >>> check_rate("learning_rate", 0.1)
-        0.1
-    """
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value <= 0:
-        raise ValueError(f"{name} must be a number > 0; given: {value!r}.")
-    return float(value)
-
-
-def share(name: str, value: Any) -> float:
-    """Return a number in [0, 1], or raise `ValueError`.
-
-    Example:
-        >>> share("alpha", 0.1)
-        0.1
-    """
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie in [0, 1]; given: {value!r}.")
-    return float(value)
+__all__ = ["boundaries", "steps", "whole"]
 
 
 def whole(name: str, value: Any) -> int:
@@ -42,7 +17,7 @@ def whole(name: str, value: Any) -> int:
         >>> whole("total_steps", 100)
         100
     """
-    check_rate(name, value)
+    positive(name, value)
     if value != int(value):
         raise ValueError(f"{name} must be a whole number; given: {value!r}.")
     return int(value)
@@ -127,7 +102,7 @@ def boundaries(
 
 
 def _epochs_in_steps(name: str, epochs: Any, steps_per_epoch: Any) -> float:
-    check_rate(name, epochs)
+    positive(name, epochs)
     if steps_per_epoch is None:
         raise ValueError(
             f"{name}={epochs!r} counts epochs, a Keras schedule counts optimizer "

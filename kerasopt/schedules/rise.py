@@ -9,6 +9,7 @@ import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
+from kerasopt import checks
 from kerasopt.schedules import lengths
 
 __all__ = ["Warmup"]
@@ -47,10 +48,10 @@ class Warmup(LearningRateSchedule):
     ) -> None:
         super().__init__()
         if not isinstance(schedule, LearningRateSchedule):
-            schedule = lengths.check_rate("schedule", schedule)
+            schedule = checks.positive("schedule", schedule)
         self.schedule = schedule
         self.warmup_steps = lengths.whole("warmup_steps", warmup_steps)
-        self.initial_factor = lengths.share("initial_factor", initial_factor)
+        self.initial_factor = checks.share("initial_factor", initial_factor)
 
     def __call__(self, step: Any) -> Any:
         """Return the learning rate at an optimizer step."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from kerasopt.checks import fraction, integer, non_negative, positive
+
 __all__ = [
     "Rate",
     "float_array",
     "fraction",
+    "integer",
     "learning_rate",
     "non_negative",
     "one_of",
     "positive",
-    "positive_integer",
 ]
 
 Rate = float | Callable[[int], float]
@@ -74,61 +75,13 @@ def learning_rate(value: Any) -> Rate:
     """
     if callable(value):
         return value
-    if not _is_finite(value) or value <= 0:
+    try:
+        return positive("learning_rate", value)
+    except ValueError:
         raise ValueError(
             "learning_rate must be a number > 0, or a function from the step to one; "
             f"given: {value!r}."
-        )
-    return float(value)
-
-
-def fraction(name: str, value: Any) -> float:
-    """Return a number in [0, 1), or raise `ValueError`.
-
-    Example:
-        >>> fraction("momentum", 0.9)
-        0.9
-    """
-    if not isinstance(value, (int, float)) or not 0 <= value < 1:
-        raise ValueError(f"{name} must lie in [0, 1); given: {value!r}.")
-    return float(value)
-
-
-def positive(name: str, value: Any) -> float:
-    """Return a number > 0, or raise `ValueError`.
-
-    Example:
-        >>> positive("epsilon", 1e-7)
-        1e-07
-    """
-    if not _is_finite(value) or value <= 0:
-        raise ValueError(f"{name} must be a number > 0; given: {value!r}.")
-    return float(value)
-
-
-def non_negative(name: str, value: Any) -> float:
-    """Return a number >= 0, or raise `ValueError`.
-
-    Example:
-        >>> non_negative("weight_decay", 0)
-        0.0
-    """
-    if not _is_finite(value) or value < 0:
-        raise ValueError(f"{name} must be a number >= 0; given: {value!r}.")
-    return float(value)
-
-
-def positive_integer(name: str, value: Any) -> int:
-    """Return an integer >= 1, or raise `ValueError`.
-
-    Example:
-        >>> positive_integer("iterations", 50)
-        50
-    """
-    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_integer or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1; given: {value!r}.")
-    return int(value)
+        ) from None
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
@@ -144,11 +97,6 @@ def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
             f"{name} must be one of {', '.join(choices)}; given: {value!r}."
         )
     return str(value)
-
-
-def _is_finite(value: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:

@@ -126,7 +126,7 @@ def gradient_descent(
     """
     X, y, theta = _check_regression(X, y, theta)
     rate = checks.learning_rate(learning_rate)
-    iterations = checks.positive_integer("iterations", iterations)
+    iterations = checks.integer("iterations", iterations)
     if tolerance is not None:
         tolerance = checks.non_negative("tolerance", tolerance)
     batches = _batches(len(X), _check_batch(batch_size, len(X)), seed)
@@ -188,7 +188,7 @@ def gradient_noise(
         Bottou, Curtis & Nocedal (2018), https://arxiv.org/abs/1606.04838.
     """
     X, y, theta = _check_regression(X, y, theta)
-    draws = checks.positive_integer("draws", draws)
+    draws = checks.integer("draws", draws)
     rng = np.random.default_rng(seed)
     whole = _gradient(X, y, theta)
     table: list[dict[str, float]] = []
@@ -261,7 +261,7 @@ def _check_regression(
 def _check_batch(size: int | None, m: int) -> int:
     if size is None:
         return m
-    if checks.positive_integer("batch_size", size) > m:
+    if checks.integer("batch_size", size) > m:
         raise ValueError(f"batch_size must be at most the {m} rows; given: {size}.")
     return int(size)
 

@@ -275,4 +275,4 @@ def _check_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(
             f"shape must be a tuple such as (inputs, outputs); given: {shape!r}."
         )
-    return tuple(checks.positive_integer("each size of shape", n) for n in shape)
+    return tuple(checks.integer("each size of shape", n) for n in shape)

@@ -156,7 +156,7 @@ def initial_running(features: int) -> Running:
         >>> initial_running(2).variance.tolist()
         [1.0, 1.0]
     """
-    features = checks.positive_integer("features", features)
+    features = checks.integer("features", features)
     return Running(np.zeros(features), np.ones(features))
 
 

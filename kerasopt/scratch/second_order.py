@@ -184,7 +184,7 @@ def lbfgs(
         Liu and Nocedal (1989), https://doi.org/10.1007/BF01589116; the two loops:
         Nocedal (1980), https://doi.org/10.1090/S0025-5718-1980-0572855-7.
     """
-    memory = checks.positive_integer("memory", memory)
+    memory = checks.integer("memory", memory)
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
 
     def direction(theta: np.ndarray, slope: np.ndarray) -> np.ndarray:
@@ -256,7 +256,7 @@ def line_search(
     """
     start = _start(function, gradient, theta)
     direction = checks.float_array("direction", direction, shape=start.theta.shape)
-    trials = checks.positive_integer("trials", trials)
+    trials = checks.integer("trials", trials)
     if not 0 < decrease < 0.5 or not decrease < curvature < 1:
         raise ValueError(
             "decrease must lie in (0, 0.5) and curvature in (decrease, 1); given: "
@@ -331,7 +331,7 @@ def _minimize(
     tolerance: float,
 ) -> Result:
     """Step along directions, and show the method (s, y) of every step."""
-    iterations = checks.positive_integer("iterations", iterations)
+    iterations = checks.integer("iterations", iterations)
     tolerance = checks.non_negative("tolerance", tolerance)
     point = _start(function, gradient, theta)
     values = [point.value]

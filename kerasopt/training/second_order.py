@@ -12,7 +12,7 @@ import rich.console
 import tensorflow as tf
 from scipy import optimize
 
-from kerasopt import gradients, losses
+from kerasopt import checks, gradients, losses
 from kerasopt.data import pipeline
 
 __all__ = ["LBFGSResult", "fit_lbfgs"]
@@ -190,12 +190,8 @@ def _check(model: Any, x: Any, y: Any, max_iterations: int, tolerance: float) ->
             f"x and y must have as many samples, at least one; given: {len(x)} and "
             f"{len(y)}."
         )
-    if not isinstance(max_iterations, int) or max_iterations < 1:
-        raise ValueError(
-            f"max_iterations must be an integer >= 1; given: {max_iterations!r}."
-        )
-    if not isinstance(tolerance, (int, float)) or not tolerance > 0:
-        raise ValueError(f"tolerance must be a number > 0; given: {tolerance!r}.")
+    checks.integer("max_iterations", max_iterations)
+    checks.positive("tolerance", tolerance)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             raise ValueError(

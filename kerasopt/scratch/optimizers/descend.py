@@ -45,7 +45,7 @@ def minimize(
         ((51,), np.float64(8.0), np.float64(0.000142725))
     """
     theta = checks.float_array("theta", theta)
-    iterations = checks.positive_integer("iterations", iterations)
+    iterations = checks.integer("iterations", iterations)
     if tolerance is not None:
         tolerance = checks.non_negative("tolerance", tolerance)
     path = [theta]

@@ -56,7 +56,7 @@ class Muon(Optimizer):
         super().__init__(learning_rate)
         self.momentum = checks.fraction("momentum", momentum)
         self.nesterov = bool(nesterov)
-        self.steps = checks.positive_integer("steps", steps)
+        self.steps = checks.integer("steps", steps)
         self.rms_rate = (
             None if rms_rate is None else checks.positive("rms_rate", rms_rate)
         )
@@ -105,7 +105,7 @@ def newton_schulz(matrix: np.ndarray, *, steps: int = 5) -> np.ndarray:
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (np.linalg.norm(x) + 1e-7)
-    for _ in range(checks.positive_integer("steps", steps)):
+    for _ in range(checks.integer("steps", steps)):
         a = x @ x.T
         x = 3.4445 * x + (-4.775 * a + 2.0315 * a @ a) @ x
     return x.T if tall else x

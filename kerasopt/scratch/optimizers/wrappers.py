@@ -94,7 +94,7 @@ class Lookahead(Optimizer):
     def __init__(self, base: Optimizer, every: int = 5, alpha: float = 0.5) -> None:
         super().__init__(_check(base).learning_rate)
         self.base = base
-        self.every = checks.positive_integer("every", every)
+        self.every = checks.integer("every", every)
         self.alpha = checks.positive("alpha", alpha)
         if alpha > 1:
             raise ValueError(f"alpha must lie in (0, 1]; given: {alpha!r}.")
