@@ -134,17 +134,20 @@ def backward_ratio(
 ) -> float:
     """Return how much of the gradient is left after its way back through the layers.
 
-    ``|dL/da_1| / |dL/da_n|``, where a_1 and a_n are the outputs of the first and the
-    last hidden layer that has a kernel. Near 1, gradients neither vanish nor explode.
-    (The kernels' own gradients say less: where the activations shrink on their way
-    forward as much as the gradients on their way back, all kernels get equally small
-    ones.)
+    ``|dL/da_1| / |dL/da_n|``, where a_k is what the k-th hidden layer hands to the next
+    one that has a kernel (its activations), for the first and the last of them. Near 1,
+    gradients neither vanish nor explode. (The kernels' own gradients say less: where the
+    activations shrink on their way forward as much as the gradients on their way back,
+    all kernels get equally small ones.)
 
     Args:
         model: Built functional or sequential model with two hidden layers or more.
         loss: Keras loss, or a function of labels and predictions; the mean counts.
         x: Samples, shape (batch, ...), on the model's scale.
         y: Labels as the loss takes them.
+
+    Returns:
+        The ratio; 0 where no gradient is left.
 
     Raises:
         ValueError: if the model has fewer than two hidden layers.
@@ -170,13 +173,13 @@ def backward_ratio(
             f"output layer; given: {len(layers)} layers with a kernel."
         )
     inner = keras.Model(
-        model.inputs, [layers[0].output, layers[-2].output, model.outputs[0]]
+        model.inputs, [layers[1].input, layers[-1].input, model.outputs[0]]
     )
     with tf.GradientTape() as tape:
         first, last, predictions = inner([x], training=False)
         value = tf.reduce_mean(loss(y, predictions))
-    first_gradient, last_gradient = tape.gradient(value, [first, last])
-    return float(tf.norm(first_gradient) / tf.norm(last_gradient))
+    first_norm, last_norm = map(tf.norm, tape.gradient(value, [first, last]))
+    return float(tf.math.divide_no_nan(first_norm, last_norm))
 
 
 def sharpness_aware_step(

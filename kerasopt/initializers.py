@@ -84,7 +84,7 @@ def for_activation(activation: str) -> keras.initializers.Initializer:
     He's for ReLU and its kin, which silence half of their inputs; Glorot's for what is
     nearly linear around 0 (tanh, softmax, linear); LeCun's for SELU. Through ten
     hidden layers of 256 ReLU units He keeps the size of the gradients, Glorot leaves
-    3 % of it; sigmoid's vanish under either, so prefer another hidden activation
+    5 % of it; sigmoid's vanish under either, so prefer another hidden activation
     (`kerasopt.gradients.backward_ratio` measures that).
 
     Args:

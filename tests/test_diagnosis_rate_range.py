@@ -82,6 +82,15 @@ def test_each_step_has_its_rate(digits):
     np.testing.assert_allclose(found.table["loss"], losses, rtol=1e-3)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_suggestion_lies_below_the_bound(optimizer, seed, digits):
+    found = ko.diagnosis.lr_range_test(
+        network(), digits, optimizer=optimizer, seed=seed, verbose=False
+    )
+    assert found.suggestion < 0.7 * found.lowest
+
+
 def test_ends_where_the_loss_diverges(digits):
     found = ko.diagnosis.lr_range_test(
         network(), digits, optimizer="sgd", low=0.1, high=1e6, verbose=False

@@ -95,7 +95,10 @@ def test_result_tells_what_happened(method):
     problem = PROBLEMS["2-D"]
     result = run(method, problem)
     assert result.theta.dtype == "float64" and len(result.values) > 5
-    assert result.iterations == len(result.values) - 1
+    assert result.iterations == len(result.values) - 1 == len(result.path) - 1
+    np.testing.assert_array_equal(result.path[[0, -1]], [problem.start, result.theta])
+    on_the_way = [problem.function(theta) for theta in result.path]
+    np.testing.assert_array_equal(on_the_way, result.values)
     assert result.values[0] == problem.function(problem.start)
     assert result.value == result.values[-1] == problem.function(result.theta)
     norm = np.linalg.norm(problem.gradient(result.theta))

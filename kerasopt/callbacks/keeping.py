@@ -24,6 +24,9 @@ __all__ = ["Checkpoint", "EpochLog", "Progress", "ResumableEarlyStopping"]
 class EpochLog(keras.callbacks.Callback):
     """Writes one row an epoch to a CSV file, learning rate and seconds included.
 
+    The learning rate is that at the end of the epoch: a schedule's for the step that
+    comes next, and what a callback such as ReduceLROnPlateau hasn't changed yet.
+
     Args:
         path: The CSV file; replaced atomically after every epoch.
         rows: Rows of earlier epochs, when a training resumes.

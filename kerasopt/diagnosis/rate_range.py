@@ -15,6 +15,7 @@ import pandas as pd
 import rich.console
 import rich.progress
 import tensorflow as tf
+from scipy.ndimage import gaussian_filter1d
 
 from kerasopt import augment as augmentations
 from kerasopt import charts, checks, gradients, layers, losses, optimizers
@@ -22,11 +23,13 @@ from kerasopt.data import Dataset, pipeline
 
 __all__ = ["RateRange", "lr_range_test"]
 
-SMOOTHING = 0.9
-"""Share of the past in the smoothed loss: about ten batches weigh in."""
+SMOOTHING = 0.03
+"""Width of the smoothing as a share of the steps: the standard deviation of a bell that
+is centred on each step, since an average of past steps would lag behind the rate."""
 
 DIVERGED = 4.0
-"""Times its lowest value: a smoothed loss above that ends the test, as in fastai."""
+"""Times its lowest value: a mean of five losses above that ends the test; fastai takes
+the same factor."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +38,7 @@ class RateRange:
 
     Attributes:
         table: One row a step: learning_rate, loss, smoothed (the loss averaged over
-            about ten steps).
+            the steps around, see `SMOOTHING`).
         suggestion: Rate at which the smoothed loss falls fastest per factor of the
             rate: a start for a constant rate or the peak of a schedule.
         lowest: Rate at which the smoothed loss is lowest: an upper bound, where
@@ -61,8 +64,9 @@ class RateRange:
             )
         ]
         axes.set_xscale("log")
-        low, high = self.table["smoothed"].min(), self.table["loss"].iloc[0]
-        axes.set_ylim(low - 0.1 * (high - low), high + 0.6 * abs(high - low))
+        # Not up to where it diverges: the fall is what matters.
+        low, high = self.table["loss"].min(), self.table["loss"].iloc[:10].max()
+        axes.set_ylim(low - 0.05 * (high - low), high + 0.2 * (high - low))
         axes.set_xlabel("Learning rate")
         axes.set_ylabel("Loss")
         charts.apply_style(axes)
@@ -214,20 +218,17 @@ def _progress(steps: int, verbose: bool) -> Iterator[Any]:
         yield lambda: bar.advance(task)
 
 
-def _smoothed(seen: list[float]) -> np.ndarray:
-    """Return the exponential moving average, corrected for its start at 0."""
-    average, averages = 0.0, []
-    for count, loss in enumerate(seen, 1):
-        average = SMOOTHING * average + (1 - SMOOTHING) * loss
-        averages.append(average / (1 - SMOOTHING**count))
-    return np.array(averages)
-
-
 def _diverged(seen: list[float]) -> bool:
     if not math.isfinite(seen[-1]):
         return True
-    smoothed = _smoothed(seen)
-    return bool(smoothed[-1] > DIVERGED * smoothed.min())
+    means = np.convolve(seen, np.ones(5) / 5, mode="valid")
+    return len(means) > 0 and bool(means[-1] > DIVERGED * means.min())
+
+
+def _smoothed(seen: list[float], steps: int) -> np.ndarray:
+    # A loss that blows up would reach far back through its neighbours' averages.
+    bounded = np.minimum(seen, max(seen[:10]))
+    return gaussian_filter1d(bounded, SMOOTHING * steps, mode="nearest")
 
 
 def _result(rates: np.ndarray, seen: list[float]) -> RateRange:
@@ -237,11 +238,10 @@ def _result(rates: np.ndarray, seen: list[float]) -> RateRange:
             f"The loss is {seen[-1]} at the rate {rates[len(seen) - 1]:.2g} already. "
             "Look for NaN in the data, or begin lower (low=…)."
         )
-    rates, smoothed = rates[: len(finite)], _smoothed(finite)
-    bottom = max(int(smoothed.argmin()), 2)
-    slope = np.gradient(smoothed[: bottom + 1], np.log(rates[: bottom + 1]))
-    # The first steps' average is that of a few batches: its slope is noise.
-    first = min(int(1 / (1 - SMOOTHING)), bottom - 1)
-    steepest = first + int(slope[first:].argmin())
+    smoothed = _smoothed(finite, len(rates))
+    rates = rates[: len(finite)]
+    bottom = max(int(smoothed.argmin()), 1)
+    slope = np.gradient(smoothed, np.log(rates))
+    steepest = int(slope[:bottom].argmin())
     table = pd.DataFrame({"learning_rate": rates, "loss": finite, "smoothed": smoothed})
     return RateRange(table, float(rates[steepest]), float(rates[bottom]))

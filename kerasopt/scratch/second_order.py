@@ -31,6 +31,7 @@ class Result:
         iterations: Steps taken.
         converged: Whether the norm of the gradient came down to the tolerance.
         values: The function at the start and after every step.
+        path: The parameters there, shape (steps + 1, parameters).
     """
 
     theta: np.ndarray
@@ -39,6 +40,7 @@ class Result:
     iterations: int
     converged: bool
     values: np.ndarray
+    path: np.ndarray
 
 
 def newton(
@@ -334,7 +336,7 @@ def _minimize(
     iterations = checks.integer("iterations", iterations)
     tolerance = checks.non_negative("tolerance", tolerance)
     point = _start(function, gradient, theta)
-    values = [point.value]
+    values, path = [point.value], [point.theta]
     while len(values) <= iterations and np.linalg.norm(point.gradient) > tolerance:
         way = direction(point.theta, point.gradient)
         found = _search(function, gradient, point, way)
@@ -347,6 +349,7 @@ def _minimize(
             learn(s, y)
         point = new
         values.append(point.value)
+        path.append(point.theta)
     norm = float(np.linalg.norm(point.gradient))
     return Result(
         theta=point.theta,
@@ -355,6 +358,7 @@ def _minimize(
         iterations=len(values) - 1,
         converged=norm <= tolerance,
         values=np.array(values),
+        path=np.stack(path),
     )
 
 
