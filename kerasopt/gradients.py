@@ -136,9 +136,9 @@ def backward_ratio(
 
     ``|dL/da_1| / |dL/da_n|``, where a_k is what the k-th hidden layer hands to the next
     one that has a kernel (its activations), for the first and the last of them. Near 1,
-    gradients neither vanish nor explode. (The kernels' own gradients say less: where the
-    activations shrink on their way forward as much as the gradients on their way back,
-    all kernels get equally small ones.)
+    gradients neither vanish nor explode. (The kernels' own gradients say less: where
+    the activations shrink on their way forward as much as the gradients on their way
+    back, all kernels get equally small ones.)
 
     Args:
         model: Built functional or sequential model with two hidden layers or more.
