@@ -37,6 +37,8 @@ SHEAR = dict(
     horizontal_flip=True,
     fill_mode="nearest",
 )
+# As one of the texts prints it; its shear is in degrees, which hardly moves a pixel.
+PRINTED = SHEAR | dict(shear_range=0.2)
 WILD = dict(
     rotation_range=180,
     width_shift_range=0.9,
@@ -172,6 +174,31 @@ class TestResampling:
         )
         np.testing.assert_allclose(result, expected, rtol=1e-3, atol=0.05)
 
+    @pytest.mark.filterwarnings("ignore:shear_range=0.2:UserWarning")
+    @pytest.mark.parametrize("settings", [PRINTED, FLIPS], ids=["shear", "flips"])
+    def test_the_texts_settings_give_keras_pixels(self, settings):
+        images = noise(64, 32, 32)
+        augmentation = Affine(**settings, legacy_axes=True)
+        generator = ImageDataGenerator(**settings)
+        drawn = drawn_parameters(augmentation, 64, 32, 32, (5, 6))
+        expected = [
+            generator.apply_transform(image.astype("float64"), p)
+            for image, p in zip(images, drawn, strict=True)
+        ]
+        result = augmentation(images, (5, 6)).numpy()
+        np.testing.assert_allclose(result, np.stack(expected), rtol=1e-3, atol=0.05)
+
+    @pytest.mark.filterwarnings("ignore:shear_range=0.2:UserWarning")
+    def test_a_shear_of_a_fifth_of_a_degree_moves_no_pixel(self):
+        # Of a ramp the values are the places that they were read at, in pixels.
+        images = np.repeat(ramps(32)[None].astype("float32"), 500, axis=0)
+        slight, plain = (
+            np.abs(Affine(shear_range=angle)(images, (1, 2)).numpy() - images).max()
+            for angle in (0.2, 11.5)
+        )
+        assert slight < 0.11
+        assert plain > 2.5
+
     @pytest.mark.parametrize("shape", [(19, 34), (30, 17), (1, 6)])
     @pytest.mark.parametrize("fill_mode", FILL_MODES)
     def test_turns_about_the_true_centre_by_default(self, fill_mode, shape):
@@ -247,7 +274,10 @@ class TestResampling:
 
 
 class TestDistribution:
-    @pytest.mark.parametrize("settings", [FLIPS, SHEAR], ids=["flips", "shear"])
+    @pytest.mark.filterwarnings("ignore:shear_range=0.2:UserWarning")
+    @pytest.mark.parametrize(
+        "settings", [FLIPS, SHEAR, PRINTED], ids=["flips", "shear", "printed"]
+    )
     def test_matrices_are_distributed_as_in_keras(self, settings):
         theirs = keras_entries(3000, settings)
         assert smallest_p(affine_entries(3000, settings), theirs) > 0.01
@@ -593,8 +623,13 @@ class TestSettings:
         with pytest.warns(UserWarning, match="degrees"):
             augment.get(ImageDataGenerator(shear_range=0.2))
 
-    def test_the_generator_carries_every_setting(self):
-        settings = SHEAR | dict(cval=3.0, brightness_range=(0.8, 1.2))
+    @pytest.mark.filterwarnings("ignore:shear_range=0.2:UserWarning")
+    @pytest.mark.parametrize("printed", [FLIPS, SHEAR, PRINTED])
+    def test_the_generator_carries_every_setting(self, printed):
+        assert vars(augment.image_data_generator(**printed)) == vars(
+            ImageDataGenerator(**printed)
+        )
+        settings = printed | dict(cval=3.0, brightness_range=(0.8, 1.2))
         generator = augment.image_data_generator(
             **settings, channel_shift_range=5, interpolation_order=0
         )

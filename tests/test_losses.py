@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.metrics import log_loss
 
+import kerasopt as ko
 from kerasopt import losses
 
 RNG = np.random.default_rng(0)
@@ -27,6 +29,37 @@ def test_smoothing_of_integers_equals_that_of_one_hot(smoothing):
     assert float(ours(LABELS, PROBABILITIES)) == pytest.approx(
         float(keras_loss(ONE_HOT, PROBABILITIES)), rel=1e-6
     )
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_ten_epochs_with_adam_and_validation(one_hot, tiny_digits, quick):
+    """The losses of each epoch are those that Keras's own fit has on validation."""
+    (x, y), (vx, vy) = tiny_digits.train, tiny_digits.validation
+    name = "sparse_categorical_crossentropy"
+    if one_hot:
+        name = "categorical_crossentropy"
+        y, vy = (np.eye(10, dtype="float32")[labels] for labels in (y, vy))
+    data = ko.data.from_arrays(x, y, validation=(vx, vy))
+    model = ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(64, 64))
+    start = model.get_weights()
+    optimizer = {"name": "adam", "learning_rate": 0.001}
+    # Whole batches, so that the order of the samples plays no part.
+    settings = {"epochs": 10, "batch_size": len(x), **quick}
+    run = ko.fit(model, data, optimizer=optimizer, **settings)
+    theirs = ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(64, 64))
+    theirs.set_weights(start)
+    theirs.compile(keras.optimizers.Adam(0.001), name, metrics=["accuracy"])
+    batches = (
+        tf.data.Dataset.from_tensor_slices((images / np.float32(255), labels))
+        for images, labels in ((x, y), (vx, vy))
+    )
+    train, validation = (each.batch(len(x)) for each in batches)
+    theirs.fit(train, validation_data=validation, epochs=10, verbose=0, shuffle=False)
+    seen = theirs.history.history
+    assert len(run.history) == 10
+    for column in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose(run.history[column], seen[column], rtol=1e-3)
+    assert seen["val_loss"][-1] < seen["val_loss"][0]
 
 
 def test_round_trip():

@@ -1,10 +1,22 @@
-"""kerasopt.models: parameter counts of the texts, layers, bad arguments."""
+"""kerasopt.models: the texts' networks layer by layer, sizes, bad arguments."""
+
+import functools
+import warnings
 
 import keras
 import numpy as np
 import pytest
+from keras.layers import (
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPooling2D,
+)
+from sklearn.metrics import log_loss
 
-from kerasopt import models
+from kerasopt import losses, models, optimizers
 
 CHAPTER = {
     "input_shape": (32, 32, 3),
@@ -18,6 +30,188 @@ CHAPTER = {
 }
 CIFAR = {"input_shape": (32, 32, 3), "num_classes": 10}
 MNIST = {"input_shape": (28, 28, 1), "num_classes": 10}
+VECTOR = {"input_shape": (784,), "num_classes": 10}
+relu = functools.partial(Dense, activation="relu")
+L1, L2, L1L2 = keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2
+
+
+def mlp(*units, **arguments):
+    """Arguments of our factory; Keras's initializer, where a text names none."""
+    shared = {**VECTOR, "kernel_initializer": "glorot_uniform"}
+    return {**shared, "units": units, **arguments}
+
+
+def cnn(**arguments):
+    return {"kernel_initializer": "glorot_uniform", "padding": "valid", **arguments}
+
+
+def he(kind, *arguments, **keywords):
+    return kind(*arguments, **keywords, kernel_initializer="he_normal")
+
+
+# The texts' networks: our arguments, and the layers as printed but for the output.
+PRINTED = {
+    "64-64": (mlp(64, 64), lambda: [relu(64), relu(64)]),
+    "64-64-sigmoid": (
+        mlp(64, 64, activation="sigmoid"),
+        lambda: [Dense(64, "sigmoid"), Dense(64, "sigmoid")],
+    ),
+    **{
+        f"{'-'.join(map(str, units))}-{' '.join(penalties)}": (
+            mlp(*units, **penalties),
+            lambda units=units, penalty=penalty: [
+                relu(n, kernel_regularizer=penalty) for n in units
+            ],
+        )
+        for units in [(64, 64), (512,)]
+        for penalties, penalty in [
+            ({"l2": 0.01}, L2(0.01)),
+            ({"l1": 0.01}, L1(0.01)),
+            ({"l1": 0.01, "l2": 0.01}, L1L2(0.01, 0.01)),
+        ]
+    },
+    "64-64-dropout": (
+        mlp(64, 64, dropout=0.5),
+        lambda: [relu(64), Dropout(0.5), relu(64), Dropout(0.5)],
+    ),
+    "512-dropout": (mlp(512, dropout=0.5), lambda: [relu(512), Dropout(0.5)]),
+    "64-64-batch-norm": (
+        mlp(64, 64, batch_norm=True),
+        lambda: [relu(64), BatchNormalization(), relu(64), BatchNormalization()],
+    ),
+    "64-64-all": (
+        mlp(64, 64, l1=0.01, l2=0.02, batch_norm=True, dropout=(0.5, 0.2)),
+        lambda: [
+            relu(64, kernel_regularizer=L1L2(0.01, 0.02)),
+            BatchNormalization(),
+            Dropout(0.5),
+            relu(64, kernel_regularizer=L1L2(0.01, 0.02)),
+            BatchNormalization(),
+            Dropout(0.2),
+        ],
+    ),
+    "64-activity": (
+        mlp(64, input_shape=(64,), l2=0.01, activity_l1=0.01, dropout=0.2),
+        lambda: [
+            relu(64, kernel_regularizer=L2(0.01), activity_regularizer=L1(0.01)),
+            Dropout(0.2),
+        ],
+    ),
+    **{
+        f"{'-'.join(map(str, units))}-{name}": (
+            mlp(*units, kernel_initializer=name),
+            lambda units=units, theirs=theirs: [
+                relu(n, kernel_initializer=theirs) for n in units
+            ],
+        )
+        for units in [(64,), (64, 64, 64)]
+        for name, theirs in [
+            ("zeros", "zeros"),
+            ("uniform", "random_uniform"),
+            ("gaussian", "random_normal"),
+            ("xavier", "glorot_uniform"),
+            ("glorot_normal", "glorot_normal"),
+            ("he_normal", "he_normal"),
+        ]
+    },
+    "cifar": (
+        cnn(**CIFAR, filters=(32, 64, 64), dense=(64,)),
+        lambda: [
+            Conv2D(32, 3, activation="relu"),
+            MaxPooling2D(2),
+            Conv2D(64, 3, activation="relu"),
+            MaxPooling2D(2),
+            Conv2D(64, 3, activation="relu"),
+            Flatten(),
+            relu(64),
+        ],
+    ),
+    "mnist": (
+        cnn(**MNIST, filters=(32,), pool=(2,), dense=(128,)),
+        lambda: [
+            Conv2D(32, 3, activation="relu"),
+            MaxPooling2D(2),
+            Flatten(),
+            relu(128),
+        ],
+    ),
+    "chapter": (
+        CHAPTER,
+        lambda: [
+            he(Conv2D, 32, 3, activation="relu"),
+            BatchNormalization(),
+            MaxPooling2D(2),
+            Dropout(0.25),
+            he(Conv2D, 64, 3, activation="relu"),
+            BatchNormalization(),
+            MaxPooling2D(2),
+            Dropout(0.25),
+            he(Conv2D, 128, 3, activation="relu"),
+            BatchNormalization(),
+            Flatten(),
+            he(relu, 128),
+            BatchNormalization(),
+            Dropout(0.5),
+        ],
+    ),
+}
+each_printed = pytest.mark.parametrize("case", PRINTED)
+
+
+def both(case):
+    """Our model and Keras's own: equal weights, biases that aren't 0, equal draws."""
+    arguments, hidden = PRINTED[case]
+    ours = models.get("cnn" if "filters" in arguments else "mlp", **arguments)
+    layers = [keras.Input(arguments["input_shape"]), *hidden(), Dense(10, "softmax")]
+    theirs = keras.Sequential(layers)
+    rng = np.random.default_rng(0)
+    weights = [
+        rng.uniform(0.5, 1.5, w.shape) if w.ndim == 1 else w + 0.01
+        for w in theirs.get_weights()
+    ]
+    for model in (ours, theirs):
+        model.set_weights(weights)
+        dropouts = [layer for layer in model.layers if isinstance(layer, Dropout)]
+        for i, layer in enumerate(dropouts):
+            layer.seed_generator.state.assign([1, i])
+    return ours, theirs
+
+
+def batch_for(model, count=12):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, (count, *model.input_shape[1:])).astype("float32")
+    return x, np.arange(count) % 10
+
+
+def factors(regularizer):
+    """The factors of |w| and of w², 0 for what isn't penalised."""
+    return tuple(round(float(getattr(regularizer, n, 0)), 6) for n in ("l1", "l2"))
+
+
+def described(model):
+    """What a model is made of; activations are entries of their own."""
+    found = []
+    for layer in model.layers:
+        kind = type(layer).__name__.removeprefix("Fused")
+        config = layer.get_config()
+        if kind in ("Dense", "Conv2D"):
+            initializer = config["kernel_initializer"]
+            initializer["config"].pop("seed", None)
+            size = [config.get(n) for n in ("units", "filters", "kernel_size")]
+            size += [config.get(n) for n in ("strides", "padding", "use_bias")]
+            found += [(kind, size, initializer["class_name"], initializer["config"])]
+            found += [("kernel penalty", factors(layer.kernel_regularizer))]
+            found += [("bias penalty", factors(layer.bias_regularizer))]
+        if kind == "Activation" or config.get("activation", "linear") != "linear":
+            activity = factors(layer.activity_regularizer)
+            found += [(config["activation"], "activity penalty", activity)]
+        if kind == "BatchNormalization":
+            found += [(kind, config["momentum"], config["epsilon"], config["axis"])]
+        if kind in ("Dropout", "MaxPooling2D"):
+            found += [(kind, config.get("rate"), config.get("pool_size"))]
+        if kind == "Flatten":
+            found += [kind]
+    return found
 
 
 def names_of(model):
@@ -56,6 +250,92 @@ def test_published_parameter_counts(name, arguments, parameters, trainable):
     assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == trainable
 
 
+@each_printed
+def test_printed_networks_layer_by_layer(case):
+    """Places and rates of dropout, initializers and penalties, of each layer."""
+    ours, theirs = both(case)
+    assert described(ours) == described(theirs)
+
+
+@each_printed
+def test_printed_networks_compute_what_keras_does(case):
+    """Predictions, the penalties, and the loss with them."""
+    ours, theirs = both(case)
+    x, y = batch_for(ours)
+    for training in (False, True):
+        found, expected = (m(x, training=training) for m in (ours, theirs))
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+    penalties = [sum(map(float, model.losses)) for model in (ours, theirs)]
+    assert penalties[0] == pytest.approx(penalties[1], rel=1e-5)
+    for model in (ours, theirs):
+        model.compile(loss="sparse_categorical_crossentropy")
+    found, expected = (m.evaluate(x, y, verbose=0) for m in (ours, theirs))
+    assert float(found) == pytest.approx(float(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("case", "one_hot"),
+    [
+        ("64-64", False),
+        ("64-64", True),
+        ("64-64-l2", False),
+        ("64-64-l1", False),
+        ("64-64-l1 l2", False),
+        ("64-64-dropout", False),
+        ("64-64-batch-norm", False),
+        ("64-64-all", False),
+        ("64-activity", False),
+        ("512-dropout", False),
+        ("cifar", False),
+        ("mnist", True),
+    ],
+)
+def test_printed_networks_train_with_adam_as_in_keras(case, one_hot):
+    """After five steps the weights are those of the printed network."""
+    ours, theirs = both(case)
+    x, y = batch_for(ours)
+    name = "sparse_categorical_crossentropy"
+    if one_hot:
+        y, name = np.eye(10, dtype="float32")[y], "categorical_crossentropy"
+    settings = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999}
+    adam = optimizers.get("adam", **settings)
+    ours.compile(adam, losses.for_labels(y), metrics=["accuracy"])
+    theirs.compile(keras.optimizers.Adam(0.001, 0.9, 0.999), name, metrics=["accuracy"])
+    for _ in range(5):
+        found, expected = ours.train_on_batch(x, y), theirs.train_on_batch(x, y)
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
+    for our, their in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(our, their, rtol=1e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "rates"),
+    [
+        ("mlp", mlp(512, dropout=0.5), [0.5]),
+        ("mlp", mlp(512, 512, dropout=0.5), [0.5, 0.5]),
+        ("mlp", mlp(64, input_shape=(64,), dropout=0.2), [0.2]),
+        ("mlp", mlp(512, 512, dropout=(0, 0.2)), [0.2]),
+        ("cnn", CHAPTER, [0.25, 0.25, 0.5]),
+    ],
+)
+def test_the_share_of_dropped_activations(name, arguments, rates):
+    """Of what reaches each place; the rest is divided by 1 - rate, none at test."""
+    model = models.get(name, **arguments)
+    places = [layer for layer in model.layers if isinstance(layer, Dropout)]
+    assert len(places) == len(rates)
+    ends = [end for layer in places for end in (layer.input, layer.output)]
+    spy = keras.Model(model.input, ends)
+    x = np.random.default_rng(0).normal(size=(64, *model.input_shape[1:]))
+    trained, tested = (list(map(np.asarray, spy(x, training=t))) for t in (True, False))
+    for rate, before, after in zip(rates, trained[::2], trained[1::2], strict=True):
+        dropped = (after == 0)[before != 0]
+        assert dropped.mean() == pytest.approx(rate, abs=0.03)
+        expected = np.where(after != 0, before / (1 - rate), 0)
+        np.testing.assert_allclose(after, expected, rtol=1e-5)
+    for before, after in zip(tested[::2], tested[1::2], strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
 def test_chapter_network_has_the_printed_order_of_layers():
     block = ["Conv2D", "Activation", "BatchNormalization"]
     pooled = [*block, "MaxPooling2D", "Dropout"]
@@ -72,16 +352,51 @@ def test_every_layer_gets_its_own_initial_weights():
     assert not np.array_equal(*(models.mlp(**MNIST).get_weights()[0] for _ in range(2)))
 
 
-@pytest.mark.parametrize("name", ["l1", "l2"])
-def test_penalties_are_those_of_the_hidden_kernels(name):
-    model = models.mlp(input_shape=(8,), num_classes=3, units=(5, 4), **{name: 0.01})
-    model(np.ones((1, 8), "float32"))
-    kernels = [
-        layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")
-    ]
-    power = {"l1": 1, "l2": 2}[name]
-    expected = sum(0.01 * (np.abs(k) ** power).sum() for k in kernels[:2])
+def with_random_weights(model, seed=0):
+    """Kernels and biases, and everything else, drawn anew: none of them is 0."""
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.uniform(0.2, 1, w.shape) for w in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("l1", "l2"), [(0.01, 0.0), (0.0, 0.01), (0.01, 0.01), (0.02, 0.03)]
+)
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("mlp", {"input_shape": (8,), "num_classes": 3, "units": (5, 4)}),
+        ("mlp", {"input_shape": (8,), "num_classes": 3, "batch_norm": True}),
+        ("cnn", {**CIFAR, "filters": (4, 8), "dense": (6,), "batch_norm": True}),
+    ],
+)
+def test_penalties_are_those_of_the_hidden_kernels(name, arguments, l1, l2):
+    """Biases, batch normalisation and the output's kernel add nothing."""
+    model = with_random_weights(models.get(name, **arguments, l1=l1, l2=l2))
+    kernels = [v.numpy() for v in model.trainable_variables if v.name == "kernel"][:-1]
+    expected = sum(l1 * np.abs(k).sum() + l2 * (k**2).sum() for k in kernels)
     assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
+    biases = [w for w in model.get_weights() if w.ndim == 1]
+    assert biases and all(np.abs(b).min() >= 0.2 for b in biases)
+
+
+@pytest.mark.parametrize("penalties", [{"l1": 0.01}, {"l2": 0.01}])
+def test_the_loss_is_that_of_the_data_plus_the_penalty(penalties):
+    """The data's by scikit-learn, as Keras evaluates it with the penalty."""
+    shape = {"input_shape": (8,), "num_classes": 3, "units": (5, 4)}
+    model = with_random_weights(models.mlp(**shape, **penalties))
+    x = np.random.default_rng(1).normal(size=(30, 8)).astype("float32")
+    y = np.arange(30) % 3
+    probabilities = np.asarray(model(x), "float64")
+    data_loss = log_loss(y, probabilities / probabilities.sum(axis=1, keepdims=True))
+    ((name, factor),) = penalties.items()
+    order = {"l1": 1, "l2": 2}[name]
+    hidden = [layer.kernel.numpy() for layer in model.layers if layer.weights][:-1]
+    norms = [np.linalg.norm(k.ravel(), order) ** order for k in hidden]
+    model.compile(loss=losses.for_task("multiclass"))
+    found = float(model.evaluate(x, y, verbose=0))
+    assert found == pytest.approx(data_loss + factor * sum(norms), rel=1e-4)
+    assert found > data_loss + 0.1
 
 
 def test_activity_penalty_is_the_mean_over_the_batch():
@@ -125,10 +440,18 @@ def test_output_is_a_float32_probability_at_any_precision():
     np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-6)
 
 
-def test_models_are_uncompiled_and_build_without_warnings(recwarn):
-    for name in models.names():
-        assert not models.get(name, **CIFAR).compiled
-    assert [str(w.message) for w in recwarn if "kerasopt" in w.filename] == []
+def test_models_are_uncompiled_and_build_without_warnings():
+    """Wherever a warning comes from: Keras's own name Keras's files."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in models.names():
+            if name != "test_net":
+                assert not models.get(name, **CIFAR).compiled
+        for arguments, _ in PRINTED.values():
+            models.get("cnn" if "filters" in arguments else "mlp", **arguments)
+        # What the texts do, and what this test is here to find.
+        with pytest.raises(UserWarning, match="Do not pass an `input_shape`"):
+            keras.Sequential([Dense(3, input_shape=(4,))])
 
 
 @pytest.mark.parametrize(

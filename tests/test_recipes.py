@@ -1,8 +1,10 @@
 """kerasopt.recipes: the files, their schema, and training each of them."""
 
+import keras
 import numpy as np
 import pytest
 import yaml
+from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
 import kerasopt as ko
 from kerasopt.data import pipeline
@@ -49,16 +51,105 @@ def test_every_file_is_named_like_its_recipe_and_round_trips(name):
     assert again.to_dict() == recipe.to_dict()
 
 
+def numbers_of(optimizer):
+    return {**optimizer.get_config(), "name": None}
+
+
 def test_chapter_recipe_is_the_printed_network():
     recipe = ko.recipes.load("cifar10-chapter")
     model = ko.models.get(
         {**recipe.model, "input_shape": (32, 32, 3), "num_classes": 10}
     )
     assert model.count_params() == 358_218
+    trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    assert trainable == 357_514
+    layers = [(type(layer), layer.get_config()) for layer in model.layers]
+    rates = [c["rate"] for kind, c in layers if kind is keras.layers.Dropout]
+    assert rates == [0.25, 0.25, 0.5]
+    starts = [c["kernel_initializer"] for _, c in layers if "kernel_initializer" in c]
+    assert [each["class_name"] for each in starts[:-1]] == ["HeNormal"] * 4
+    assert recipe.training.epochs == 100
     assert recipe.training.batch_size == 32
     assert recipe.training.patience == 3
     generator = ko.augment.get(recipe.augment)
-    assert (generator.rotation_range, generator.vertical_flip) == (20, True)
+    assert vars(generator) == vars(
+        ImageDataGenerator(
+            rotation_range=20,
+            width_shift_range=0.2,
+            height_shift_range=0.2,
+            horizontal_flip=True,
+            vertical_flip=True,
+            zoom_range=0.2,
+        )
+    )
+    optimizer = ko.optimizers.get(recipe.optimizer)
+    printed = keras.optimizers.Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999)
+    assert type(optimizer) is type(printed)
+    assert numbers_of(optimizer) == numbers_of(printed)
+
+
+@pytest.fixture(scope="module", params=["cifar10-chapter", "mnist-mlp"])
+def chapter_training(request, tmp_path_factory):
+    """A training of the chapter on a stand-in, with what Keras's fit was given."""
+    given = {}
+    original = keras.Model.fit
+
+    def spy(self, batches, **arguments):
+        given.update(arguments, optimizer=self.optimizer, loss=self.loss)
+        steps = arguments["steps_per_epoch"]
+        given["batches"] = [(x.numpy(), y.numpy()) for x, y in batches.take(steps)]
+        given["validation"] = [x.numpy() for x, _ in arguments["validation_data"]]
+        return original(self, batches, **arguments)
+
+    recipe = ko.recipes.load(request.param)
+    if request.param == "mnist-mlp":  # It has another rate, which falls.
+        recipe = recipe.replace("optimizer", "adam").replace("training.epochs", 100)
+    given["dataset"] = small_stand_in(recipe)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Model, "fit", spy)
+        run = recipe.run(
+            dataset=given["dataset"],
+            directory=tmp_path_factory.mktemp("chapter") / "run",
+            verbose=False,
+        )
+    return run, given
+
+
+def test_chapter_trains_as_printed(chapter_training):
+    """Adam's numbers, loss, batches of 32 and patience reach Keras."""
+    run, given = chapter_training
+    printed = keras.optimizers.Adam(0.001, beta_1=0.9, beta_2=0.999)
+    assert type(given["optimizer"]) is type(printed)
+    assert numbers_of(given["optimizer"]) == numbers_of(printed)
+    assert type(given["loss"]) is keras.losses.SparseCategoricalCrossentropy
+    assert [len(y) for _, y in given["batches"]] == [32, 18]
+    assert given["epochs"] == 100
+    (stopping,) = [
+        each
+        for each in given["callbacks"]
+        if isinstance(each, keras.callbacks.EarlyStopping)
+    ]
+    assert (stopping.monitor, stopping.patience) == ("val_loss", 3)
+    losses = run.history["val_loss"]
+    assert run.metrics["stopped_early"]
+    assert len(losses) == losses.idxmin() + 1 + 3
+    assert run.metrics["validation_loss"] == pytest.approx(losses.min(), rel=1e-4)
+    probabilities = run.predict(given["dataset"].test[0])
+    right = (probabilities.argmax(axis=1) == given["dataset"].test[1]).mean()
+    assert run.metrics["test_accuracy"] == pytest.approx(right)
+    assert "Test accuracy" in (run.directory / "report.html").read_text()
+
+
+def test_chapter_augments_the_training_images_alone(chapter_training):
+    run, given = chapter_training
+    dataset = given["dataset"]
+    validation = dataset.validation[0] / np.float32(255)
+    np.testing.assert_allclose(np.concatenate(given["validation"]), validation)
+    originals = {row.tobytes() for row in dataset.train[0] / np.float32(255)}
+    seen = [row.tobytes() for x, _ in given["batches"] for row in x]
+    assert len(seen) == 50
+    unchanged = 0 if run.recipe["name"] == "cifar10-chapter" else 50
+    assert sum(row in originals for row in seen) == unchanged
 
 
 def test_same_net_recipe_is_the_chapters_network_but_for_the_drop_rates():

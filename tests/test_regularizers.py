@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from sklearn.metrics import mean_squared_error
 
 from kerasopt import regularizers
 
@@ -29,6 +30,43 @@ def test_penalty(name, arguments, l1, l2):
 def test_bad_factor(bad):
     with pytest.raises(ValueError, match="must be a number >= 0"):
         regularizers.get("l2", l2=bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "slope"),
+    [
+        ("l1", {"l1": 0.01}, 0.01 * np.sign(WEIGHTS)),
+        ("l2", {"l2": 0.01}, 2 * 0.01 * WEIGHTS),
+        ("l1_l2", {"l1": 0.01, "l2": 0.01}, 0.01 * np.sign(WEIGHTS) + 0.02 * WEIGHTS),
+    ],
+)
+def test_the_penalty_joins_the_loss_of_the_data_and_its_gradient(
+    name, arguments, slope
+):
+    """Least squares with a bias that isn't 0, which costs nothing."""
+    rng = np.random.default_rng(1)
+    x, y = (rng.normal(size=(20, n)).astype("float32") for n in (5, 3))
+    dense = keras.layers.Dense(
+        3, kernel_regularizer=regularizers.get(name, **arguments)
+    )
+    model = keras.Sequential([keras.Input((5,)), dense])
+    bias = np.array([1.0, -2.0, 3.0])
+    model.set_weights([WEIGHTS, bias])
+    model.compile(keras.optimizers.SGD(1.0), "mean_squared_error")
+    errors = x @ WEIGHTS + bias - y
+    penalty = sum(
+        factor * np.linalg.norm(WEIGHTS.ravel(), order) ** order
+        for order, factor in ((1, arguments.get("l1", 0)), (2, arguments.get("l2", 0)))
+    )
+    loss = model.train_on_batch(x, y)
+    assert float(loss) == pytest.approx(
+        mean_squared_error(y, y + errors) + penalty, rel=1e-5
+    )
+    kernel, moved = model.get_weights()
+    of_data = 2 * x.T @ errors / errors.size
+    np.testing.assert_allclose(kernel, WEIGHTS - of_data - slope, rtol=1e-5, atol=1e-6)
+    expected = bias - 2 * errors.sum(axis=0) / errors.size
+    np.testing.assert_allclose(moved, expected, rtol=1e-5)
 
 
 def test_objects_none_and_unknown_words():

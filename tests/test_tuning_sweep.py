@@ -47,6 +47,45 @@ def test_equal_epochs_are_unequal_updates(recipe, digits, tmp_path):
     np.testing.assert_allclose(table["val_loss"], again["val_loss"], rtol=1e-4)
 
 
+def test_the_texts_batch_sizes_over_ten_epochs(recipe, digits, tmp_path):
+    recipe = recipe.replace("training.epochs", 10)
+    table = ko.tuning.sweep(
+        recipe, "training.batch_size", SIZES, dataset=digits,
+        directory=tmp_path / "sweep", verbose=False,
+    )  # fmt: skip
+    samples = len(digits.train[0])
+    assert table["updates"].tolist() == [10 * -(-samples // size) for size in SIZES]
+    for folder in table["run"]:
+        run = ko.Run.load(folder)
+        assert run.recipe["optimizer"] == {"name": "adam"}
+        assert len(run.history) == 10
+        assert {"val_loss", "val_accuracy"} <= set(run.history.columns)
+
+
+COSINE = {"name": "cosine", "initial_learning_rate": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("optimizer", [{"name": "adam"}, {"name": "sgd", "learning_rate": COSINE}]),
+        ("model.l2", [0.0, 0.1]),
+    ],
+)
+def test_optimizer_schedule_and_penalty_can_be_swept(
+    field, values, recipe, digits, tmp_path
+):
+    table = ko.tuning.sweep(
+        recipe, field, values, dataset=digits, directory=tmp_path / "s", verbose=False
+    )
+    for value, folder in zip(values, table["run"], strict=True):
+        found = ko.Run.load(folder).recipe
+        for part in field.split("."):
+            found = found[part]
+        assert found == value
+    assert table["val_loss"].nunique() == 2
+
+
 def test_equal_updates_are_unequal_epochs(recipe, digits, tmp_path):
     table = ko.tuning.sweep(
         recipe, "training.batch_size", SIZES, equal_updates=True, dataset=digits,
