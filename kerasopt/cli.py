@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -227,9 +228,10 @@ def lr_range(
     from kerasopt import recipes
 
     changed = _changed(recipes.load(recipe), set_ or [], None, None)
-    found = changed.lr_range_test(
-        low=low, high=high, steps=steps, seed=seed, data_dir=_text(data_dir)
-    )
+    with warnings.catch_warnings(action="ignore"):  # The result's note says it.
+        found = changed.lr_range_test(
+            low=low, high=high, steps=steps, seed=seed, data_dir=_text(data_dir)
+        )
     if plot is not None:
         found.plot().savefig(plot)
     terminal.show_rate_range(found, plot, json_)

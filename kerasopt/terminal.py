@@ -120,7 +120,8 @@ def show_rate_range(found: RateRange, plot: Path | None, as_json: bool) -> None:
     """
     if as_json:
         table = found.table.to_dict(orient="records")
-        result = {"suggestion": found.suggestion, "lowest": found.lowest}
+        fields = ("suggestion", "lowest", "note")
+        result = {field: getattr(found, field) for field in fields}
         print(json.dumps({**result, "table": table}, indent=2))
         return
     rows = [
@@ -128,5 +129,6 @@ def show_rate_range(found: RateRange, plot: Path | None, as_json: bool) -> None:
         ("upper bound", f"{found.lowest:.2g} (the loss is lowest)"),
     ]
     rows += [("drawn", str(plot))] if plot else []
+    rows += [("but", found.note)] if found.note else []
     for name, text in rows:
         print(f"{name:20} {text}")

@@ -28,7 +28,7 @@ def watched(*, units, activation, initializer, learning_rate=0.01, **limits):
 
 
 def test_a_deep_sigmoid_network_vanishes_at_its_input():
-    with pytest.warns(UserWarning, match="vanishes.*he_normal"):
+    with pytest.warns(UserWarning, match=r"vanish .*he_normal"):
         _, watch = watched(
             units=(32,) * 8, activation="sigmoid", initializer="glorot_uniform"
         )
@@ -37,7 +37,7 @@ def test_a_deep_sigmoid_network_vanishes_at_its_input():
 
 
 def test_too_large_weights_explode():
-    with pytest.warns(UserWarning, match="explodes.*global_clipnorm"):
+    with pytest.warns(UserWarning, match=r"explode.*global_clipnorm"):
         _, watch = watched(
             units=(32,) * 6,
             activation="relu",
@@ -82,8 +82,10 @@ def test_clipping_bounds_the_gradient(norm):
         ({"vanishing": 0}, r"vanishing must lie in \(0, 1\)"),
         ({"vanishing": 1}, r"vanishing must lie in \(0, 1\)"),
         ({"exploding": -1}, "exploding must be a number > 0"),
+        ({"x": (X * 9).astype("uint8")}, "give x / 255"),
+        ({"y": Y[:60]}, "given: 64 and 60"),
     ],
 )
 def test_bad_limits(limits, message):
     with pytest.raises(ValueError, match=message):
-        callbacks.GradientNorms(X, Y, **limits)
+        callbacks.GradientNorms(**{"x": X, "y": Y, **limits})

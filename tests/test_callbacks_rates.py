@@ -135,7 +135,17 @@ def test_a_resumed_plateau_goes_on_counting(tiny_digits, tmp_path):
     np.testing.assert_allclose(whole, [0.1] * 4 + [0.05] * 3 + [0.025] * 2)
 
 
-@pytest.mark.parametrize("factor", [0, 1, -0.5, "half"])
-def test_bad_factor(factor):
-    with pytest.raises(ValueError, match=r"factor must lie in \(0, 1\)"):
-        callbacks.get("plateau", factor=factor)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        *[
+            ({"factor": f}, r"factor must lie in \(0, 1\)")
+            for f in (0, 1, -0.5, "half")
+        ],
+        ({"patience": -1}, "patience must be an integer >= 0"),
+        ({"mode": "low"}, "Unknown mode 'low'"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        callbacks.get("plateau", **arguments)

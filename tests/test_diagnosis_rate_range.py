@@ -83,12 +83,19 @@ def test_each_step_has_its_rate(digits):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_suggestion_lies_below_the_bound(optimizer, seed, digits):
+@pytest.mark.parametrize("seed", range(4))
+def test_the_suggestion_lies_on_the_fall(optimizer, seed, digits):
+    """Well below the bound, where the loss has fallen a good part of its way."""
+    keras.utils.set_random_seed(seed)
+    model = ko.models.mlp(input_shape=(8, 8, 1), num_classes=10)
     found = ko.diagnosis.lr_range_test(
-        network(), digits, optimizer=optimizer, seed=seed, verbose=False
+        model, digits, optimizer=optimizer, seed=seed, verbose=False
     )
     assert found.suggestion < 0.7 * found.lowest
+    rates, smoothed = found.table["learning_rate"], found.table["smoothed"]
+    there = np.interp(found.suggestion, rates, smoothed)
+    fallen = (smoothed.max() - there) / (smoothed.max() - smoothed.min())
+    assert 0.2 < fallen < 0.95
 
 
 def test_ends_where_the_loss_diverges(digits):
@@ -114,6 +121,32 @@ def test_a_loss_that_is_nan_from_the_start_is_named(digits):
     kernel.assign(np.full(kernel.shape, np.nan))
     with pytest.raises(ValueError, match=r"The loss is nan.*begin lower"):
         ko.diagnosis.lr_range_test(model, digits, verbose=False)
+
+
+def test_a_trained_model_and_a_narrow_range_are_told_of(digits):
+    model = network()
+    x, y = digits.train[0] / np.float32(255), digits.train[1]
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(x, y, epochs=60, verbose=0)
+    with pytest.warns(UserWarning, match="Test a fresh model"):
+        found = ko.diagnosis.lr_range_test(model, digits, verbose=False)
+    assert "the suggestion says little" in found.note
+    with pytest.warns(UserWarning, match="a wider range"):
+        ko.diagnosis.lr_range_test(
+            network(), digits, optimizer="sgd", low=1e-9, high=1e-8, verbose=False
+        )
+    good = ko.diagnosis.lr_range_test(network(), digits, optimizer="sgd", verbose=False)
+    assert good.note == ""
+
+
+def test_what_is_no_built_model_or_dataset_is_refused(digits):
+    with pytest.raises(ValueError, match="a built Keras model; given: function"):
+        ko.diagnosis.lr_range_test(network, digits, verbose=False)
+    unbuilt = keras.Sequential([keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="Give it an Input"):
+        ko.diagnosis.lr_range_test(unbuilt, digits, verbose=False)
+    with pytest.raises(ValueError, match=r"given: tuple. Wrap arrays"):
+        ko.diagnosis.lr_range_test(network(), digits.train, verbose=False)
 
 
 GROUPED = {"name": "grouped", "default": "sgd", "groups": {"bias": "adam"}}

@@ -328,6 +328,19 @@ def test_a_warmup_leaves_the_rest_of_the_training_to_what_follows():
     assert "epochs" not in spec["schedule"]
 
 
+@pytest.mark.parametrize("rise", [{"warmup_epochs": 5}, {"warmup_steps": 30}])
+def test_a_warmup_as_long_as_the_training_is_refused(rise):
+    spec = {"name": "warmup", "schedule": 0.1, **rise}
+    with pytest.raises(ValueError, match="leaves nothing of the training's 3"):
+        schedules.complete(spec, epochs=3, steps_per_epoch=10)
+
+
+@pytest.mark.parametrize("given", [[0.1, 0.2], {}])
+def test_a_figure_of_what_is_no_schedule_is_refused(given):
+    with pytest.raises(ValueError, match="schedules must be a schedule"):
+        schedules.plot(given, epochs=3)
+
+
 def test_warmup_is_keras_cosine_decay_with_warmup():
     theirs = keras.optimizers.schedules.CosineDecay(
         0.0, 900, warmup_target=0.1, warmup_steps=100

@@ -219,3 +219,26 @@ def test_the_named_limit_of_the_rate_is_the_true_one():
 def test_noise_refuses_a_batch_beyond_the_rows():
     with pytest.raises(ValueError, match="at most the 30 rows"):
         descent.gradient_noise(X, Y, THETA, [1, 31])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learning_rate": lambda step: -0.1}, r"learning_rate\(0\) must be a number"),
+        ({"seed": -1}, "seed must be an integer >= 0"),
+        ({"X": np.ones(3)}, r"given: \(3,\). Make it a column with .reshape\(-1, 1\)"),
+        ({"X": np.array([["a"]])}, "X must hold floats; given: dtype <U1.$"),
+        ({"y": np.array([1.0, np.nan, 2.0])}, r"1 of 3 values .* the first at \[1\]"),
+    ],
+)
+def test_messages_name_the_place_and_the_fix(arguments, message):
+    given = {
+        "X": np.ones((3, 1)),
+        "y": np.ones(3),
+        "theta": np.zeros(1),
+        "learning_rate": 0.1,
+        "iterations": 2,
+        **arguments,
+    }
+    with pytest.raises(ValueError, match=message):
+        descent.gradient_descent(**given)

@@ -354,3 +354,11 @@ def test_targets_that_are_no_probabilities(output):
     cache = network.forward(parameters, X, output=output)
     with pytest.raises(ValueError, match=r"y must lie in \[0, 1\]"):
         network.backward(parameters, cache, 2 * Y + 1)
+
+
+def test_a_cache_of_other_parameters_and_an_initializer_by_name_are_refused():
+    cache = network.forward(network.initialize([3, 4, 1]), np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"layers of \[4, 1\] units.*\[5, 1\]"):
+        network.backward(network.initialize([3, 5, 1]), cache, np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"such as initializers.he_normal"):
+        network.initialize([3, 1], initializer="he_normal")

@@ -647,3 +647,14 @@ def test_bad_rates_are_refused(row, rate):
 def test_bad_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf")])
+def test_a_schedule_that_gives_no_rate_is_refused(bad):
+    with pytest.raises(ValueError, match=r"learning_rate\(1\) must be a number >= 0"):
+        minimize(
+            lambda w: 2 * w,
+            np.ones(2),
+            GradientDescent(lambda step: 0.1 if step == 0 else bad),
+            iterations=5,
+        )

@@ -115,7 +115,8 @@ def test_out_of_iterations_is_not_converged():
     ("arguments", "message"),
     [
         ({"y": Y[:5, None]}, "as many samples"),
-        ({"x": X * np.nan}, "The loss is nan before the first step"),
+        ({"x": X * np.nan}, "x holds NaN"),
+        ({"y": Y[:, None] * np.nan}, "The loss is nan before the first step"),
         ({"max_iterations": 0}, "max_iterations must be an integer >= 1"),
         ({"tolerance": 0}, "tolerance must be a number > 0"),
     ],

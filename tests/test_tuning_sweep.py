@@ -136,6 +136,14 @@ def test_bad_arguments_show_before_any_training(
     assert not (tmp_path / "sweep").exists()
 
 
+def test_a_recipe_by_its_name(digits, tmp_path):
+    table = ko.tuning.sweep(
+        "digits", "training.epochs", [1], dataset=digits, directory=tmp_path / "s",
+        verbose=False,
+    )  # fmt: skip
+    assert table["epochs"].tolist() == [1]
+
+
 def test_a_folder_with_something_in_it_and_data_without_validation_are_refused(
     recipe, digits, tmp_path
 ):

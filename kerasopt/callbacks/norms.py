@@ -21,7 +21,7 @@ class GradientNorms(keras.callbacks.Callback):
     The loss's gradient with respect to each kernel is taken on a fixed batch. A layer
     whose norm is below ``vanishing`` times the largest of all layers learns next to
     nothing from it; a norm above ``exploding``, NaN or infinity ends in divergence.
-    Each is said once a layer, as a warning with what helps.
+    A warning says which, once a layer, and what helps.
 
     Args:
         x: Samples of the batch, on the model's scale; a few dozen are enough.
@@ -34,7 +34,8 @@ class GradientNorms(keras.callbacks.Callback):
         flags: From kernel to ``"vanishing"`` or ``"exploding"``, where it is either.
 
     Raises:
-        ValueError: if a limit is out of its range.
+        ValueError: if a limit is out of its range, x holds uint8, or x and y differ in
+            length.
 
     Example:
         >>> import numpy as np
@@ -55,6 +56,14 @@ class GradientNorms(keras.callbacks.Callback):
         self, x: Any, y: Any, *, vanishing: float = 1e-3, exploding: float = 100.0
     ) -> None:
         super().__init__()
+        if getattr(x, "dtype", None) == "uint8":
+            raise ValueError(
+                "x holds uint8, but models train on pixels in [0, 1]: give x / 255."
+            )
+        if len(x) != len(y):
+            raise ValueError(
+                f"x and y must have as many samples; given: {len(x)} and {len(y)}."
+            )
         self.x = x
         self.y = y
         self.vanishing = checks.proper_fraction("vanishing", vanishing)
@@ -77,10 +86,11 @@ class GradientNorms(keras.callbacks.Callback):
         loss = keras.losses.get(self.model.loss)
         norms = gradients.layer_norms(self.model, loss, self.x, self.y)
         self._rows.append(norms)
-        for path, flag in self._found(norms).items():
-            if path not in self.flags:
-                self.flags[path] = flag
-                warnings.warn(self._advice(path, flag, norms), stacklevel=2)
+        new = {p: f for p, f in self._found(norms).items() if p not in self.flags}
+        self.flags |= new
+        for flag in sorted(set(new.values())):
+            paths = [path for path, each in new.items() if each == flag]
+            warnings.warn(self._advice(paths, flag, norms), stacklevel=2)
 
     def _found(self, norms: Mapping[str, float]) -> dict[str, str]:
         finite = [norm for norm in norms.values() if math.isfinite(norm)]
@@ -93,16 +103,17 @@ class GradientNorms(keras.callbacks.Callback):
                 found[path] = "vanishing"
         return found
 
-    def _advice(self, path: str, flag: str, norms: Mapping[str, float]) -> str:
+    def _advice(self, paths: list[str], flag: str, norms: Mapping[str, float]) -> str:
+        found = ", ".join(f"{path} ({norms[path]:.2g})" for path in paths)
         if flag == "exploding":
             return (
-                f"The gradient of {path} has norm {norms[path]:.3g}: it explodes. "
-                "Lower the learning rate, clip it (global_clipnorm=1.0 of any "
-                "optimizer), or add batch normalisation."
+                f"Gradients explode, by their norms: {found}. Lower the learning rate, "
+                "clip them (global_clipnorm=1.0 of any optimizer), or add batch "
+                "normalisation."
             )
         return (
-            f"The gradient of {path} has norm {norms[path]:.3g}, the largest layer's "
-            f"{max(norms.values()):.3g}: it vanishes on its way back. Take ReLU with "
+            f"Gradients vanish on their way back, by their norms: {found}; the largest "
+            f"is {max(norms.values()):.2g}. Take ReLU with "
             "kernel_initializer='he_normal' (tanh: 'glorot_uniform'), or add batch "
             "normalisation."
         )

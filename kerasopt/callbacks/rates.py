@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras.optimizers.schedules import LearningRateSchedule
 
-from kerasopt import checks
+from kerasopt import checks, names
 from kerasopt.callbacks.share import ShareCallback
 
 __all__ = ["LearningRateMonitor", "ReduceLROnPlateau", "check_no_schedule"]
@@ -57,7 +57,7 @@ class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau, ShareCallback):
         verbose: 1 says when the rate falls; 0 by default.
 
     Raises:
-        ValueError: if ``factor`` isn't in (0, 1), or (when training begins) the
+        ValueError: if an argument is out of its range, or (when training begins) the
             optimizer has a schedule, whose rate can't be set.
 
     Example:
@@ -76,10 +76,12 @@ class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau, ShareCallback):
         mode: str = "auto",
         verbose: int = 0,
     ) -> None:
+        if mode not in ("auto", "min", "max"):
+            raise names.unknown("mode", mode, ("auto", "min", "max"))
         super().__init__(  # type: ignore[call-arg]  # Keras's class has no types.
             monitor=monitor,
             factor=checks.proper_fraction("factor", factor),
-            patience=patience,
+            patience=checks.integer("patience", patience, least=0),
             min_delta=min_delta,
             cooldown=cooldown,
             min_lr=min_lr,

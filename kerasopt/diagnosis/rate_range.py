@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,11 +44,13 @@ class RateRange:
             rate: a start for a constant rate or the peak of a schedule.
         lowest: Rate at which the smoothed loss is lowest: an upper bound, where
             training is about to become unstable.
+        note: Why the suggestion says little, or an empty text if it says something.
     """
 
     table: pd.DataFrame
     suggestion: float
     lowest: float
+    note: str = ""
 
     def plot(self) -> charts.Chart:
         """Draw the loss over the rate, with the suggestion."""
@@ -105,7 +108,9 @@ def lr_range_test(
     """Raise the learning rate from batch to batch and watch the loss.
 
     At step i the rate is ``low * (high / low) ** (i / (steps - 1))``. The test ends
-    early where the loss is NaN or four times its lowest value. The model ends with the
+    early where the loss is NaN, or its mean over five steps four times the lowest one.
+    Test a fresh model: one that is trained already has little left to fall, of which a
+    warning tells. The model ends with the
     weights, statistics and random states that it came with; a compiled model's
     optimizer isn't touched, since a fresh one with its settings takes the steps.
 
@@ -128,8 +133,8 @@ def lr_range_test(
         A `RateRange`, with ``suggestion``, ``table`` and ``plot()``.
 
     Raises:
-        ValueError: if an argument is out of its range, the optimizer has several
-            learning rates, or the loss is NaN from the start.
+        ValueError: if an argument is out of its range or no model or dataset, the
+            optimizer has several learning rates, or the loss is NaN from the start.
 
     Example:
         >>> import kerasopt as ko
@@ -142,6 +147,7 @@ def lr_range_test(
     References:
         Smith (2017), section 3.3, https://arxiv.org/abs/1506.01186.
     """
+    _check(model, dataset)
     _check_range(low, high, steps)
     rates = low * (high / low) ** (np.arange(steps) / (steps - 1))
     scheduled = _rising(_optimizer(model, optimizer), rates)
@@ -163,7 +169,23 @@ def lr_range_test(
                 advance()
                 if _diverged(seen):
                     break
-    return _result(rates, seen)
+    result = _result(rates, seen)
+    if result.note:
+        warnings.warn(result.note, stacklevel=2)
+    return result
+
+
+def _check(model: Any, dataset: Any) -> None:
+    if not isinstance(model, keras.Model) or not model.built:
+        raise ValueError(
+            f"model must be a built Keras model; given: {type(model).__name__}. Give "
+            "it an Input, or call it once on a batch."
+        )
+    if not isinstance(dataset, Dataset):
+        raise ValueError(
+            "dataset must be a kerasopt Dataset; given: "
+            f"{type(dataset).__name__}. Wrap arrays: kerasopt.data.from_arrays(x, y)."
+        )
 
 
 def _check_range(low: float, high: float, steps: int) -> None:
@@ -238,10 +260,29 @@ def _result(rates: np.ndarray, seen: list[float]) -> RateRange:
             f"The loss is {seen[-1]} at the rate {rates[len(seen) - 1]:.2g} already. "
             "Look for NaN in the data, or begin lower (low=…)."
         )
-    smoothed = _smoothed(finite, len(rates))
+    steps = len(rates)
+    smoothed = _smoothed(finite, steps)
     rates = rates[: len(finite)]
     bottom = max(int(smoothed.argmin()), 1)
     slope = np.gradient(smoothed, np.log(rates))
-    steepest = int(slope[:bottom].argmin())
+    # At the edge the bell holds a few losses only, whose slope is noise.
+    first = min(round(2 * SMOOTHING * steps), bottom - 1)
+    steepest = first + int(slope[first:bottom].argmin())
     table = pd.DataFrame({"learning_rate": rates, "loss": finite, "smoothed": smoothed})
-    return RateRange(table, float(rates[steepest]), float(rates[bottom]))
+    return RateRange(
+        table, float(rates[steepest]), float(rates[bottom]), _note(finite, smoothed)
+    )
+
+
+def _note(losses: list[float], smoothed: np.ndarray) -> str:
+    """Say so where the fall of the loss is lost in its noise."""
+    bottom = int(smoothed.argmin()) + 1
+    fall = smoothed[:bottom].max() - smoothed.min()
+    noise = float(np.std(losses[:bottom] - smoothed[:bottom]))
+    if fall > 2 * noise and bottom > 3:
+        return ""
+    return (
+        f"The loss falls by {fall:.2g} only, and strays by {noise:.2g} from batch to "
+        "batch: the suggestion says little. Test a fresh model, with larger batches or "
+        "over a wider range (low=…, high=…)."
+    )

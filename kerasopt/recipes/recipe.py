@@ -145,7 +145,7 @@ class Recipe:
         # Here and in `run`, so that reading a recipe doesn't start TensorFlow.
         from kerasopt import augment, callbacks, models, optimizers
 
-        optimizers.get(optimizers.complete(self.optimizer, epochs=1, steps_per_epoch=1))
+        optimizers.get(self._complete_optimizer())
         augment.get(self.augment)
         for callback in self.callbacks:
             callbacks.get(callback)
@@ -251,7 +251,7 @@ class Recipe:
         """
         import keras
 
-        from kerasopt import diagnosis, optimizers
+        from kerasopt import diagnosis
 
         self.check()
         dataset = dataset or self.load_data(data_dir=data_dir)
@@ -260,8 +260,7 @@ class Recipe:
         return diagnosis.lr_range_test(
             self._build(dataset),
             dataset,
-            # The rate doesn't matter, but a schedule has to know its length.
-            optimizer=optimizers.complete(self.optimizer, epochs=1, steps_per_epoch=1),
+            optimizer=self._complete_optimizer(),
             loss=self.loss,
             augment=self.augment,
             batch_size=self.training.batch_size,
@@ -289,6 +288,14 @@ class Recipe:
             accuracy_text(self.measured.test_accuracy),
             accuracy_text(views) if views else "–",
             mean_and_spread(self.measured.train_seconds, digits=0),
+        )
+
+    def _complete_optimizer(self) -> Any:
+        """Return the optimizer with some length in its schedules: to be looked at."""
+        from kerasopt import optimizers
+
+        return optimizers.complete(
+            self.optimizer, epochs=self.training.epochs, steps_per_epoch=1_000_000
         )
 
     def _build(self, dataset: data.Dataset) -> keras.Model:

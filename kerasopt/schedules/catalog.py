@@ -73,6 +73,9 @@ def complete(spec: Any, *, epochs: float, steps_per_epoch: int) -> Any:
         epochs: Length of the training.
         steps_per_epoch: Optimizer steps in one epoch.
 
+    Raises:
+        ValueError: if a warm-up is as long as the training.
+
     Example:
         >>> complete({"name": "one_cycle", "peak": 0.1}, epochs=5, steps_per_epoch=9)
         {'epochs': 5, 'steps_per_epoch': 9, 'name': 'one_cycle', 'peak': 0.1}
@@ -82,8 +85,12 @@ def complete(spec: Any, *, epochs: float, steps_per_epoch: int) -> Any:
     spec = _fill(spec, epochs=epochs, steps_per_epoch=steps_per_epoch)
     if _TABLE.factory(spec["name"]) is warmup and "schedule" in spec:
         rise = spec.get("warmup_epochs", spec.get("warmup_steps", 0) / steps_per_epoch)
-        # At least a step, so that a warm-up that is too long is found by its name.
-        rest = max(epochs - rise, 1 / steps_per_epoch)
+        rest = epochs - rise
+        if rest <= 0:
+            raise ValueError(
+                f"The warm-up of {rise:g} epochs leaves nothing of the training's "
+                f"{epochs:g} to what follows it. Shorten it."
+            )
         spec["schedule"] = complete(
             spec["schedule"], epochs=rest, steps_per_epoch=steps_per_epoch
         )
@@ -99,6 +106,9 @@ def warmup(
     initial_factor: float = 0.0,
 ) -> Warmup:
     """Return a `Warmup` before any schedule, with its length in steps or epochs.
+
+    With W = warmup_steps and f = initial_factor: ``rate(t) = schedule(0) * (f + (1 -
+    f) * t / W)`` for t < W, then ``schedule(t - W)``.
 
     Args:
         schedule: What follows: anything that `get` takes. In `kerasopt.fit` and

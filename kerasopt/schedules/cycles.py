@@ -234,6 +234,9 @@ def one_cycle(
 ) -> OneCycle:
     """Return a `OneCycle` over a training of so many epochs.
 
+    Linear from ``peak * initial_factor`` at step 0 to ``peak`` after
+    ``warmup_fraction`` of the steps to ``peak * final_factor`` at the last.
+
     Args:
         peak: Highest learning rate, > 0.
         epochs: Length of the training.
@@ -264,6 +267,10 @@ def cyclical(
     gamma: float = 1.0,
 ) -> Cyclical:
     """Return a `Cyclical` schedule with its length in steps or epochs.
+
+    A triangle wave, ``low + (high - low) * (1 - |t / S - 2 * cycle - 1|) * scale`` with
+    S = half_cycle_steps and ``cycle = floor(t / 2S)``; the scale is 1, ``1 / 2 **
+    cycle`` or ``gamma ** t`` by the mode.
 
     Args:
         base_learning_rate: Lowest rate, > 0.
@@ -298,6 +305,9 @@ def cosine_cycle(
     alpha: float = 0.0,
 ) -> CosineCycle:
     """Return a `CosineCycle` with its length in steps or epochs.
+
+    ``rate(t) = initial * (alpha + (1 - alpha) * (1 + cos(pi * t / S)) / 2)`` with S =
+    half_cycle_steps, for ever.
 
     Args:
         initial_learning_rate: Highest rate, at step 0, > 0.

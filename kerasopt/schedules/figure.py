@@ -100,6 +100,11 @@ def plot(
 
 
 def _named(schedules: Any) -> Mapping[str, Any]:
+    if isinstance(schedules, (list, tuple)) or not schedules:
+        raise ValueError(
+            "schedules must be a schedule, its name and arguments as a dict, or a "
+            f"mapping from names of your choice to such; given: {schedules!r}."
+        )
     if isinstance(schedules, Mapping) and "name" not in schedules:
         return schedules
     return {"schedule": schedules}

@@ -63,8 +63,8 @@ def steps(
         name, in_epochs = "epochs", training_epochs
     if in_epochs is None:
         raise ValueError(
-            f"Give {what}_steps, or {what}_epochs with steps_per_epoch, or (inside "
-            "kerasopt.fit and recipes) nothing where the whole training is meant."
+            f"Give {what}_steps, or {what}_epochs with steps_per_epoch (kerasopt.fit "
+            "and recipes fill in the latter)."
         )
     return max(1, round(_epochs_in_steps(name, in_epochs, steps_per_epoch)))
 

@@ -2,10 +2,10 @@
 
 Read a function, run it, compare: `descent` (gradient descent for linear regression),
 `neuron` (one, by the chain rule), `network` (forward and backward pass of an MLP),
-`activations`, `losses`, `gradients` (numeric ones), `optimizers`, `second_order`
-(Newton, BFGS, L-BFGS), `schedules`, `plateau`, `initializers`, `normalization`,
-`regularization`. What to train with is in
-`kerasopt.optimizers`, `kerasopt.schedules` and so on, under the same names.
+its `parameters`, `activations`, `losses`, `gradients` (numeric ones), `optimizers`,
+`second_order` (Newton, BFGS, L-BFGS), `schedules`, `plateau`, `initializers`,
+`normalization`, `regularization`. What to train with is in `kerasopt.optimizers`,
+`kerasopt.schedules` and so on, under the same names.
 """
 
 from kerasopt.scratch import (
@@ -18,6 +18,7 @@ from kerasopt.scratch import (
     neuron,
     normalization,
     optimizers,
+    parameters,
     plateau,
     regularization,
     schedules,
@@ -36,6 +37,7 @@ __all__ = [
     "neuron",
     "normalization",
     "optimizers",
+    "parameters",
     "plateau",
     "regularization",
     "schedules",

@@ -18,6 +18,7 @@ __all__ = [
     "non_negative",
     "one_of",
     "positive",
+    "rate_at",
 ]
 
 Rate = float | Callable[[int], float]
@@ -46,20 +47,20 @@ def float_array(
     """
     array = np.asarray(value)
     if array.dtype.kind != "f":
-        raise ValueError(
-            f"{name} must hold floats; given: dtype {array.dtype}. Convert it: "
-            f"np.asarray({name}, dtype=float)."
-        )
+        fix = " Convert it with .astype(float)." if array.dtype.kind in "iub" else ""
+        raise ValueError(f"{name} must hold floats; given: dtype {array.dtype}.{fix}")
     if not np.isfinite(array).all():
-        bad = int(array.size - np.isfinite(array).sum())
+        bad = np.argwhere(~np.isfinite(array)).tolist()
         raise ValueError(
-            f"{name} must be finite; given: {bad} of {array.size} values are NaN or "
-            "infinite. Clean the data, or lower the learning rate if they came from "
-            "training."
+            f"{name} must be finite; given: {len(bad)} of {array.size} values are NaN "
+            f"or infinite, the first at {bad[0]}. Clean the data, or lower the "
+            "learning rate if they came from training."
         )
     if shape is not None and not _fits(array.shape, shape):
         wanted = str(tuple("any" if n is None else n for n in shape)).replace("'", "")
-        raise ValueError(f"{name} must have shape {wanted}; given: {array.shape}.")
+        column = array.ndim == 1 and shape in ((None, None), (None, 1), (len(array), 1))
+        fix = " Make it a column with .reshape(-1, 1)." if column else ""
+        raise ValueError(f"{name} must have shape {wanted}; given: {array.shape}.{fix}")
     return array
 
 
@@ -82,6 +83,21 @@ def learning_rate(value: Any) -> Rate:
             "learning_rate must be a number > 0, or a function from the step to one; "
             f"given: {value!r}."
         ) from None
+
+
+def rate_at(rate: Rate, step: int) -> float:
+    """Return the learning rate at a step, which a schedule may bring down to 0.
+
+    Raises:
+        ValueError: if it isn't a finite number >= 0.
+
+    Example:
+        >>> rate_at(lambda step: 0.1 / (1 + step), 1)
+        0.05
+    """
+    if not callable(rate):
+        return rate
+    return non_negative(f"learning_rate({step})", float(rate(step)))
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:

@@ -86,7 +86,8 @@ def gradient_descent(
     """Fit a linear model by gradient descent: batch, stochastic or mini-batch.
 
     One iteration is one update, on one batch of the rows X_b, y_b:
-    e = X_b·θ - y_b, θ ← θ - α·X_bᵀe / (rows in the batch). So a pass over m rows
+    e = X_b·θ - y_b, θ ← θ - α·X_bᵀe / (rows in the batch), which lowers the cost
+    Σe² / (2m), half the mean squared error. So a pass over m rows
     takes m / batch_size iterations, rounded up: the last batch of a pass may be
     smaller. The rows are shuffled anew before each pass.
 
@@ -101,7 +102,7 @@ def gradient_descent(
         tolerance: Stop once the norm of the gradient on all rows is no larger than
             this. (The change of the cost depends on the learning rate too: with a
             tiny one it looks like convergence.) None for never.
-        seed: Of the shuffle.
+        seed: Of the shuffle, >= 0.
 
     Returns:
         θ and the costs. costs[0] is the cost of the first θ and costs[-1] that of
@@ -129,6 +130,7 @@ def gradient_descent(
     iterations = checks.integer("iterations", iterations)
     if tolerance is not None:
         tolerance = checks.non_negative("tolerance", tolerance)
+    seed = checks.integer("seed", seed, least=0)
     batches = _batches(len(X), _check_batch(batch_size, len(X)), seed)
 
     theta = theta.copy()
@@ -137,7 +139,8 @@ def gradient_descent(
         if tolerance is not None and _slope(X, y, theta) <= tolerance:
             break
         rows = next(batches)
-        theta = theta - _rate_at(rate, iteration) * _gradient(X[rows], y[rows], theta)
+        slope = _gradient(X[rows], y[rows], theta)
+        theta = theta - checks.rate_at(rate, iteration) * slope
         costs.append(_cost(X, y, theta))
         _check_bounded(costs, X)
     return theta, np.array(costs)
@@ -232,10 +235,6 @@ def _batches(m: int, size: int, seed: int) -> Iterator[np.ndarray | slice]:
             order = rng.permutation(m)
             for start in range(0, m, size):
                 yield order[start : start + size]
-
-
-def _rate_at(rate: checks.Rate, iteration: int) -> float:
-    return float(rate(iteration)) if callable(rate) else rate
 
 
 def _check_regression(

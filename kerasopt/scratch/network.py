@@ -20,13 +20,13 @@ References:
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from kerasopt.scratch import activations, checks, initializers, losses, regularization
+from kerasopt.scratch import activations, checks, losses, regularization
+from kerasopt.scratch.parameters import Layer, initialize, kernels
 
 __all__ = [
     "Cache",
@@ -39,15 +39,6 @@ __all__ = [
     "train_step",
     "update",
 ]
-
-
-class Layer(NamedTuple):
-    """The parameters of a layer, or the gradients by them."""
-
-    W: np.ndarray
-    """Weights, shape (units, inputs)."""
-    b: np.ndarray
-    """Biases, shape (units, 1)."""
 
 
 class Cache(NamedTuple):
@@ -84,41 +75,6 @@ _USUAL_LOSS = {
     "sigmoid": "binary_crossentropy",
     "softmax": "categorical_crossentropy",
 }
-
-
-def initialize(
-    sizes: Sequence[int],
-    *,
-    initializer: Callable[..., np.ndarray] = initializers.xavier_uniform,
-    seed: initializers.Seed = 0,
-) -> list[Layer]:
-    """Return the first parameters of a network: drawn weights, biases of 0.
-
-    Args:
-        sizes: Inputs, units of each hidden layer, outputs: ``[3, 5, 1]``.
-        initializer: A function of `kerasopt.scratch.initializers`; it gets the
-            shape (inputs, units), as Keras's do, and the result is transposed.
-        seed: An integer, a generator or None for another draw each time. All layers
-            draw from one generator.
-
-    Returns:
-        One `Layer` for each hidden layer and the output.
-
-    Raises:
-        ValueError: if there are less than two sizes, or one isn't an integer >= 1.
-
-    Example:
-        >>> [(W.shape, b.shape) for W, b in initialize([3, 5, 1])]
-        [((5, 3), (5, 1)), ((1, 5), (1, 1))]
-    """
-    if len(sizes) < 2:
-        raise ValueError(f"sizes must be inputs, ..., outputs; given: {sizes!r}.")
-    rng = np.random.default_rng(seed)
-    parameters = []
-    for inputs, units in itertools.pairwise(sizes):
-        W = initializer((inputs, units), seed=rng).T
-        parameters.append(Layer(W, np.zeros((units, 1))))
-    return parameters
 
 
 def forward(
@@ -238,6 +194,7 @@ def backward(
         [[[8.0]]]
     """
     _check_shapes(parameters, cache.a[0])
+    _check_cache(parameters, cache)
     derivative = _HIDDEN[cache.activation][1]
     penalties = regularization.l2_gradient(kernels(parameters), l2)
 
@@ -336,20 +293,13 @@ def train_step(
     return update(parameters, gradients, learning_rate), before
 
 
-def kernels(parameters: Sequence[Layer]) -> list[np.ndarray]:
-    """Return the weights of all layers without the biases: what penalties are for.
-
-    Args:
-        parameters: The layers.
-
-    Returns:
-        Their W.
-
-    Example:
-        >>> [W.shape for W in kernels(initialize([3, 5, 1]))]
-        [(5, 3), (1, 5)]
-    """
-    return [layer.W for layer in parameters]
+def _check_cache(parameters: Sequence[Layer], cache: Cache) -> None:
+    units, computed = [len(layer.W) for layer in parameters], [len(z) for z in cache.z]
+    if units != computed:
+        raise ValueError(
+            f"The cache is of layers of {computed} units, the parameters have {units}: "
+            "call forward with these parameters first."
+        )
 
 
 def _output_delta(cache: Cache, Y: np.ndarray, criterion: str) -> np.ndarray:

@@ -75,7 +75,10 @@ class Run:
 
     @functools.cached_property
     def history(self) -> pd.DataFrame:
-        """One row an epoch: losses, accuracies, learning rate, seconds."""
+        """One row an epoch: losses, accuracies, seconds, the learning rate at its end.
+
+        With a schedule that is the rate of the step that comes next.
+        """
         return pd.read_csv(self.directory / HISTORY)
 
     @functools.cached_property

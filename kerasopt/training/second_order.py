@@ -71,7 +71,7 @@ def fit_lbfgs(
 
     Raises:
         ValueError: if an argument is out of its range, samples and labels differ in
-            number, the loss isn't finite at the start, or the model has batch
+            number, samples or loss aren't finite at the start, or the model has batch
             normalisation, whose statistics L-BFGS would never learn.
 
     Example:
@@ -141,14 +141,18 @@ class _Problem:
         self._batch = batch
 
     def start(self) -> np.ndarray:
+        x = np.asarray(self.x)
+        if x.dtype.kind == "f" and not np.isfinite(x).all():
+            raise ValueError("x holds NaN or infinite values: clean the data.")
         theta = np.concatenate(
             [keras.ops.convert_to_numpy(w).ravel() for w in self.weights]
         ).astype("float64")
-        value, _ = self.value_and_gradient(theta)
-        if not np.isfinite(value):
+        value, gradient = self.value_and_gradient(theta)
+        if not np.isfinite(value) or not np.isfinite(gradient).all():
             raise ValueError(
-                f"The loss is {value} before the first step: look for NaN in the data "
-                "and the weights, and whether the loss fits the model's output."
+                f"The loss is {value} before the first step, or its gradient isn't "
+                "finite: look for NaN in the weights, and whether the loss fits the "
+                "model's output."
             )
         return theta
 

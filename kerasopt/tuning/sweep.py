@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from kerasopt import recipes
 from kerasopt.data import Dataset, pipeline
-
-if TYPE_CHECKING:
-    from kerasopt.recipes import Recipe
+from kerasopt.recipes import Recipe
 
 __all__ = ["sweep"]
 
 
 def sweep(
-    recipe: Recipe,
+    recipe: Recipe | str,
     field: str,
     values: Sequence[Any],
     *,
@@ -34,7 +33,7 @@ def sweep(
     run's folder; choosing by them would spoil them.
 
     Args:
-        recipe: What `kerasopt.recipes.load` gives.
+        recipe: What `kerasopt.recipes.load` gives or takes.
         field: Dotted, such as ``"training.batch_size"``.
         values: Its values.
         seeds: Each value is trained with each of them.
@@ -65,6 +64,8 @@ def sweep(
         >>> table[["training.batch_size", "updates"]].values.tolist()
         [[32, 10], [64, 6]]
     """
+    if not isinstance(recipe, Recipe):
+        recipe = recipes.load(recipe)
     dataset = dataset or recipe.load_data()
     _check(recipe, field, values, seeds, dataset, equal_updates)
     changed = [recipe.replace(field, value) for value in values]

@@ -51,6 +51,4 @@ class Optimizer:
 
     def rate(self) -> float:
         """Return the learning rate of the next step."""
-        if callable(self.learning_rate):
-            return float(self.learning_rate(self.iterations))
-        return float(self.learning_rate)
+        return checks.rate_at(self.learning_rate, self.iterations)
