@@ -222,8 +222,7 @@ def lr_range(
     json_: Json = False,
 ) -> None:
     """Find the learning rates that a recipe can be trained with, in seconds."""
-    if plot is not None and plot.exists():
-        raise ValueError(f"'{plot}' exists already; name another file.")
+    terminal.check_drawing(plot)
     terminal.start_tensorflow()
     from kerasopt import recipes
 

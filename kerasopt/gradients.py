@@ -119,9 +119,11 @@ def layer_norms(
         2
     """
     kept = [(v, keras.ops.convert_to_numpy(v)) for v in model.non_trainable_variables]
-    _, gradients = loss_and_gradients(model, loss, x, y)
-    for variable, value in kept:
-        variable.assign(value)
+    try:
+        _, gradients = loss_and_gradients(model, loss, x, y)
+    finally:
+        for variable, value in kept:
+            variable.assign(value)
     return {
         variable.path: float(tf.norm(gradient))
         for variable, gradient in zip(model.trainable_variables, gradients, strict=True)
@@ -210,15 +212,25 @@ def sharpness_aware_step(
         Foret et al. (2021), https://arxiv.org/abs/2010.01412.
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    weights = model.trainable_variables
 
     def gradient() -> tuple[Any, Any, list[Any]]:
         with tf.GradientTape() as tape:
             predictions = model(x, training=True)
             value = model.compute_loss(x, y, predictions, sample_weight, training=True)
-        return predictions, value, tape.gradient(value, weights)
+        weights = model.trainable_variables
+        slopes = tape.gradient(value, weights)
+        # A weight that the loss doesn't depend on has none.
+        return (
+            predictions,
+            value,
+            [
+                keras.ops.zeros_like(weight) if slope is None else slope
+                for weight, slope in zip(weights, slopes, strict=True)
+            ],
+        )
 
     predictions, value, first = gradient()
+    weights = model.trainable_variables
     at, statistics = _values(weights), _values(model.non_trainable_variables)
     # One part in 10^12 keeps a gradient of zero from dividing by zero.
     scale = rho / (tf.linalg.global_norm(first) + 1e-12)
@@ -230,7 +242,8 @@ def sharpness_aware_step(
     model.optimizer.apply_gradients(zip(worst, weights, strict=True))
     for metric in model.metrics:
         if metric.name == "loss":
-            metric.update_state(value, sample_weight=tf.shape(predictions)[0])
+            samples = tf.shape(keras.tree.flatten(x)[0])[0]
+            metric.update_state(value, sample_weight=samples)
     return model.compute_metrics(x, y, predictions, sample_weight=sample_weight)
 
 

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from kerasopt.recipes import Recipe
     from kerasopt.training import Run
 
-__all__ = ["note", "show_rate_range", "show_recipes", "show_run", "start_tensorflow"]
+__all__ = [
+    "check_drawing",
+    "note",
+    "show_rate_range",
+    "show_recipes",
+    "show_run",
+    "start_tensorflow",
+]
+
+PICTURES = (".png", ".svg", ".pdf", ".jpg")
 
 
 def note(message: str) -> None:
@@ -108,6 +117,28 @@ def show_run(run: Run, as_json: bool) -> None:
     rows.append(("use it", f"{command} predict {run.directory} picture.png"))
     for name, text in rows:  # Not a table: paths must not be broken into lines.
         print(f"{name:20} {text}")
+
+
+def check_drawing(plot: Path | None) -> None:
+    """Refuse a file that can't be drawn into, before anything is computed.
+
+    Args:
+        plot: The file, or None for none.
+
+    Raises:
+        ValueError: if it exists, its folder doesn't, or its ending is no picture's.
+    """
+    if plot is None:
+        return
+    if plot.exists():
+        raise ValueError(f"'{plot}' exists already; name another file.")
+    if not plot.parent.is_dir():
+        raise ValueError(f"There is no folder '{plot.parent}'; make it first.")
+    if plot.suffix.lower() not in PICTURES:
+        raise ValueError(
+            f"'{plot}' must end in one of {', '.join(PICTURES)}, which says how to "
+            "draw it."
+        )
 
 
 def show_rate_range(found: RateRange, plot: Path | None, as_json: bool) -> None:

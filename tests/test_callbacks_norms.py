@@ -89,3 +89,18 @@ def test_clipping_bounds_the_gradient(norm):
 def test_bad_limits(limits, message):
     with pytest.raises(ValueError, match=message):
         callbacks.GradientNorms(**{"x": X, "y": Y, **limits})
+
+
+def test_gradients_that_are_all_zero_vanish():
+    with pytest.warns(UserWarning, match="vanish"):
+        _, watch = watched(units=(16,) * 3, activation="relu", initializer="zeros")
+    assert set(watch.flags.values()) == {"vanishing"}
+
+
+def test_several_devices_are_refused(two_cpus):
+    with two_cpus.scope():
+        model = models.mlp(input_shape=(32,), num_classes=3, units=(8,))
+        model.compile("sgd", "sparse_categorical_crossentropy")
+    watch = callbacks.GradientNorms(X, Y)
+    with pytest.raises(ValueError, match="measures on one device"):
+        model.fit(X, Y, verbose=0, callbacks=[watch])

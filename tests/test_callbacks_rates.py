@@ -143,9 +143,21 @@ def test_a_resumed_plateau_goes_on_counting(tiny_digits, tmp_path):
             for f in (0, 1, -0.5, "half")
         ],
         ({"patience": -1}, "patience must be an integer >= 0"),
+        ({"cooldown": -1}, "cooldown must be an integer >= 0"),
+        ({"min_lr": "a"}, "min_lr must be a number >= 0"),
+        ({"min_delta": -5}, "min_delta must be a number >= 0"),
         ({"mode": "low"}, "Unknown mode 'low'"),
     ],
 )
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         callbacks.get("plateau", **arguments)
+
+
+def test_grouped_rates_under_loss_scaling_are_refused():
+    groups = {"bias": {"name": "sgd", "learning_rate": 0.2}}
+    inner = ko.optimizers.get("grouped", default="sgd", groups=groups)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.LossScaleOptimizer(inner), "mse")
+    with pytest.raises(ValueError, match="one group's rate only"):
+        model.fit(X, Y, verbose=0, callbacks=[callbacks.ReduceLROnPlateau()])

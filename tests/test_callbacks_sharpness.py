@@ -107,3 +107,39 @@ def test_what_it_does_not_go_with(two_cpus):
         network.compile(optimizer, "sparse_categorical_crossentropy")
         with pytest.raises(ValueError, match=message):
             network.fit(X, Y, verbose=0, callbacks=[callbacks.SharpnessAware()])
+
+
+def test_after_an_interruption_a_run_gives_the_model_its_step_back(tiny_digits, quick):
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    network = ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(16,))
+    with pytest.raises(KeyboardInterrupt):
+        ko.fit(network, tiny_digits, callbacks=["sam", Interrupt()], epochs=2, **quick)
+    assert "train_step" not in vars(network)
+
+
+def test_two_of_them_or_an_own_train_step_are_refused():
+    network = model()
+    network.compile("sgd", "sparse_categorical_crossentropy")
+    twice = [callbacks.SharpnessAware(), callbacks.SharpnessAware()]
+    with pytest.raises(ValueError, match="a train_step other than Keras's"):
+        network.fit(X, Y, verbose=0, callbacks=twice)
+
+
+def test_a_weight_without_gradient_and_a_model_that_is_built_by_its_first_batch():
+    class Odd(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(3, activation="softmax")
+            self.idle = self.add_weight(shape=(2,), name="idle")
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    keras.utils.set_random_seed(0)
+    network = Odd()
+    history = fitted(network, callbacks.SharpnessAware())
+    assert np.isfinite(history.history["loss"]).all()

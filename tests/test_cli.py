@@ -127,6 +127,10 @@ def test_lr_range_suggests_a_rate_and_draws_it(command, tmp_path):
         assert figure.size[0] > 400
     code, _, err = command(*words, "--plot", "rates.png")
     assert (code, "exists already" in err) == (2, True)
+    code, _, err = command(*words, "--plot", "rates.foo")
+    assert (code, "must end in one of .png" in err) == (2, True)
+    code, _, err = command(*words, "--plot", "nowhere/rates.png")
+    assert (code, "There is no folder 'nowhere'" in err) == (2, True)
     found = json.loads(command(*words, "--json")[1])
     assert 1e-6 < found["suggestion"] <= found["lowest"] < 10
     assert len(found["table"]) <= 40

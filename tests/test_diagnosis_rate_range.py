@@ -159,6 +159,8 @@ GROUPED = {"name": "grouped", "default": "sgd", "groups": {"bias": "adam"}}
         ({"high": float("inf")}, "high must be a number > 0"),
         ({"low": 1, "high": 0.5}, "high must be above low"),
         ({"steps": 5}, "steps must be an integer >= 20"),
+        ({"batch_size": 0}, "batch_size must be an integer >= 1"),
+        ({"seed": 1.5}, "seed must be an integer >= 0"),
         ({"optimizer": "sdg"}, "Unknown optimizer 'sdg'"),
         ({"optimizer": GROUPED}, "a learning rate for each group"),
     ],
@@ -166,3 +168,36 @@ GROUPED = {"name": "grouped", "default": "sgd", "groups": {"bias": "adam"}}
 def test_bad_arguments(arguments, message, digits):
     with pytest.raises(ValueError, match=message):
         ko.diagnosis.lr_range_test(network(), digits, verbose=False, **arguments)
+
+
+def test_a_compiled_model_brings_its_loss(digits):
+    model = network()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy())
+    plain = ko.diagnosis.lr_range_test(
+        network(), digits, optimizer="sgd", verbose=False
+    )
+    found = ko.diagnosis.lr_range_test(model, digits, verbose=False)
+    np.testing.assert_allclose(found.table["loss"], plain.table["loss"], rtol=1e-5)
+    model.compile(
+        "sgd", lambda y, p: 2 * keras.losses.sparse_categorical_crossentropy(y, p)
+    )
+    double = ko.diagnosis.lr_range_test(model, digits, verbose=False)
+    assert double.table["loss"][0] == pytest.approx(
+        2 * plain.table["loss"][0], rel=1e-4
+    )
+
+
+def test_a_recipes_long_budget_counts(digits):
+    recipe = ko.recipes.Recipe(
+        {
+            "name": "mine",
+            "data": {"name": "digits"},
+            "model": {"name": "mlp", "units": [8]},
+            "training": {"budget": "10m", "batch_size": 32},
+            "from_budget": {"8m": {"training.batch_size": 7}},
+        }
+    )
+    long = recipe.lr_range_test(dataset=digits, verbose=False)
+    plain = recipe.replace("from_budget", {}).replace("training.batch_size", 7)
+    short = plain.lr_range_test(dataset=digits, verbose=False)
+    np.testing.assert_allclose(long.table["loss"], short.table["loss"], rtol=1e-5)

@@ -76,6 +76,48 @@ def test_schedule_free_is_the_papers_recursion_and_keras_is_not():
     assert np.abs(np.array(path(keras_own)) - expected).max() > 0.005
 
 
+def test_schedule_free_trains_in_fit_as_in_single_steps():
+    """Keras's own would start anew from weights of 0 there."""
+    x, y = samples(8)
+    start = small_model().get_weights()
+
+    def trained(fit, model):
+        model.compile(optimizers.get("schedule_free_adamw", learning_rate=0.01), "mse")
+        if fit:
+            model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0)
+        else:
+            model.optimizer.build(model.trainable_variables)
+            for _ in range(3):
+                model.train_on_batch(x, y)
+        return model.get_weights()
+
+    expected = trained(False, small_model())
+    for ours, theirs in zip(trained(True, small_model()), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert np.abs(expected[0] - start[0]).max() < 0.04
+
+
+@pytest.mark.parametrize("beta_1", [0.0, 1.0])
+def test_schedule_free_needs_both_of_its_points(beta_1):
+    optimizer = optimizers.get("schedule_free_adamw", beta_1=beta_1)
+    with pytest.raises(ValueError, match=r"beta_1 must lie in \(0, 1\)"):
+        optimizer.build([keras.Variable([1.0])])
+
+
+def test_copies_of_what_holds_optimizers_keep_what_does_not_decay():
+    spec = {
+        "name": "grouped",
+        "default": {"name": "adamw", "weight_decay": 0.5},
+        "groups": {"head": {"name": "adamw", "exclude_from_weight_decay": ["kernel"]}},
+    }
+    for wrap in (lambda o: o, keras.optimizers.LossScaleOptimizer):
+        again = optimizers.get(wrap(optimizers.get(spec)))
+        again = getattr(again, "inner_optimizer", again)
+        assert "bias" in again.default._exclude_from_weight_decay_pattern.pattern
+        head = again.groups["head"]._exclude_from_weight_decay_pattern.pattern
+        assert "kernel" in head and "bias" not in head
+
+
 def test_schedule_free_against_numpy_with_decay_and_warmup():
     generator = np.random.default_rng(0)
     gradients = generator.normal(size=(40, 5)).astype("float32")

@@ -335,6 +335,28 @@ def test_a_warmup_as_long_as_the_training_is_refused(rise):
         schedules.complete(spec, epochs=3, steps_per_epoch=10)
 
 
+@pytest.mark.parametrize(
+    "rise",
+    [
+        {"warmup_steps": None, "warmup_epochs": 1},
+        {"warmup_epochs": None, "warmup_steps": 10},
+    ],
+)
+def test_a_length_that_is_null_counts_as_left_out(rise):
+    spec = {"name": "warmup", "schedule": 0.1, **rise}
+    full = schedules.complete(spec, epochs=3, steps_per_epoch=10)
+    np.testing.assert_allclose(schedules.rates(full, [0, 5, 10]), [0, 0.05, 0.1])
+    with pytest.raises(ValueError, match="warmup_epochs must be a number > 0"):
+        schedules.complete({**spec, "warmup_steps": None, "warmup_epochs": "2"},
+                           epochs=3, steps_per_epoch=10)  # fmt: skip
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert schedules.get(np.float32(0.5)) == 0.5
+    piecewise = schedules.get("piecewise", values=[2, 1], boundaries=np.array([3]))
+    np.testing.assert_array_equal(schedules.rates(piecewise, [3, 4]), [2, 1])
+
+
 @pytest.mark.parametrize("given", [[0.1, 0.2], {}])
 def test_a_figure_of_what_is_no_schedule_is_refused(given):
     with pytest.raises(ValueError, match="schedules must be a schedule"):

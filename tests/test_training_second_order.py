@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import optimize
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
@@ -116,9 +117,11 @@ def test_out_of_iterations_is_not_converged():
     [
         ({"y": Y[:5, None]}, "as many samples"),
         ({"x": X * np.nan}, "x holds NaN"),
-        ({"y": Y[:, None] * np.nan}, "The loss is nan before the first step"),
+        ({"y": Y[:, None] * np.nan}, "isn't finite before the first step"),
         ({"max_iterations": 0}, "max_iterations must be an integer >= 1"),
         ({"tolerance": 0}, "tolerance must be a number > 0"),
+        ({"batch_size": -1}, "batch_size must be an integer >= 1"),
+        ({"memory": 0}, "memory must be an integer >= 1"),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -131,3 +134,52 @@ def test_batch_normalisation_is_refused():
     model = ko.models.mlp(input_shape=(30,), num_classes=2, batch_norm=True)
     with pytest.raises(ValueError, match="learns its statistics from batches"):
         ko.training.fit_lbfgs(model, X, Y, verbose=False)
+
+
+def test_a_frozen_model_and_one_of_several_inputs_are_refused():
+    model = logistic_regression()
+    model.trainable = False
+    with pytest.raises(ValueError, match="no trainable weights"):
+        ko.training.fit_lbfgs(model, X, Y, loss="binary_crossentropy", verbose=False)
+    inputs = [keras.Input((2,)), keras.Input((2,))]
+    two = keras.Model(inputs, keras.layers.Add()(inputs))
+    with pytest.raises(ValueError, match="with one input; given: Functional"):
+        ko.training.fit_lbfgs(two, X, Y, verbose=False)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_loss_that_overflows_on_the_way_ends_no_worse_and_is_not_convergence(seed):
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(1, activation="exponential")]
+    )
+    x = np.random.default_rng(seed).normal(0, 30, (40, 3)).astype("float32") * 0.1
+    y = np.ones((40, 1), "float32")
+    model.compile(loss="mse")
+    before = model.evaluate(x, y, verbose=0)
+    result = ko.training.fit_lbfgs(model, x, y, loss="mse", verbose=False)
+    after = model.evaluate(x, y, verbose=0)
+    assert after <= before
+    if result.converged:
+        assert after == pytest.approx(result.history["loss"].iloc[-1], rel=1e-3)
+        assert result.history["gradient_norm"].iloc[-1] < 1e-2
+
+
+def test_interrupted_it_keeps_the_best_weights():
+    model, calls = logistic_regression("float32"), []
+
+    def loss(y, predictions):
+        calls.append(1)
+        if len(calls) > 6:
+            raise KeyboardInterrupt
+        return keras.losses.binary_crossentropy(y, predictions)
+
+    model.compile(loss="binary_crossentropy")
+    before = model.evaluate(X, Y[:, None], verbose=0)
+    tf.config.run_functions_eagerly(True)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ko.training.fit_lbfgs(model, X, Y[:, None], loss=loss, verbose=False)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert model.evaluate(X, Y[:, None], verbose=0) < before

@@ -155,3 +155,43 @@ def test_a_folder_with_something_in_it_and_data_without_validation_are_refused(
     bare = ko.data.load("digits", size=100, validation=0)
     with pytest.raises(ValueError, match="compares on validation data"):
         ko.tuning.sweep(recipe, "training.batch_size", [32], dataset=bare)
+
+
+def test_a_field_of_the_data_changes_the_data(recipe, tmp_path):
+    table = ko.tuning.sweep(
+        recipe.replace("data.validation", 50), "data.size", [100, 300],
+        directory=tmp_path / "sweep", verbose=False,
+    )  # fmt: skip
+    assert table["updates"].nunique() == 2
+    sizes = [ko.Run.load(run).recipe["data"]["size"] for run in table["run"]]
+    assert sizes == [100, 300]
+
+
+def test_a_run_that_diverges_leaves_the_others(recipe, digits, tmp_path):
+    rates = np.array([0.1, 1e30, 0.01])
+    table = ko.tuning.sweep(
+        recipe.replace("optimizer", {"name": "sgd"}), "optimizer.learning_rate", rates,
+        dataset=digits, directory=tmp_path / "sweep", verbose=False,
+    )  # fmt: skip
+    assert table["val_loss"].isna().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "message"),
+    [
+        ("training.seed", [1, 2], "Give the seeds as seeds="),
+        ("data.size", [100], "changes the data, but dataset="),
+        ("model.dropout", [0.1, 7], r"rates in \[0, 1\)"),
+        ("callbacks", [[], ["plateau"]], "has the schedule"),
+    ],
+)
+def test_what_can_not_be_swept_shows_before_any_training(
+    field, values, message, recipe, digits, tmp_path
+):
+    scheduled = {"name": "sgd", "learning_rate": COSINE}
+    with pytest.raises(ValueError, match=message):
+        ko.tuning.sweep(
+            recipe.replace("optimizer", scheduled), field, values, dataset=digits,
+            directory=tmp_path / "sweep", verbose=False,
+        )  # fmt: skip
+    assert not (tmp_path / "sweep").exists()

@@ -35,7 +35,7 @@ class GradientNorms(keras.callbacks.Callback):
 
     Raises:
         ValueError: if a limit is out of its range, x holds uint8, or x and y differ in
-            length.
+            length; when training begins, on several devices or with several losses.
 
     Example:
         >>> import numpy as np
@@ -79,6 +79,16 @@ class GradientNorms(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Start anew."""
+        if getattr(self.model.distribute_strategy, "num_replicas_in_sync", 1) > 1:
+            raise ValueError(
+                "GradientNorms measures on one device: train with devices='cpu' or one "
+                "GPU."
+            )
+        if isinstance(self.model.loss, (dict, list)):
+            raise ValueError(
+                "GradientNorms needs a model with one loss; given: "
+                f"{type(self.model.loss).__name__} of {len(self.model.loss)}."
+            )
         self.flags, self._rows = {}, []
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -99,7 +109,7 @@ class GradientNorms(keras.callbacks.Callback):
         for path, norm in norms.items():
             if not norm <= self.exploding:  # NaN isn't, either.
                 found[path] = "exploding"
-            elif norm < self.vanishing * largest:
+            elif norm == 0 or norm < self.vanishing * largest:
                 found[path] = "vanishing"
         return found
 

@@ -82,9 +82,9 @@ class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau, ShareCallback):
             monitor=monitor,
             factor=checks.proper_fraction("factor", factor),
             patience=checks.integer("patience", patience, least=0),
-            min_delta=min_delta,
-            cooldown=cooldown,
-            min_lr=min_lr,
+            min_delta=checks.non_negative("min_delta", min_delta),
+            cooldown=checks.integer("cooldown", cooldown, least=0),
+            min_lr=checks.non_negative("min_lr", min_lr),
             mode=mode,
             verbose=verbose,
         )
@@ -104,6 +104,12 @@ class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau, ShareCallback):
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Refuse a schedule; take up what a checkpoint kept."""
         check_no_schedule(self.model.optimizer, self)
+        inner = getattr(self.model.optimizer, "inner_optimizer", None)
+        if isinstance(inner, keras.optimizers.MultiOptimizer):
+            raise ValueError(
+                "ReduceLROnPlateau would lower one group's rate only: Keras's loss "
+                "scaling hides the others. Take mixed_bfloat16 or float32."
+            )
         super().on_train_begin(logs)
         if self._memory is not None:
             best, waited, cooling = keras.ops.convert_to_numpy(self._memory).tolist()
@@ -116,6 +122,10 @@ class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau, ShareCallback):
         if self._memory is not None:
             best = np.nan if self.best is None else float(self.best)
             self._memory.assign([best, self.wait, self.cooldown_counter])
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Forget: a later fit starts anew."""
+        self._memory = None
 
 
 def check_no_schedule(

@@ -27,7 +27,8 @@ class SharpnessAware(keras.callbacks.Callback):
 
     Raises:
         ValueError: if ``rho`` isn't > 0, or (when training begins) the model trains on
-            several devices, in float16, or with gradient accumulation.
+            several devices, in float16, with gradient accumulation, or by a train_step
+            of its own.
 
     Example:
         >>> import numpy as np
@@ -54,13 +55,24 @@ class SharpnessAware(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Give the model its own step back."""
-        del self.model.train_step
-        self.model.make_train_function(force=True)
+        self.restore()
+
+    def restore(self) -> None:
+        """Give the model its own step back, after a training that broke off, too.
+
+        Keras doesn't call callbacks then; `kerasopt.fit` calls this.
+        """
+        if self.model is not None and "train_step" in vars(self.model):
+            del self.model.train_step
+            self.model.make_train_function(force=True)
 
     def _check(self) -> None:
         optimizer: Any = self.model.optimizer
         hindrance = None
-        if getattr(self.model.distribute_strategy, "num_replicas_in_sync", 1) > 1:
+        own_step = type(self.model).train_step is not keras.Model.train_step
+        if own_step or "train_step" in vars(self.model):
+            hindrance = "a train_step other than Keras's, which it would replace"
+        elif getattr(self.model.distribute_strategy, "num_replicas_in_sync", 1) > 1:
             hindrance = "several devices: train with devices='cpu' or one GPU"
         elif isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             hindrance = "mixed_float16: take mixed_bfloat16 or float32"

@@ -120,7 +120,8 @@ def lr_range_test(
             its training part is used.
         optimizer: What `kerasopt.optimizers.get` takes; its rate doesn't matter. None
             takes the compiled model's, else ``"adam"``.
-        loss: ``"auto"`` (cross-entropy by the labels' shape), a Keras name or loss.
+        loss: ``"auto"`` (the compiled model's, else cross-entropy by the labels'
+            shape), a Keras name or loss.
         augment: What `kerasopt.augment.get` takes.
         batch_size: Samples in a step; the right rate depends on it.
         low: First rate, > 0.
@@ -149,8 +150,12 @@ def lr_range_test(
     """
     _check(model, dataset)
     _check_range(low, high, steps)
+    checks.integer("batch_size", batch_size)
+    checks.integer("seed", seed, least=0)
     rates = low * (high / low) ** (np.arange(steps) / (steps - 1))
     scheduled = _rising(_optimizer(model, optimizer), rates)
+    if loss == "auto" and getattr(model, "loss", None) is not None:
+        loss = model.loss
     chosen_loss = losses.get(loss, labels=dataset.train[1])
     batches = pipeline.training_batches(
         *dataset.train,
@@ -214,11 +219,10 @@ def _rising(
     optimizer: keras.optimizers.Optimizer, rates: np.ndarray
 ) -> keras.optimizers.Optimizer:
     """Return the optimizer with a rate that rises from step to step."""
-    config = optimizer.get_config()
-    config["learning_rate"] = keras.optimizers.schedules.ExponentialDecay(
+    rising = keras.optimizers.schedules.ExponentialDecay(
         float(rates[0]), len(rates) - 1, float(rates[-1] / rates[0])
     )
-    return type(optimizer).from_config(config)
+    return optimizers.copy(optimizer, learning_rate=rising)
 
 
 @contextlib.contextmanager

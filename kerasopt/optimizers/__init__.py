@@ -5,7 +5,7 @@ Keras ignores some arguments that it doesn't have (``decay``) and misses some
 names (``lamb``); here an unknown word is always an error that lists the choices.
 """
 
-from kerasopt.optimizers.catalog import NO_DECAY, complete, get, names, register
+from kerasopt.optimizers.catalog import NO_DECAY, complete, copy, get, names, register
 from kerasopt.optimizers.grouped import Grouped
 from kerasopt.optimizers.muon import ConvMuon
 from kerasopt.optimizers.schedule_free import ScheduleFreeAdamW
@@ -18,6 +18,7 @@ __all__ = [
     "Grouped",
     "ScheduleFreeAdamW",
     "complete",
+    "copy",
     "get",
     "names",
     "register",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,7 +16,7 @@ from kerasopt.optimizers.muon import ConvMuon
 from kerasopt.optimizers.schedule_free import ScheduleFreeAdamW
 from kerasopt.optimizers.sgd import CoupledSGD
 
-__all__ = ["NO_DECAY", "complete", "get", "names", "register"]
+__all__ = ["NO_DECAY", "complete", "copy", "get", "names", "register"]
 
 NO_DECAY = ("bias", "gamma", "beta", "scale")
 """Names of the variables that weight decay leaves alone, those of biases and
@@ -61,7 +61,7 @@ def get(
     """
     if isinstance(spec, keras.optimizers.Optimizer):
         _TABLE.refuse_arguments(spec, arguments)
-        return _copy(spec)
+        return copy(spec)
     if (name := _name(spec)) in _NOT_OPTIMIZERS and name not in _TABLE:
         raise ValueError(
             f"{name!r} {_NOT_OPTIMIZERS[name]}. Accepted as optimizers: "
@@ -125,13 +125,35 @@ def _name(spec: Any) -> str:
     return normalize(str(name)).replace("_", "")  # "L-BFGS", too.
 
 
-def _copy(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    copy = type(optimizer).from_config(optimizer.get_config())
-    # Keras leaves what exclude_from_weight_decay set out of the configuration.
+def copy(
+    optimizer: keras.optimizers.Optimizer, **changes: Any
+) -> keras.optimizers.Optimizer:
+    """Return a new, unbuilt optimizer with the same settings.
+
+    Args:
+        optimizer: Any Keras optimizer.
+        **changes: Fields of its configuration that shall differ.
+
+    Example:
+        >>> copy(keras.optimizers.Adam(0.1, beta_1=0.5), learning_rate=0.2).beta_1
+        0.5
+    """
+    made = type(optimizer).from_config({**optimizer.get_config(), **changes})
+    _carry_exclusions(optimizer, made)
+    return made
+
+
+def _carry_exclusions(old: Any, new: Any) -> None:
+    """Keras leaves what exclude_from_weight_decay set out of the configuration."""
     for private in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
-        if hasattr(optimizer, private):
-            setattr(copy, private, getattr(optimizer, private))
-    return copy
+        if hasattr(old, private):
+            setattr(new, private, getattr(old, private))
+    if isinstance(old, keras.optimizers.LossScaleOptimizer):
+        _carry_exclusions(old.inner_optimizer, new.inner_optimizer)
+    elif isinstance(old, Grouped):
+        pairs = zip(old.optimizers, new.optimizers, strict=True)
+        for inner, copied in pairs:
+            _carry_exclusions(inner, copied)
 
 
 @register("grouped")
@@ -206,7 +228,8 @@ def _checked(optimizer: type[keras.optimizers.Optimizer], **defaults: Any) -> An
 
 def _pattern(variables: Any) -> list[str]:
     """Return what Keras should search for in a variable's name to find these."""
-    if isinstance(variables, str) or not all(isinstance(v, str) for v in variables):
+    is_list = isinstance(variables, Iterable) and not isinstance(variables, str)
+    if not is_list or not all(isinstance(v, str) for v in variables):
         raise ValueError(
             "exclude_from_weight_decay must be a list of names of variables, such as "
             f"{list(NO_DECAY)}; given: {variables!r}."

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasopt import checks
+
 __all__ = ["ScheduleFreeAdamW"]
 
 
@@ -22,13 +24,16 @@ class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
         y = (1 - beta_1) * z + beta_1 * x
 
     Keras 3.15 on TensorFlow recovers x from the new z instead of the old one
-    (``momentum.value`` there follows the variable), and decays y alone. The model is
-    evaluated at y, like Keras's: there is no switch to x.
+    (``momentum.value`` there follows the variable), starts z at 0 inside ``fit``, and
+    decays y alone. The model is evaluated at y, like Keras's: there is no switch to x.
 
     Args:
         learning_rate: Number or schedule; 0.0025 by default.
         **kwargs: As `keras.optimizers.ScheduleFreeAdamW`: beta_1, beta_2, epsilon,
             warmup_steps, weight_decay, …
+
+    Raises:
+        ValueError: when it is built, if ``beta_1`` isn't in (0, 1).
 
     Example:
         >>> w = keras.Variable([2.0])
@@ -42,6 +47,11 @@ class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
         Defazio et al. (2024), https://arxiv.org/abs/2405.15682.
     """
 
+    def build(self, var_list: Any) -> None:
+        """Create z and v."""
+        checks.proper_fraction("beta_1", self.beta_1)
+        super().build(var_list)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Take one step for one variable."""
         dtype = variable.dtype
@@ -51,13 +61,16 @@ class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
             rate *= ops.minimum(t / self.warmup_steps, 1.0)
         index = self._get_variable_index(variable)
         z, v = self._momentums[index], self._velocities[index]
+        # z starts at the weights. Keras assigns that when it builds the optimizer,
+        # which `fit` does while it traces, so that the assignment never runs.
+        old_z = ops.where(ops.equal(self.iterations, 0), variable, z)
         self.assign(v, v + (1 - self.beta_2) * (ops.square(gradient) - v))
         second_moment = v / (1 - ops.power(ops.cast(self.beta_2, dtype), t))
         direction = gradient / (ops.sqrt(second_moment) + self.epsilon)
         if self.weight_decay is not None and self._use_weight_decay(variable):
             direction += self.weight_decay * variable
-        x = (variable - (1 - self.beta_1) * z) / self.beta_1
-        new_z = z - rate * direction
+        x = (variable - (1 - self.beta_1) * old_z) / self.beta_1
+        new_z = old_z - rate * direction
         new_x = x + (new_z - x) / t
         self.assign(z, new_z)
         self.assign(variable, (1 - self.beta_1) * new_z + self.beta_1 * new_x)

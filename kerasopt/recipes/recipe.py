@@ -145,10 +145,10 @@ class Recipe:
         # Here and in `run`, so that reading a recipe doesn't start TensorFlow.
         from kerasopt import augment, callbacks, models, optimizers
 
-        optimizers.get(self._complete_optimizer())
+        optimizer = optimizers.get(self._complete_optimizer())
         augment.get(self.augment)
         for callback in self.callbacks:
-            callbacks.get(callback)
+            callbacks.check_no_schedule(optimizer, callbacks.get(callback))
         if self.model["name"] not in models.names():
             raise names.unknown("model", self.model["name"], models.names())
 
@@ -208,7 +208,7 @@ class Recipe:
         recipe.check()
         dataset = dataset or recipe.load_data(data_dir=data_dir)
         return training.fit(
-            lambda: recipe._build(dataset),
+            lambda: recipe.build_model(dataset),
             dataset,
             optimizer=recipe.optimizer,
             loss=recipe.loss,
@@ -253,17 +253,18 @@ class Recipe:
 
         from kerasopt import diagnosis
 
-        self.check()
-        dataset = dataset or self.load_data(data_dir=data_dir)
-        seed = self.training.seed if seed is None else seed
+        recipe = self.for_budget()
+        recipe.check()
+        dataset = dataset or recipe.load_data(data_dir=data_dir)
+        seed = recipe.training.seed if seed is None else seed
         keras.utils.set_random_seed(seed)
         return diagnosis.lr_range_test(
-            self._build(dataset),
+            recipe.build_model(dataset),
             dataset,
-            optimizer=self._complete_optimizer(),
-            loss=self.loss,
-            augment=self.augment,
-            batch_size=self.training.batch_size,
+            optimizer=recipe._complete_optimizer(),
+            loss=recipe.loss,
+            augment=recipe.augment,
+            batch_size=recipe.training.batch_size,
             low=low,
             high=high,
             steps=steps,
@@ -298,7 +299,8 @@ class Recipe:
             self.optimizer, epochs=self.training.epochs, steps_per_epoch=1_000_000
         )
 
-    def _build(self, dataset: data.Dataset) -> keras.Model:
+    def build_model(self, dataset: data.Dataset) -> keras.Model:
+        """Build the recipe's model, new and uncompiled, for a dataset."""
         from kerasopt import models
 
         shape = {

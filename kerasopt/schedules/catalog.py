@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 from keras.optimizers.schedules import LearningRateSchedule
@@ -47,7 +48,7 @@ def get(
     if isinstance(spec, LearningRateSchedule):
         _TABLE.refuse_arguments(spec, arguments)
         return spec
-    if isinstance(spec, (int, float)) and not isinstance(spec, bool):
+    if isinstance(spec, Real) and not isinstance(spec, bool):
         _TABLE.refuse_arguments(spec, arguments)
         return checks.positive("learning_rate", spec)
     return _TABLE.build(spec, arguments)
@@ -84,7 +85,8 @@ def complete(spec: Any, *, epochs: float, steps_per_epoch: int) -> Any:
         return spec
     spec = _fill(spec, epochs=epochs, steps_per_epoch=steps_per_epoch)
     if _TABLE.factory(spec["name"]) is warmup and "schedule" in spec:
-        rise = spec.get("warmup_epochs", spec.get("warmup_steps", 0) / steps_per_epoch)
+        length = spec.get("warmup_steps"), spec.get("warmup_epochs")
+        rise = lengths.steps("warmup", *length, steps_per_epoch) / steps_per_epoch
         rest = epochs - rise
         if rest <= 0:
             raise ValueError(
@@ -112,7 +114,7 @@ def warmup(
 
     Args:
         schedule: What follows: anything that `get` takes. In `kerasopt.fit` and
-            recipes its length is what remains of the training.
+            recipes the length of one given as a dict is what remains of the training.
         warmup_steps: Optimizer steps of the rise.
         warmup_epochs: The same in epochs.
         steps_per_epoch: Optimizer steps in one epoch, for ``warmup_epochs`` and for

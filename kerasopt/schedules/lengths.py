@@ -86,7 +86,8 @@ def boundaries(
             f"steps_per_epoch; given: {in_steps!r} and {in_epochs!r}."
         )
     name = "boundaries" if in_epochs is None else "boundary_epochs"
-    given = in_steps if in_epochs is None else in_epochs
+    given: Any = in_steps if in_epochs is None else in_epochs
+    given = given.tolist() if hasattr(given, "tolist") else given
     if isinstance(given, str) or not isinstance(given, Sequence) or not given:
         raise ValueError(f"{name} must be a list of numbers; given: {given!r}.")
     if in_epochs is None:

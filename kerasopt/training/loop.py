@@ -110,6 +110,9 @@ class Loop:
             raise
         finally:
             progress.close()
+            for callback in extra_callbacks:
+                if isinstance(callback, own_callbacks.SharpnessAware):
+                    callback.restore()
         self._check_finite()
 
     def _fit(self, active: list[Any], first_epoch: int) -> None:

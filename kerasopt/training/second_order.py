@@ -12,7 +12,7 @@ import rich.console
 import tensorflow as tf
 from scipy import optimize
 
-from kerasopt import checks, gradients, losses
+from kerasopt import checks, gradients, layers, losses
 from kerasopt.data import pipeline
 
 __all__ = ["LBFGSResult", "fit_lbfgs"]
@@ -71,7 +71,8 @@ def fit_lbfgs(
 
     Raises:
         ValueError: if an argument is out of its range, samples and labels differ in
-            number, samples or loss aren't finite at the start, or the model has batch
+            number, samples or loss aren't finite at the start, or the model isn't a
+            functional one with one input, has nothing to train, or has batch
             normalisation, whose statistics L-BFGS would never learn.
 
     Example:
@@ -87,7 +88,12 @@ def fit_lbfgs(
         Liu and Nocedal (1989), https://doi.org/10.1007/BF01589116; Byrd et al. (1995),
         https://doi.org/10.1137/0916069.
     """
-    _check(model, x, y, max_iterations, tolerance)
+    _check(model, x, y)
+    checks.integer("max_iterations", max_iterations)
+    checks.positive("tolerance", tolerance)
+    checks.integer("memory", memory)
+    checks.integer("batch_size", batch_size)
+    layers.adapt(model, pipeline.scale(np.asarray(x[:5000])).numpy())
     problem = _Problem(model, losses.get(loss, labels=y), x, y, batch_size)
     console = rich.console.Console(stderr=True, quiet=not verbose)
     with console.status("L-BFGS …") as status:
@@ -99,24 +105,30 @@ def fit_lbfgs(
                 f"loss {intermediate_result.fun:.6g}"
             )
 
-        result = optimize.minimize(
-            problem.value_and_gradient,
-            problem.start(),
-            jac=True,
-            method="L-BFGS-B",
-            callback=tell,
-            options={
-                "maxiter": max_iterations,
-                "maxfun": 10 * max_iterations,
-                "maxcor": memory,
-                "gtol": tolerance,
-                "ftol": problem.least_improvement,
-            },
-        )
-    problem.assign(result.x)
+        try:
+            result = optimize.minimize(
+                problem.value_and_gradient,
+                problem.start(),
+                jac=True,
+                method="L-BFGS-B",
+                callback=tell,
+                options={
+                    "maxiter": max_iterations,
+                    "maxfun": 10 * max_iterations,
+                    "maxcor": memory,
+                    "gtol": tolerance,
+                    "ftol": problem.least_improvement,
+                },
+            )
+        finally:  # After Ctrl-C, too.
+            problem.assign_best()
     history = pd.DataFrame(problem.rows, columns=["loss", "gradient_norm"])
     history.index = pd.RangeIndex(1, len(history) + 1, name="iteration")
-    return LBFGSResult(history, bool(result.success), str(result.message))
+    converged = bool(result.success) and not problem.stumbled
+    message = str(result.message)
+    if problem.stumbled:
+        message = "The last trials had a loss or gradient that isn't finite."
+    return LBFGSResult(history, converged, message)
 
 
 class _Problem:
@@ -133,6 +145,9 @@ class _Problem:
         self.x, self.y, self.batch_size = x, y, batch_size
         self.rows: list[tuple[float, float]] = []
         self._norms: dict[float, float] = {}
+        self._best: tuple[float, np.ndarray | None] = (np.inf, None)
+        self._wall = np.inf
+        self.stumbled = False
 
         @tf.function(reduce_retracing=True)
         def batch(x: Any, y: Any) -> Any:
@@ -147,12 +162,12 @@ class _Problem:
         theta = np.concatenate(
             [keras.ops.convert_to_numpy(w).ravel() for w in self.weights]
         ).astype("float64")
-        value, gradient = self.value_and_gradient(theta)
-        if not np.isfinite(value) or not np.isfinite(gradient).all():
+        self.value_and_gradient(theta)
+        if self.stumbled:
             raise ValueError(
-                f"The loss is {value} before the first step, or its gradient isn't "
-                "finite: look for NaN in the weights, and whether the loss fits the "
-                "model's output."
+                "The loss or its gradient isn't finite before the first step: look for "
+                "NaN in labels and weights, and whether the loss fits the model's "
+                "output."
             )
         return theta
 
@@ -173,10 +188,38 @@ class _Problem:
             share = len(self.x[rows]) / self.samples
             loss, parts = self._batch(x, tf.convert_to_tensor(self.y[rows]))
             value += share * float(loss)
-            flat = [np.ravel(keras.ops.convert_to_numpy(part)) for part in parts]
-            gradient += share * np.concatenate(flat)
+            gradient += share * self._flat(parts)
+        return self._judged(theta, value, gradient)
+
+    def _flat(self, parts: list[Any]) -> np.ndarray:
+        """Return the gradients as one vector; 0 where the loss doesn't depend."""
+        return np.concatenate(
+            [
+                np.zeros(int(np.prod(weight.shape)))
+                if part is None
+                else np.ravel(keras.ops.convert_to_numpy(part))
+                for weight, part in zip(self.weights, parts, strict=True)
+            ]
+        )
+
+    def _judged(
+        self, theta: np.ndarray, value: float, gradient: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """Remember the best point; make what isn't finite a wall to turn back at."""
+        if not np.isfinite(value) or not np.isfinite(gradient).all():
+            self.stumbled = True
+            return self._wall, np.zeros_like(gradient)
+        if value < self._best[0]:
+            self._best = value, theta.copy()
+            # SciPy takes infinity for an answer, a large number for a bad trial.
+            self._wall = 1e6 * (1 + abs(value))
         self._norms[value] = float(np.abs(gradient).max())
         return value, gradient
+
+    def assign_best(self) -> None:
+        """Put the weights with the lowest loss seen into the model."""
+        if self._best[1] is not None:
+            self.assign(self._best[1])
 
     def _scaled(self, x: Any) -> tf.Tensor:
         """Return samples as `kerasopt.fit` has them, but float64 for such a model."""
@@ -185,21 +228,28 @@ class _Problem:
 
     def remember(self, value: float) -> None:
         """Add an iteration's row; SciPy names it by its value alone."""
+        self.stumbled = False
         self.rows.append((value, self._norms.get(value, float("nan"))))
 
 
-def _check(model: Any, x: Any, y: Any, max_iterations: int, tolerance: float) -> None:
+def _check(model: Any, x: Any, y: Any) -> None:
+    inputs = getattr(model, "inputs", None)
+    if inputs is None or len(inputs) != 1:
+        raise ValueError(
+            "model must be a built functional or sequential Keras model with one "
+            f"input; given: {type(model).__name__}."
+        )
+    if not model.trainable_variables:
+        raise ValueError("The model has no trainable weights: unfreeze a layer.")
     if len(x) != len(y) or not len(x):
         raise ValueError(
             f"x and y must have as many samples, at least one; given: {len(x)} and "
             f"{len(y)}."
         )
-    checks.integer("max_iterations", max_iterations)
-    checks.positive("tolerance", tolerance)
     for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             raise ValueError(
                 f"The layer {layer.name!r} learns its statistics from batches, which "
-                "L-BFGS doesn't use. Build the model with batch_norm=False, or train "
-                "it with kerasopt.fit."
+                "L-BFGS doesn't use. Build the model with batch_norm=False, freeze the "
+                "layer, or train with kerasopt.fit."
             )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kerasopt import recipes
 from kerasopt.data import Dataset, pipeline
 from kerasopt.recipes import Recipe
+from kerasopt.training import DivergedError
 
 __all__ = ["sweep"]
 
@@ -24,7 +27,7 @@ def sweep(
     seeds: Sequence[int] = (0,),
     equal_updates: bool = False,
     dataset: Dataset | None = None,
-    directory: str | os.PathLike[str] = "runs/sweep",
+    directory: str | os.PathLike[str] | None = None,
     verbose: bool = True,
 ) -> pd.DataFrame:
     """Train a recipe with each value of one field, on the same seeds.
@@ -42,17 +45,21 @@ def sweep(
             epochs. At equal epochs batches of 256 get an eighth of the updates of
             batches of 32.
         dataset: Instead of the recipe's own.
-        directory: Folder of the runs, one each; it must be new or empty.
+        directory: Folder of the runs, one each; it must be new or empty. New below
+            ``runs/`` by default.
         verbose: Show progress on standard error.
 
     Returns:
         One row a run: the field, seed, epochs, updates (optimizer steps),
         val_accuracy and val_loss (of the weights that were kept), train_seconds,
-        parameters (of the model) and run (its folder).
+        parameters (of the model) and run (its folder). A run whose loss became NaN has
+        NaN in its row, and the sweep goes on.
 
     Raises:
-        ValueError: if a value doesn't fit, none is given, the data have no validation
-            part, or ``equal_updates`` comes with another field or a time budget.
+        ValueError: before the first training, if a value doesn't fit, none is given,
+            the data have no validation part, the field is ``"training.seed"`` (give
+            ``seeds``) or one of the data while ``dataset`` is given, or
+            ``equal_updates`` comes with another field or a time budget.
 
     Example:
         >>> import tempfile
@@ -66,36 +73,58 @@ def sweep(
     """
     if not isinstance(recipe, Recipe):
         recipe = recipes.load(recipe)
-    dataset = dataset or recipe.load_data()
+    values, seeds = _listed(values), _listed(seeds)
     _check(recipe, field, values, seeds, dataset, equal_updates)
-    changed = [recipe.replace(field, value) for value in values]
-    if equal_updates:
-        changed = [_as_long_as(recipe, each, dataset) for each in changed]
-    for each in changed:  # A wrong value shows before the first training.
-        each.check()
-    folder = _new_folder(Path(directory))
+    trials = [
+        _trial(recipe, field, value, dataset, equal_updates=equal_updates)
+        for value in values
+    ]
+    folder = _new_folder(directory)
     rows: list[dict[str, Any]] = []
-    for value, each in zip(values, changed, strict=True):
+    for value, (changed, data) in zip(values, trials, strict=True):
         for seed in seeds:
-            run = each.run(
-                seed=seed,
-                dataset=dataset,
-                directory=folder / f"{len(rows):03d}-seed-{seed}",
-                verbose=verbose,
-            )
-            rows.append(_row(field, value, seed, run, dataset))
+            place = folder / f"{len(rows):03d}-seed-{seed}"
+            measured = _train(changed, data, seed, place, verbose)
+            rows.append({field: value, "seed": seed, **measured})
     return pd.DataFrame(rows)
 
 
-def _row(
-    field: str, value: Any, seed: int, run: Any, dataset: Dataset
+def _trial(
+    recipe: Recipe,
+    field: str,
+    value: Any,
+    dataset: Dataset | None,
+    *,
+    equal_updates: bool,
+) -> tuple[Recipe, Dataset]:
+    """Return the changed recipe and its data; a mistake in it shows here."""
+    changed = recipe.replace(field, value)
+    data = dataset or changed.load_data()
+    if data.validation is None:
+        raise ValueError(
+            "A sweep compares on validation data, and this dataset has none: load it "
+            "with validation=0.1."
+        )
+    if equal_updates:
+        changed = _as_long_as(recipe, changed, data)
+    changed.check()
+    changed.build_model(data)
+    return changed, data
+
+
+def _train(
+    recipe: Recipe, dataset: Dataset, seed: int, place: Path, verbose: bool
 ) -> dict[str, Any]:
-    batch_size = run.recipe["training"]["batch_size"]
-    per_epoch = pipeline.steps_per_epoch(len(dataset.train[0]), batch_size)
+    """Train once and return the row's measures."""
+    try:
+        run = recipe.run(seed=seed, dataset=dataset, directory=place, verbose=verbose)
+    except DivergedError:
+        return {"val_accuracy": np.nan, "val_loss": np.nan, "run": str(place)}
+    per_epoch = pipeline.steps_per_epoch(
+        len(dataset.train[0]), recipe.training.batch_size
+    )
     epochs = run.metrics["epochs"]
     return {
-        field: value,
-        "seed": seed,
         "epochs": epochs,
         "updates": round(epochs * per_epoch),
         "val_accuracy": run.metrics["validation_accuracy"],
@@ -115,23 +144,28 @@ def _as_long_as(recipe: Recipe, changed: Recipe, dataset: Dataset) -> Recipe:
     return changed.replace("training.epochs", epochs)
 
 
+def _listed(given: Any) -> list[Any]:
+    """Return a list of plain numbers, also of an array; what isn't a list is empty."""
+    if isinstance(given, str):
+        return []
+    return given.tolist() if isinstance(given, np.ndarray) else list(given)
+
+
 def _check(
     recipe: Recipe,
     field: str,
-    values: Sequence[Any],
-    seeds: Sequence[int],
-    dataset: Dataset,
+    values: list[Any],
+    seeds: list[int],
+    dataset: Dataset | None,
     equal_updates: bool,
 ) -> None:
-    if isinstance(values, str) or not len(values) or not len(seeds):
+    if not values or not seeds:
+        raise ValueError("values and seeds must be lists with at least one entry.")
+    if field == "training.seed":
+        raise ValueError("Give the seeds as seeds=…; they are the same for each value.")
+    if dataset is not None and field.split(".", maxsplit=1)[0] == "data":
         raise ValueError(
-            f"values and seeds must be lists with at least one entry; given: "
-            f"{values!r} and {seeds!r}."
-        )
-    if dataset.validation is None:
-        raise ValueError(
-            "A sweep compares on validation data, and this dataset has none: load it "
-            "with validation=0.1."
+            f"{field!r} changes the data, but dataset=… is given: leave it out."
         )
     if equal_updates and (field != "training.batch_size" or recipe.training.budget):
         raise ValueError(
@@ -140,7 +174,10 @@ def _check(
         )
 
 
-def _new_folder(folder: Path) -> Path:
+def _new_folder(directory: str | os.PathLike[str] | None) -> Path:
+    if directory is None:
+        return Path("runs") / f"sweep-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = Path(directory)
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"'{folder}' isn't empty; name another directory.")
     return folder
