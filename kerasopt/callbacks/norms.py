@@ -79,7 +79,7 @@ class GradientNorms(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Start anew."""
-        if getattr(self.model.distribute_strategy, "num_replicas_in_sync", 1) > 1:
+        if self.model.distribute_strategy.num_replicas_in_sync > 1:
             raise ValueError(
                 "GradientNorms measures on one device: train with devices='cpu' or one "
                 "GPU."

@@ -7,9 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.optimizers.schedules import LearningRateSchedule
 
-from kerasopt import checks, names
+from kerasopt import checks, names, schedules
 from kerasopt.callbacks.share import ShareCallback
 
 __all__ = ["LearningRateMonitor", "ReduceLROnPlateau", "check_no_schedule"]
@@ -147,13 +146,10 @@ def check_no_schedule(
     )
     if not isinstance(callback, setters):
         return
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    for each in (optimizer, *getattr(optimizer, "optimizers", ())):
-        schedule = getattr(each, "_learning_rate", None)
-        if isinstance(schedule, LearningRateSchedule):
-            raise ValueError(
-                f"{type(callback).__name__} sets the learning rate, but the optimizer "
-                f"'{each.name}' has the schedule {type(schedule).__name__}, whose rate "
-                "can't be set. Give the optimizer a number as learning_rate, or leave "
-                "the callback out."
-            )
+    for each, schedule in schedules.scheduled(optimizer):
+        raise ValueError(
+            f"{type(callback).__name__} sets the learning rate, but the optimizer "
+            f"'{each.name}' has the schedule {type(schedule).__name__}, whose rate "
+            "can't be set. Give the optimizer a number as learning_rate, or leave the "
+            "callback out."
+        )

@@ -72,7 +72,7 @@ class SharpnessAware(keras.callbacks.Callback):
         own_step = type(self.model).train_step is not keras.Model.train_step
         if own_step or "train_step" in vars(self.model):
             hindrance = "a train_step other than Keras's, which it would replace"
-        elif getattr(self.model.distribute_strategy, "num_replicas_in_sync", 1) > 1:
+        elif self.model.distribute_strategy.num_replicas_in_sync > 1:
             hindrance = "several devices: train with devices='cpu' or one GPU"
         elif isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             hindrance = "mixed_float16: take mixed_bfloat16 or float32"

@@ -20,12 +20,16 @@ __all__ = [
     "evaluation_batches",
     "predict",
     "scale",
+    "some_samples",
     "steps_per_epoch",
     "training_batches",
 ]
 
 BATCHES_AHEAD = 2
 """Batches that wait for the training step: one to take, one in reserve."""
+
+SAMPLES_TO_ADAPT = 5000
+"""Enough for statistics of pixels; airbench94 whitens with as many."""
 
 MOST_PARALLEL_CALLS = 8
 """Batches in the making at a time, however many cores there are: each takes memory."""
@@ -52,6 +56,16 @@ def scale(images: Any) -> tf.Tensor:
     if images.dtype == tf.uint8:
         return tf.cast(images, tf.float32) / 255.0
     return tf.cast(images, tf.float32)
+
+
+def some_samples(x: np.ndarray) -> np.ndarray:
+    """Return what layers adapt to: the first samples, as the model will see them.
+
+    Example:
+        >>> some_samples(np.full((6000, 2), 255, "uint8")).shape
+        (5000, 2)
+    """
+    return scale(x[:SAMPLES_TO_ADAPT]).numpy()
 
 
 def training_batches(

@@ -21,6 +21,7 @@ from scipy.ndimage import gaussian_filter1d
 from kerasopt import augment as augmentations
 from kerasopt import charts, checks, gradients, layers, losses, optimizers
 from kerasopt.data import Dataset, pipeline
+from kerasopt.training import checks as training_checks
 
 __all__ = ["RateRange", "lr_range_test"]
 
@@ -110,9 +111,9 @@ def lr_range_test(
     At step i the rate is ``low * (high / low) ** (i / (steps - 1))``. The test ends
     early where the loss is NaN, or its mean over five steps four times the lowest one.
     Test a fresh model: one that is trained already has little left to fall, of which a
-    warning tells. The model ends with the
-    weights, statistics and random states that it came with; a compiled model's
-    optimizer isn't touched, since a fresh one with its settings takes the steps.
+    warning tells. The model ends with the weights, statistics and random states that
+    it came with; a compiled model's optimizer isn't touched, since a fresh one with its
+    settings takes the steps.
 
     Args:
         model: Built model, compiled or not.
@@ -148,7 +149,8 @@ def lr_range_test(
     References:
         Smith (2017), section 3.3, https://arxiv.org/abs/1506.01186.
     """
-    _check(model, dataset)
+    _check(model)
+    training_checks.is_dataset(dataset)
     _check_range(low, high, steps)
     checks.integer("batch_size", batch_size)
     checks.integer("seed", seed, least=0)
@@ -164,7 +166,7 @@ def lr_range_test(
         augmentation=augmentations.get(augment),
     )
     with _restored(model):
-        layers.adapt(model, pipeline.scale(dataset.train[0][:5000]).numpy())
+        layers.adapt(model, pipeline.some_samples(dataset.train[0]))
         scheduled.build(model.trainable_variables)
         step = tf.function(gradients.train_step)
         seen = []
@@ -180,16 +182,11 @@ def lr_range_test(
     return result
 
 
-def _check(model: Any, dataset: Any) -> None:
+def _check(model: Any) -> None:
     if not isinstance(model, keras.Model) or not model.built:
         raise ValueError(
             f"model must be a built Keras model; given: {type(model).__name__}. Give "
             "it an Input, or call it once on a batch."
-        )
-    if not isinstance(dataset, Dataset):
-        raise ValueError(
-            "dataset must be a kerasopt Dataset; given: "
-            f"{type(dataset).__name__}. Wrap arrays: kerasopt.data.from_arrays(x, y)."
         )
 
 

@@ -26,6 +26,7 @@ from kerasopt.schedules.decays import (
 )
 from kerasopt.schedules.figure import plot, rates
 from kerasopt.schedules.rise import Warmup
+from kerasopt.schedules.within import scheduled
 
 __all__ = [
     "CosineCycle",
@@ -48,5 +49,6 @@ __all__ = [
     "polynomial",
     "rates",
     "register",
+    "scheduled",
     "warmup",
 ]

@@ -16,6 +16,7 @@ import numpy as np
 import rich.console
 from keras.optimizers.schedules import LearningRateSchedule
 
+from kerasopt import schedules
 from kerasopt.data import Dataset, pipeline
 from kerasopt.evaluation import tta
 from kerasopt.training.settings import TrainingSettings
@@ -169,15 +170,11 @@ def follow(
     optimizer: keras.optimizers.Optimizer, *, total_steps: int, progress: Any
 ) -> None:
     """Let an optimizer's schedules go by time, those of its groups included."""
-    # Keras wraps the optimizer of a mixed_float16 model to scale its loss.
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    for each in (optimizer, *getattr(optimizer, "optimizers", ())):
-        schedule = getattr(each, "_learning_rate", None)
-        if isinstance(schedule, LearningRateSchedule):
-            # Keras has no setter for a schedule: it would trace the old one on.
-            each._learning_rate = ByTime(
-                schedule, total_steps=total_steps, progress=progress
-            )
+    for each, schedule in schedules.scheduled(optimizer):
+        # Keras has no setter for a schedule: it would trace the old one on.
+        each._learning_rate = ByTime(
+            schedule, total_steps=total_steps, progress=progress
+        )
 
 
 def evaluation_seconds(

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasopt.data import Dataset, pipeline
 from kerasopt.training.settings import TrainingSettings
 
-__all__ = ["batch_size", "data", "shapes"]
+__all__ = ["batch_size", "data", "is_dataset", "shapes"]
 
 
 def data(dataset: Any, settings: TrainingSettings) -> None:
@@ -18,15 +18,20 @@ def data(dataset: Any, settings: TrainingSettings) -> None:
 
     Test data as validation was refused when the dataset was made.
     """
+    is_dataset(dataset)
+    _check_monitor(dataset, settings)
+    _check_steps(dataset, settings)
+    _check_execution(dataset, settings)
+
+
+def is_dataset(dataset: Any) -> None:
+    """Refuse what isn't a dataset."""
     if not isinstance(dataset, Dataset):
         raise ValueError(
             "dataset must be a kerasopt Dataset; given: "
             f"{type(dataset).__name__}. Wrap arrays with "
             "kerasopt.data.from_arrays(x, y, test=(x_test, y_test))."
         )
-    _check_monitor(dataset, settings)
-    _check_steps(dataset, settings)
-    _check_execution(dataset, settings)
 
 
 def _check_monitor(dataset: Dataset, settings: TrainingSettings) -> None:

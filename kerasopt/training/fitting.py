@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import rich.console
 
 from kerasopt import augment as augmentations
@@ -26,8 +25,6 @@ from kerasopt.training.seeding import seed_everything
 from kerasopt.training.settings import TrainingSettings, validate
 
 __all__ = ["fit"]
-
-SAMPLES_TO_ADAPT = 5000
 
 
 def fit(
@@ -122,7 +119,7 @@ def fit(
     with placement.on(strategy):
         network = placement.place(model, build, strategy, chosen.precision)
         checks.shapes(network, dataset, chosen)
-        layers.adapt(network, _some_samples(dataset))
+        layers.adapt(network, pipeline.some_samples(dataset.train[0]))
         parallel = placement.is_parallel(strategy)
         network.compile(
             optimizer=optimizer,
@@ -167,11 +164,6 @@ def _new_folder(
     return folder
 
 
-def _some_samples(dataset: Dataset) -> np.ndarray:
-    """Return what layers adapt to: samples as the model will see them."""
-    return pipeline.scale(dataset.train[0][:SAMPLES_TO_ADAPT]).numpy()
-
-
 def _budget(
     network: keras.Model,
     dataset: Dataset,
@@ -185,7 +177,7 @@ def _budget(
         return None
     report.preload()
     reserved = budgets.evaluation_seconds(
-        network, dataset, settings, _some_samples(dataset)[:1024]
+        network, dataset, settings, pipeline.some_samples(dataset.train[0])[:1024]
     )
     budget = budgets.TimeBudget(
         total_seconds=settings.budget_seconds,

@@ -93,7 +93,7 @@ def fit_lbfgs(
     checks.positive("tolerance", tolerance)
     checks.integer("memory", memory)
     checks.integer("batch_size", batch_size)
-    layers.adapt(model, pipeline.scale(np.asarray(x[:5000])).numpy())
+    layers.adapt(model, pipeline.some_samples(np.asarray(x)))
     problem = _Problem(model, losses.get(loss, labels=y), x, y, batch_size)
     console = rich.console.Console(stderr=True, quiet=not verbose)
     with console.status("L-BFGS …") as status:

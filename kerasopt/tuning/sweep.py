@@ -75,6 +75,8 @@ def sweep(
         recipe = recipes.load(recipe)
     values, seeds = _listed(values), _listed(seeds)
     _check(recipe, field, values, seeds, dataset, equal_updates)
+    if dataset is None and not _is_of_the_data(field):
+        dataset = recipe.load_data()
     trials = [
         _trial(recipe, field, value, dataset, equal_updates=equal_updates)
         for value in values
@@ -144,6 +146,10 @@ def _as_long_as(recipe: Recipe, changed: Recipe, dataset: Dataset) -> Recipe:
     return changed.replace("training.epochs", epochs)
 
 
+def _is_of_the_data(field: str) -> bool:
+    return field.split(".", maxsplit=1)[0] == "data"
+
+
 def _listed(given: Any) -> list[Any]:
     """Return a list of plain numbers, also of an array; what isn't a list is empty."""
     if isinstance(given, str):
@@ -163,7 +169,7 @@ def _check(
         raise ValueError("values and seeds must be lists with at least one entry.")
     if field == "training.seed":
         raise ValueError("Give the seeds as seeds=…; they are the same for each value.")
-    if dataset is not None and field.split(".", maxsplit=1)[0] == "data":
+    if dataset is not None and _is_of_the_data(field):
         raise ValueError(
             f"{field!r} changes the data, but dataset=… is given: leave it out."
         )
