@@ -18,6 +18,7 @@ from kerasopt import augment
 
 __all__ = [
     "evaluation_batches",
+    "order",
     "predict",
     "scale",
     "some_samples",
@@ -76,6 +77,7 @@ def training_batches(
     seed: int,
     augmentation: Any = None,
     first_epoch: int = 0,
+    only_epoch: tf.Variable | None = None,
     image_size: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
 ) -> tf.data.Dataset:
     """Return the endless stream of shuffled, augmented training batches.
@@ -91,6 +93,8 @@ def training_batches(
         seed: Any integer.
         augmentation: What `kerasopt.augment.apply` takes, or None.
         first_epoch: Where the stream starts.
+        only_epoch: Holds the number of an epoch. The stream then has this one epoch
+            and ends; each new iteration reads the number again.
         image_size: Function of (epoch, step) that returns the side in pixels to
             which the batch's images are brought, or 0 for their own size.
 
@@ -109,10 +113,8 @@ def training_batches(
         samples, labels = tf.constant(x), tf.constant(y)
 
     def shuffled_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(num_samples), seed=tf.stack([tf.constant(seed, tf.int64), epoch])
-        )
-        rows = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        shuffled = order(num_samples, seed, epoch)
+        rows = tf.data.Dataset.from_tensor_slices(shuffled).batch(batch_size)
         return rows.enumerate().map(lambda step, indices: (epoch, step, indices))
 
     def load(epoch: tf.Tensor, step: tf.Tensor, rows: tf.Tensor) -> Any:
@@ -130,9 +132,23 @@ def training_batches(
             images = _resize(images, image_size(epoch, step))
         return images, tf.gather(labels, rows)
 
-    batches = tf.data.Dataset.counter(first_epoch).flat_map(shuffled_batches)
+    epochs = tf.data.Dataset.counter(first_epoch)
+    if only_epoch is not None:
+        epochs = tf.data.Dataset.range(1).map(lambda _: only_epoch.read_value())
+    batches = epochs.flat_map(shuffled_batches)
     batches = batches.map(load, num_parallel_calls=_parallel_calls(augmentation))
     return _prefetched(batches)
+
+
+def order(num_samples: int, seed: int, epoch: Any) -> tf.Tensor:
+    """Return the order of an epoch's samples, a function of seed and epoch alone.
+
+    Example:
+        >>> sorted(order(4, seed=0, epoch=1).numpy().tolist())
+        [0, 1, 2, 3]
+    """
+    both = tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
+    return tf.random.experimental.stateless_shuffle(tf.range(num_samples), seed=both)
 
 
 def evaluation_batches(

@@ -14,6 +14,7 @@ import pandas as pd
 from kerasopt import names
 from kerasopt.evaluation import formatting, plots
 from kerasopt.evaluation.metrics import wilson
+from kerasopt.evaluation.paired import mean_interval
 
 __all__ = ["Comparison", "compare"]
 
@@ -329,16 +330,7 @@ def _paired(
 ) -> tuple[int, float, tuple[float, float] | None]:
     """Return the shared seeds, the mean difference over them and its interval."""
     differences = (_by_seed(group) - _by_seed(reference)).dropna().to_numpy()
-    shared = len(differences)
-    if not shared:
-        return 0, np.nan, None
-    mean = float(differences.mean())
-    if shared < 2:
-        return shared, mean, None
-    from scipy.stats import t
-
-    half = t.ppf(0.975, shared - 1) * differences.std(ddof=1) / np.sqrt(shared)
-    return shared, mean, (mean - float(half), mean + float(half))
+    return len(differences), *mean_interval(differences)
 
 
 def _by_seed(group: pd.DataFrame) -> pd.Series:

@@ -11,17 +11,13 @@ from typing import Any
 import keras
 import rich.console
 
-from kerasopt import augment as augmentations
-from kerasopt import callbacks as callback_table
-from kerasopt import distribute, layers, losses, optimizers
-from kerasopt.data import Dataset, pipeline
-from kerasopt.evaluation import formatting, report
-from kerasopt.training import budget as budgets
-from kerasopt.training import checks, image_sizes, placement, precision, results
+from kerasopt.data import Dataset
+from kerasopt.evaluation import formatting
+from kerasopt.training import checks, placement, preparation, results
 from kerasopt.training import run as run_folder
 from kerasopt.training.loop import Loop
+from kerasopt.training.preparation import say
 from kerasopt.training.run import Run
-from kerasopt.training.seeding import seed_everything
 from kerasopt.training.settings import TrainingSettings, validate
 
 __all__ = ["fit"]
@@ -89,62 +85,35 @@ def fit(
         run_folder.check_new(directory)
     checks.data(dataset, chosen)
     console = rich.console.Console(stderr=True, quiet=not verbose)
-    strategy = distribute.strategy(chosen.devices)
-    checks.batch_size(chosen, strategy)
-    steps = pipeline.steps_per_epoch(len(dataset.train[0]), chosen.batch_size)
-    loss = losses.get(
-        loss, labels=dataset.train[1], label_smoothing=chosen.label_smoothing
+    ready = preparation.prepare(
+        model,
+        dataset,
+        optimizer=optimizer,
+        loss=loss,
+        augment=augment,
+        callbacks=callbacks,
+        settings=chosen,
+        console=console,
     )
-    augmentation = augmentations.get(augment)
-    callbacks = [callback_table.get(each) for each in callbacks]
-    with placement.on(strategy):
-        optimizer = optimizers.get(
-            optimizers.complete(optimizer, epochs=chosen.epochs, steps_per_epoch=steps)
-        )
-    for callback in callbacks:
-        callback_table.check_no_schedule(optimizer, callback)
-    build = placement.builder(model)
-    seed_everything(chosen)
-
-    length = f"{formatting.epochs(chosen.epochs)} of {steps} steps"
-    if chosen.budget_seconds is not None:
-        length = f"a budget of {formatting.duration(chosen.budget_seconds)}"
-    _say(
-        console,
-        f"Training on {len(dataset.train[0]):,} samples of {dataset.name}: "
-        f"{length}, on {distribute.describe(strategy)}.",
-    )
-    with placement.first_device(strategy):
-        chosen = precision.resolve(chosen, build, dataset, loss, console)
-    with placement.on(strategy):
-        network = placement.place(model, build, strategy, chosen.precision)
-        checks.shapes(network, dataset, chosen)
-        layers.adapt(network, pipeline.some_samples(dataset.train[0]))
-        parallel = placement.is_parallel(strategy)
-        network.compile(
-            optimizer=optimizer,
-            loss=distribute.GlobalBatchLoss(loss) if parallel else loss,
-            metrics=["accuracy"],
-            steps_per_execution=chosen.steps_per_execution,
-        )
+    chosen, network, strategy = ready.settings, ready.network, ready.strategy
 
     # Before the folder: a budget that is too short leaves nothing behind.
-    budget = _budget(network, dataset, chosen, steps, started, console)
+    budget = ready.time_budget(dataset, started, console)
     if resume:
         folder = run_folder.unfinished_directory(directory)
     else:
         resolved = results.resolved_recipe(recipe, network, augment, chosen)
         about = results.environment_of(dataset, strategy, chosen)
         folder = _new_folder(directory, resolved, about)
-    loop = Loop(network, dataset, augmentation, chosen, steps, folder, console, budget)
+    loop = Loop(ready, dataset, folder, console, budget)
     with placement.on(strategy):
-        loop.run(callbacks, resume=resume)
+        loop.run(ready.callbacks, resume=resume)
 
     def clock() -> float:
         return loop.seconds_before + time.perf_counter() - started
 
     train_seconds = round(clock(), 2)
-    trained = placement.collect(network, model, build, strategy, chosen.precision)
+    trained = placement.collect(network, model, ready.build, strategy, chosen.precision)
     how = {**loop.summary(), "train_seconds": train_seconds}
     how |= results.settings_of(trained, dataset, strategy, chosen)
     run = results.finish(trained, dataset, folder, how, settings=chosen, clock=clock)
@@ -164,51 +133,15 @@ def _new_folder(
     return folder
 
 
-def _budget(
-    network: keras.Model,
-    dataset: Dataset,
-    settings: TrainingSettings,
-    steps: int,
-    started: float,
-    console: rich.console.Console,
-) -> budgets.TimeBudget | None:
-    """Set up the clock, and let the learning rate follow it."""
-    if settings.budget_seconds is None:
-        return None
-    report.preload()
-    reserved = budgets.evaluation_seconds(
-        network, dataset, settings, pipeline.some_samples(dataset.train[0])[:1024]
-    )
-    budget = budgets.TimeBudget(
-        total_seconds=settings.budget_seconds,
-        started=started,
-        reserved_seconds=reserved,
-        samples_per_call=settings.batch_size * settings.steps_per_execution,
-        samples_per_epoch=len(dataset.train[0]),
-        console=console,
-        speed_to_come=image_sizes.speed_to_come(settings, dataset.input_shape),
-    )
-    budgets.follow(
-        network.optimizer,
-        total_steps=settings.epochs * steps,
-        progress=budget.progress,
-    )
-    return budget
-
-
 def _say_results(console: rich.console.Console, run: Run) -> None:
     found = run.metrics
     accuracy = found.get("test_accuracy")
     tested = "" if accuracy is None else f"test accuracy {accuracy:.2%}, "
-    _say(
+    say(
         console,
         f"Done: {tested}{formatting.epochs(found['epochs'])} in "
         f"{found['train_seconds']:.0f} s, {found['total_seconds']:.0f} s in all; "
         f"everything is in {run.directory}",
     )
     if found["epochs"] < 1:
-        _say(console, "The time wasn't enough to see all samples once: give it more.")
-
-
-def _say(console: rich.console.Console, message: str) -> None:
-    console.print(message, highlight=False, soft_wrap=True)
+        say(console, "The time wasn't enough to see all samples once: give it more.")

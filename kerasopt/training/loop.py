@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import rich.console
+import tensorflow as tf
 
 from kerasopt import callbacks as own_callbacks
 from kerasopt.callbacks import ShareCallback
@@ -19,7 +20,7 @@ from kerasopt.training import image_sizes
 from kerasopt.training import run as run_folder
 from kerasopt.training.budget import TimeBudget
 from kerasopt.training.interruption import Interruption
-from kerasopt.training.settings import TrainingSettings
+from kerasopt.training.preparation import Prepared
 
 __all__ = ["DivergedError", "Loop"]
 
@@ -36,21 +37,19 @@ class Loop:
 
     def __init__(
         self,
-        network: keras.Model,
+        ready: Prepared,
         dataset: Dataset,
-        augmentation: Any,
-        settings: TrainingSettings,
-        steps: int,
         folder: Path,
         console: rich.console.Console,
         budget: TimeBudget | None = None,
     ) -> None:
         self.budget = budget
-        self.network = network
+        self.ready = ready
+        self.network = ready.network
+        self.settings = settings = ready.settings
+        self.augmentation = ready.augmentation
+        self.steps = ready.steps
         self.dataset = dataset
-        self.augmentation = augmentation
-        self.settings = settings
-        self.steps = steps
         self.folder = folder
         self.console = console
         self.seconds_before = 0.0
@@ -95,7 +94,8 @@ class Loop:
         )
         # The log stands before the checkpoint, which saves its rows; early stopping
         # after the user's, since the best weights that it brings back are the last.
-        active = [keras.callbacks.TerminateOnNaN(), self.log, progress]
+        active = [keras.callbacks.TerminateOnNaN(), self.log]
+        active += [] if self.console.quiet else [progress]
         active += [self.budget] if self.budget else []
         active += extra_callbacks
         active += [self.early_stopping] if self.early_stopping else []
@@ -116,9 +116,26 @@ class Loop:
         self._check_finite()
 
     def _fit(self, active: list[Any], first_epoch: int) -> None:
-        validation = None
-        if self.dataset.validation is not None:
-            validation = pipeline.evaluation_batches(*self.dataset.validation)
+        batches, steps = self._batches(first_epoch)
+        validation = self._validation_batches()
+        with warnings.catch_warnings():
+            # Keras warns that it can't shuffle a stream; ours is shuffled.
+            warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
+            # And that a stream of one epoch ends after it.
+            warnings.filterwarnings("ignore", message="Your input ran out of data")
+            self.network.fit(
+                batches,
+                steps_per_epoch=steps,
+                validation_data=validation,
+                validation_freq=self.settings.validation_freq,
+                epochs=EPOCHS_WITHOUT_END if self.budget else self.settings.epochs,
+                initial_epoch=first_epoch,
+                callbacks=active,
+                verbose=0,
+            )
+
+    def _batches(self, first_epoch: int) -> tuple[tf.data.Dataset, int | None]:
+        """Return the stream of batches, and how many of them are an epoch."""
         batches = pipeline.training_batches(
             *self.dataset.train,
             batch_size=self.settings.batch_size,
@@ -129,21 +146,14 @@ class Loop:
                 self.settings, self.steps, self.budget and self.budget.progress
             ),
         )
-        with warnings.catch_warnings():
-            # Keras warns that it can't shuffle a stream; ours is shuffled.
-            warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
-            self.network.fit(
-                batches,
-                # The stream never ends, so this counts its epochs; with a finite
-                # one it would leave stub epochs.
-                steps_per_epoch=self.steps,
-                validation_data=validation,
-                validation_freq=self.settings.validation_freq,
-                epochs=EPOCHS_WITHOUT_END if self.budget else self.settings.epochs,
-                initial_epoch=first_epoch,
-                callbacks=active,
-                verbose=0,
-            )
+        # The stream never ends, so the steps count its epochs; with a finite one
+        # they would leave stub epochs.
+        return batches, self.steps
+
+    def _validation_batches(self) -> tf.data.Dataset | None:
+        if self.dataset.validation is None:
+            return None
+        return pipeline.evaluation_batches(*self.dataset.validation)
 
     def _say(self, message: str) -> None:
         self.console.print(message, highlight=False, soft_wrap=True)

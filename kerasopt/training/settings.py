@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
 from kerasopt import names
 from kerasopt.training import durations
 
-__all__ = ["Section", "TrainingSettings", "validate"]
+__all__ = ["Budget", "Section", "TrainingSettings", "validate"]
+
+
+def _is_a_time(value: str | float | None) -> str | float | None:
+    if value is not None:
+        durations.seconds(value)
+    return value
+
+
+Budget = Annotated[str | float | None, pydantic.AfterValidator(_is_a_time)]
+"""A time such as "5m" or a number of seconds, or None."""
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
@@ -64,7 +74,7 @@ class TrainingSettings(Section):
     """
 
     epochs: int = pydantic.Field(10, gt=0, strict=True)
-    budget: str | float | None = None
+    budget: Budget = None
     batch_size: int = pydantic.Field(32, gt=0, strict=True)
     patience: int | None = pydantic.Field(None, gt=0, strict=True)
     monitor: Literal["val_loss", "val_accuracy", "loss", "accuracy"] = "val_loss"
@@ -80,13 +90,6 @@ class TrainingSettings(Section):
     deterministic: bool = False
     steps_per_epoch: int | None = pydantic.Field(None, gt=0, strict=True)
     checkpoint_seconds: float = pydantic.Field(5.0, ge=0)
-
-    @pydantic.field_validator("budget")
-    @classmethod
-    def _is_a_time(cls, value: str | float | None) -> str | float | None:
-        if value is not None:
-            durations.seconds(value)
-        return value
 
     @pydantic.field_validator("image_sizes")
     @classmethod
