@@ -26,6 +26,15 @@ FACTORIES = {
         "residual": True,
         "any_size": True,
     },
+    "stages": {
+        "stages": (
+            {"width": 4, "block": "residual", "attention": "squeeze_excite"},
+            {"width": 8, "block": "bottleneck", "attention": "self"},
+            {"width": 8, "block": "separable", "kernel_size": 5},
+        ),
+        "dropout": 0.1,
+        "l2": 1e-4,
+    },
 }
 
 

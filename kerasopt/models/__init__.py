@@ -6,8 +6,20 @@ package or in user code; recipes then find it by name.
 """
 
 from kerasopt.models.cnn import cnn
+from kerasopt.models.inherit import inherit_weights, weights_by_path
 from kerasopt.models.mlp import mlp
 from kerasopt.models.registry import get, names, register
 from kerasopt.models.speed import speed
+from kerasopt.models.stages import stages
 
-__all__ = ["cnn", "get", "mlp", "names", "register", "speed"]
+__all__ = [
+    "cnn",
+    "get",
+    "inherit_weights",
+    "mlp",
+    "names",
+    "register",
+    "speed",
+    "stages",
+    "weights_by_path",
+]
