@@ -195,3 +195,14 @@ def test_what_can_not_be_swept_shows_before_any_training(
             directory=tmp_path / "sweep", verbose=False,
         )  # fmt: skip
     assert not (tmp_path / "sweep").exists()
+
+
+def test_activations_can_be_swept(recipe, digits, tmp_path):
+    table = ko.tuning.sweep(
+        recipe, "model.activation", ["relu", "sigmoid"], dataset=digits,
+        directory=tmp_path / "sweep", verbose=False,
+    )  # fmt: skip
+    used = [ko.Run.load(run).recipe["model"]["activation"] for run in table["run"]]
+    assert used == table["model.activation"].tolist() == ["relu", "sigmoid"]
+    assert table["parameters"].nunique() == 1
+    assert table["val_loss"].nunique() == 2

@@ -17,6 +17,7 @@ __all__ = [
     "is_missing",
     "percent",
     "plain",
+    "short",
 ]
 
 MISSING = "–"
@@ -169,3 +170,23 @@ def flatten(settings: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = plain(value)
     return flat
+
+
+def short(value: Any) -> str:
+    """Return a setting as a few characters.
+
+    Args:
+        value: A number, a text, a list, …
+
+    Returns:
+        Numbers to four digits, a dash for a missing one.
+
+    Example:
+        >>> short(0.0123456), short([64, 64]), short(None)
+        ('0.01235', '[64, 64]', '–')
+    """
+    if isinstance(value, bool | np.bool_):
+        return str(value)
+    if is_missing(value):
+        return MISSING
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)

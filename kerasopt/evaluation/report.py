@@ -8,31 +8,20 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from kerasopt import files
-from kerasopt.charts import GRID, INK, MUTED, TRAINING, VALIDATION, label
-from kerasopt.evaluation import formatting, plots, tta
+from kerasopt.charts import label
+from kerasopt.evaluation import formatting, page, plots, tta
 from kerasopt.evaluation.metrics import Classification, classification
+from kerasopt.evaluation.page import write
 
 __all__ = ["ReportData", "preload", "render", "write"]
 
-# Colours that the style sheet turns with the theme.
-_THEMED = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    GRID: "var(--grid)",
-    TRAINING: "var(--training)",
-    VALIDATION: "var(--validation)",
-}
 # Shown elsewhere on the page, or for machines only.
 _HIDDEN_METRICS = frozenset(
     {"test_is_validation", "test_interval", "test_interval_tta", "tta", "tta_share"}
@@ -88,25 +77,9 @@ def render(data: ReportData) -> str:
         >>> "<h1>digits</h1>" in page, "No test set was measured." in page
         (True, True)
     """
-    # Jinja2 takes a while to load and only this function needs it.
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kerasopt.evaluation"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=formatting.percent,
-        interval=formatting.interval,
-        count=formatting.count,
-        duration=formatting.duration,
-        epochs=formatting.epochs,
-    )
     found = _renamed(data)
-    return environment.get_template("report.html.j2").render(
+    template = page.environment("kerasopt.evaluation").get_template("report.html.j2")
+    return template.render(
         title=str(data.recipe.get("name") or "Training run"),
         description=data.recipe.get("description"),
         notes=list(data.notes),
@@ -120,8 +93,8 @@ def render(data: ReportData) -> str:
         mistakes=None if found is None else _mistakes(data, found),
         num_mistakes=0 if found is None else _num_mistakes(found),
         metrics=_metric_rows(data.metrics),
-        recipe=_yaml(data.recipe),
-        environment=_environment_rows(data.environment),
+        recipe=page.yaml_text(data.recipe),
+        environment=page.flat_rows(data.environment),
         can_be_repeated=_can_be_repeated(data),
     )  # fmt: skip
 
@@ -139,25 +112,6 @@ def preload() -> None:
             mistake_images=np.zeros((1, 2, 2, 3), "uint8"),
         )
     )
-
-
-def write(path: str | os.PathLike[str], html: str) -> None:
-    """Write a page as a whole or not at all.
-
-    Args:
-        path: Where to; its folder is made if need be.
-        html: The page's text.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> path = pathlib.Path(tempfile.mkdtemp()) / "report.html"
-        >>> write(path, render(ReportData()))
-        >>> path.read_text(encoding="utf-8")[:15]
-        '<!doctype html>'
-    """
-    # A name read from an odd file name can hold half a surrogate pair, which
-    # UTF-8 hasn't.
-    files.write_text(path, html.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _renamed(data: ReportData) -> Classification | None:
@@ -219,7 +173,7 @@ def _curves(history: pd.DataFrame | None) -> dict[str, str] | None:
         f"Curves of loss and accuracy over {len(history)} epochs. "
         f"At the last epoch: {', '.join(shown)}."
     )
-    return {"svg": _inline_svg(plots.curves(history), "curves", text)}
+    return {"svg": page.inline_svg(plots.curves(history), prefix="curves", text=text)}
 
 
 def _confusion(found: Classification) -> dict[str, str]:
@@ -228,41 +182,8 @@ def _confusion(found: Classification) -> dict[str, str]:
         f"right answers on its diagonal add up to {np.trace(found.confusion)} of "
         f"{len(found)}."
     )
-    return {"svg": _inline_svg(plots.confusion(found.confusion), "confusion", text)}
-
-
-def _inline_svg(figure: plots.Chart, prefix: str, text: str) -> Any:
-    """Return a figure as SVG that is part of a page and follows its theme."""
-    import markupsafe
-
-    buffer = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(buffer, format="svg", facecolor="none", metadata=nothing, dpi=150)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # Inside HTML the parser knows the name spaces; without them the page has not
-    # a single address of another machine.
-    svg = re.sub(r'\s(?:xmlns(?::xlink)?|version)="[^"]*"', "", svg)
-    # The page decides how large a figure is.
-    svg = re.sub(r'\s(?:width|height)="[\d.]+pt"', "", svg, count=2)
-    for color, variable in _THEMED.items():
-        svg = svg.replace(color, variable)
-    name = markupsafe.escape(text)
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
-    return markupsafe.Markup(_numbered_ids(svg, prefix))
-
-
-def _numbered_ids(svg: str, prefix: str) -> str:
-    """Replace Matplotlib's random ids, which differ at every drawing."""
-    ids: dict[str, str] = {}
-    for found in re.findall(r'\sid="([^"]+)"', svg):
-        ids.setdefault(found, f"{prefix}-{len(ids)}")
-    return re.sub(
-        r'(\sid="|url\(#|href="#)([^")]+)',
-        lambda match: match[1] + ids.get(match[2], match[2]),
-        svg,
-    )
+    figure = plots.confusion(found.confusion)
+    return {"svg": page.inline_svg(figure, prefix="confusion", text=text)}
 
 
 def _num_mistakes(found: Classification) -> int:
@@ -340,7 +261,7 @@ def _metric_text(name: str, value: Any) -> str:
     # A seed names a sequence, it counts nothing: no thousands are marked.
     number = isinstance(value, int | float | np.number) and name != "seed"
     if isinstance(value, bool) or not number:
-        return _one_line(value)
+        return page.one_line(value)
     if name.endswith(("accuracy", "accuracy_tta")):
         return formatting.percent(value)
     if name.endswith("seconds"):
@@ -348,33 +269,6 @@ def _metric_text(name: str, value: Any) -> str:
     if float(value).is_integer():
         return formatting.count(value)
     return f"{value:.4g}"
-
-
-def _yaml(settings: Mapping[str, Any]) -> str | None:
-    if not settings:
-        return None
-    return yaml.safe_dump(
-        formatting.plain(settings),
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=None,
-        width=88,
-    )
-
-
-def _environment_rows(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
-    flat = formatting.flatten(environment)
-    return [
-        (name.replace(".", " · ").replace("_", " "), _one_line(value))
-        for name, value in flat.items()
-    ]
-
-
-def _one_line(value: Any) -> str:
-    value = formatting.plain(value)
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or formatting.MISSING
-    return formatting.MISSING if value is None else str(value)
 
 
 def _can_be_repeated(data: ReportData) -> bool:

@@ -1,0 +1,306 @@
+"""What each strategy of a recipe is worth: leave one out, add one in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import rich.console
+import rich.progress
+
+from kerasopt import recipes
+from kerasopt.charts import Chart
+from kerasopt.data import Dataset
+from kerasopt.evaluation import formatting
+from kerasopt.evaluation.paired import mean_interval
+from kerasopt.recipes import Recipe
+from kerasopt.tuning import folder as folders
+from kerasopt.tuning.factors import Factor, find
+from kerasopt.tuning.trials import OutOfTime, Trials
+
+__all__ = ["Ablation", "ablate"]
+
+ALL, NONE = "all", "none"
+LEAVE_OUT, ADD_IN = "leave one out", "add one in"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ablation:
+    """What an ablation gave; a notebook shows its table.
+
+    Attributes:
+        table: One row a factor and design: factor, design ("leave one out" or "add one
+            in"), difference (mean over the seeds that both sides have, positive where
+            the factor helps), low and high (its 95 % interval), n (pairs).
+        trainings: One row a training: configuration, seed, status, reason, the
+            measures of the weights that were kept, epochs, seconds, parameters.
+        metric: What is compared.
+        directory: Where everything is.
+    """
+
+    table: pd.DataFrame
+    trainings: pd.DataFrame
+    metric: str
+    directory: Path
+
+    def plot(self) -> Chart:
+        """Draw each factor's difference with its interval: a forest plot."""
+        from kerasopt.tuning import figures
+
+        return figures.forest(self.table, metric=self.metric)
+
+    def configurations(self) -> pd.DataFrame:
+        """Return mean and std of the metric over the seeds, by configuration."""
+        grouped = self.trainings.groupby("configuration", sort=False)[self.metric]
+        return grouped.agg(["count", "mean", "std"]).rename(columns={"count": "n"})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table and the trainings in the types that JSON has."""
+        return {
+            "ablation": str(self.directory),
+            "metric": self.metric,
+            "factors": formatting.plain(self.table.to_dict(orient="records")),
+            "trainings": formatting.plain(self.trainings.to_dict(orient="records")),
+        }
+
+    def _readable(self) -> pd.DataFrame:
+        share = self.metric.endswith("accuracy")
+        shown = self.table.copy()
+        for column in ("difference", "low", "high"):
+            values = shown[column] * (100 if share else 1)
+            shown[column] = [
+                formatting.MISSING if formatting.is_missing(v) else f"{v:+.3g}"
+                for v in values
+            ]
+        unit = "percentage points of " if share else ""
+        return shown.rename(columns={"difference": f"difference ({unit}{self.metric})"})
+
+    def __repr__(self) -> str:
+        return self._readable().to_string(index=False)
+
+    def _repr_html_(self) -> str:
+        return self._readable().to_html(index=False, border=0)
+
+
+def ablate(
+    recipe: Recipe | str,
+    factors: Sequence[str] | Mapping[str, Mapping[str, Any]],
+    *,
+    seeds: int | Sequence[int] = 3,
+    metric: str = "val_accuracy",
+    epochs: int | None = None,
+    budget: str | float | None = None,
+    dataset: Dataset | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    verbose: bool = True,
+) -> Ablation:
+    """Measure what each factor of a recipe is worth, with an interval.
+
+    Two questions a factor. *Leave one out*: the recipe with all factors against the
+    one without this one. *Add one in*: the recipe with this factor alone against the
+    one with none. The answers differ where factors do each other's work. Every
+    configuration is trained with the same seeds, for the same number of epochs and
+    without early stopping; differences are taken seed by seed, with a t interval over
+    the seeds (`kerasopt.evaluation.paired.mean_interval`). All of it is measured on
+    validation data.
+
+    An ablation that was interrupted goes on where it was, when it is called again with
+    the same `directory`.
+
+    Args:
+        recipe: What `kerasopt.recipes.load` gives or takes.
+        factors: Names from `kerasopt.tuning.factors.names`; or, for your own, a
+            mapping from a name to ``{"on": {field: value}, "off": {field: value}}``.
+        seeds: How many seeds, from 0 on, or the seeds themselves.
+        metric: ``"val_accuracy"`` or ``"val_loss"``.
+        epochs: Length of each training; the recipe's own by default.
+        budget: Time for all trainings, such as ``"2h"``. They are made seed by seed,
+            so that what there is when it ends can be compared; call again for more.
+        dataset: Instead of the recipe's own.
+        directory: Folder of the trainings; new below ``runs/`` by default.
+        verbose: Show progress on standard error.
+
+    Returns:
+        An `Ablation`.
+
+    Raises:
+        ValueError: if a factor is unknown or doesn't fit the recipe, the folder holds
+            another ablation, the data have no validation part, or the budget ended
+            before two configurations could be compared.
+
+    Example:
+        >>> import tempfile
+        >>> import kerasopt as ko
+        >>> small = ko.data.load("digits", size=300, validation=100)
+        >>> recipe = ko.recipes.load("digits")
+        >>> found = ablate(recipe, ["augment"], seeds=2, epochs=2, dataset=small,
+        ...                directory=tempfile.mkdtemp(), verbose=False)
+        >>> found.table[["factor", "design", "n"]].values.tolist()
+        [['augment', 'leave one out', 2], ['augment', 'add one in', 2]]
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = recipes.load(recipe)
+    plan = _Plan.made(recipe, factors, seeds, metric, epochs)
+    ends = folders.deadline(budget)
+    dataset = dataset or plan.recipe.load_data()
+    folders.check_validation(dataset, "An ablation")
+    for configuration in plan.configurations.values():
+        configuration.check()
+        configuration.build_model(dataset)
+    definition = {**plan.definition, **folders.about(dataset)}
+    folder = folders.opened(directory, "ablation", plan.recipe, definition)
+    trainings = _trained(plan, Trials(dataset, ends), folder, verbose)
+    table = compared(trainings, [each.name for each in plan.factors], metric)
+    if not table["n"].any():
+        if "reason" in trainings and trainings["reason"].notna().all():
+            reasons = list(dict.fromkeys(trainings["reason"]))
+            raise ValueError(
+                f"All {len(trainings)} trainings of the ablation in '{folder}' failed: "
+                f"{'; '.join(reasons[:3])}"
+            )
+        raise ValueError(
+            f"Within the budget {budget!r} no two configurations could be compared. "
+            f"What was trained is kept: call it again with directory='{folder}'."
+        )
+    folders.write_table(folder / "ablation.csv", table)
+    folders.write_table(folder / "trainings.csv", trainings)
+    return Ablation(table, trainings, metric, folder)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """Which configurations are trained, with which seeds."""
+
+    recipe: Recipe
+    factors: list[Factor]
+    seeds: list[int]
+    metric: str
+
+    @classmethod
+    def made(
+        cls,
+        recipe: Recipe,
+        factors: Sequence[str] | Mapping[str, Mapping[str, Any]],
+        seeds: int | Sequence[int],
+        metric: str,
+        epochs: int | None,
+    ) -> _Plan:
+        folders.check_metric(metric)
+        recipe = recipe.for_budget()
+        if recipe.training.budget is not None and epochs is None:
+            raise ValueError(
+                f"The recipe {recipe.name!r} trains for a time "
+                f"({recipe.training.budget!r}); an ablation compares at equal epochs: "
+                "give epochs=…"
+            )
+        recipe = recipe.replace(
+            "training.epochs", recipe.training.epochs if epochs is None else epochs
+        )
+        # It would end the configurations after different times.
+        recipe = recipe.replace("training.patience", None)
+        # The last epoch is what is compared.
+        recipe = recipe.replace("training.validation_freq", 1)
+        return cls(recipe, find(factors, recipe), folders.seed_list(seeds), metric)
+
+    @property
+    def configurations(self) -> dict[str, Recipe]:
+        every = {each.name for each in self.factors}
+        chosen = {ALL: every, NONE: set()}
+        for each in self.factors:
+            chosen[f"all but {each.name}"] = every - {each.name}
+            chosen[f"only {each.name}"] = {each.name}
+        return {name: self._with(present) for name, present in chosen.items()}
+
+    def _with(self, present: set[str]) -> Recipe:
+        recipe = self.recipe
+        fields = [
+            pair
+            for factor in self.factors
+            for pair in factor.fields(factor.name in present).items()
+        ]
+        # "optimizer" before "optimizer.learning_rate", which it would undo.
+        for field, value in sorted(fields, key=lambda pair: pair[0].count(".")):
+            recipe = recipe.replace(field, value)
+        return recipe
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        # Neither seeds nor metric: more seeds can be added, and all is recorded.
+        return {"factors": {f.name: {"on": f.on, "off": f.off} for f in self.factors}}
+
+
+def _trained(plan: _Plan, trials: Trials, folder: Path, verbose: bool) -> pd.DataFrame:
+    """Train every configuration with every seed, as far as the time goes."""
+    rows: list[dict[str, Any]] = []
+    console = rich.console.Console(stderr=True, quiet=not verbose)
+    configurations = plan.configurations
+    with rich.progress.Progress(
+        *rich.progress.Progress.get_default_columns(),
+        rich.progress.TimeElapsedColumn(),
+        console=console,
+    ) as bar:
+        task = bar.add_task("ablation", total=len(plan.seeds) * len(configurations))
+        for seed in plan.seeds:
+            for name, recipe in configurations.items():
+                bar.update(task, description=f"{name}, seed {seed}")
+                place = folder / "trainings" / f"{name.replace(' ', '-')}-seed-{seed}"
+                try:
+                    result = trials.record(recipe, place, seed=seed)
+                except OutOfTime:
+                    return pd.DataFrame(rows)
+                rows.append({"configuration": name, "seed": seed, **result})
+                bar.advance(task)
+    return pd.DataFrame(rows)
+
+
+def compared(
+    trainings: pd.DataFrame, factors: Sequence[str], metric: str
+) -> pd.DataFrame:
+    """Return the paired differences that each factor makes.
+
+    Args:
+        trainings: One row a training: configuration, seed and the metric.
+        factors: Their names.
+        metric: Column to compare; of a loss, less is better.
+
+    Returns:
+        The table of `Ablation`.
+
+    Example:
+        >>> made = [("all", 0, 0.8), ("all but x", 0, 0.7),
+        ...         ("all", 1, 0.9), ("all but x", 1, 0.7)]
+        >>> frame = pd.DataFrame(made, columns=["configuration", "seed", "accuracy"])
+        >>> found = compared(frame, ["x"], "accuracy")
+        >>> round(found.loc[0, "difference"], 3), found["n"].tolist()
+        (np.float64(0.15), [2, 0])
+    """
+    sign = -1.0 if metric.endswith("loss") else 1.0
+    rows = []
+    for factor in factors:
+        for design, with_it, without in (
+            (LEAVE_OUT, ALL, f"all but {factor}"),
+            (ADD_IN, f"only {factor}", NONE),
+        ):
+            gains = sign * (
+                _by_seed(trainings, with_it, metric)
+                - _by_seed(trainings, without, metric)
+            )
+            gains = gains.dropna().to_numpy()
+            mean, interval = mean_interval(gains)
+            low, high = interval or (np.nan, np.nan)
+            rows.append((factor, design, mean, low, high, len(gains)))
+    return pd.DataFrame(
+        rows, columns=["factor", "design", "difference", "low", "high", "n"]
+    )
+
+
+def _by_seed(trainings: pd.DataFrame, configuration: str, metric: str) -> pd.Series:
+    if metric not in trainings:
+        return pd.Series(dtype=float)
+    rows = trainings[trainings["configuration"] == configuration]
+    return rows.set_index("seed")[metric].astype(float)

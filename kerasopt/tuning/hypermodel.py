@@ -1,0 +1,149 @@
+"""For those who drive keras-tuner themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+
+from kerasopt import models, recipes
+from kerasopt.data import Dataset
+from kerasopt.recipes import Recipe
+from kerasopt.training import compiling
+from kerasopt.tuning.space import Space, SpaceLike, default_space
+
+__all__ = ["RecipeHyperModel", "build_model"]
+
+
+def build_model(
+    hp: keras_tuner.HyperParameters,
+    *,
+    input_shape: Sequence[int] = (28, 28, 1),
+    num_classes: int = 10,
+) -> keras.Model:
+    """Build a compiled classifier with keras-tuner's choices of width, depth and rate.
+
+    Its fields: ``hidden_layers`` 1 to 3, ``units`` 16 to 256 (doubling), ``activation``
+    relu or tanh, with the initializer that fits it, ``dropout`` 0 to 0.5 and
+    ``learning_rate`` 1e-4 to 1e-2 of Adam.
+
+    Args:
+        hp: keras-tuner's choices.
+        input_shape: Shape of one sample; MNIST's by default. For another one give
+            ``functools.partial(build_model, input_shape=…, num_classes=…)``.
+        num_classes: Number of classes; 10 by default.
+
+    Returns:
+        A compiled `keras.Model` for integer labels, with the metric "accuracy".
+
+    Example:
+        >>> model = build_model(keras_tuner.HyperParameters())
+        >>> model.optimizer.name, model.count_params()
+        ('adam', 12730)
+    """
+    activation = hp.Choice("activation", ["relu", "tanh"])
+    layers = hp.Int("hidden_layers", 1, 3)
+    units = hp.Int("units", 16, 256, step=2, sampling="log")
+    network = models.mlp(
+        input_shape=input_shape,
+        num_classes=num_classes,
+        units=[units] * layers,
+        activation=activation,
+        # He's variance suits ReLU, Glorot's tanh (docs/theory.md).
+        kernel_initializer="he_normal" if activation == "relu" else "glorot_uniform",
+        dropout=hp.Float("dropout", 0.0, 0.5, step=0.1),
+    )
+    rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")
+    return compiling.compiled(
+        network, optimizer={"name": "adam", "learning_rate": rate}
+    )
+
+
+class RecipeHyperModel(keras_tuner.HyperModel):
+    """A recipe as keras-tuner's HyperModel, which also tunes how it is trained.
+
+    `build` gives the recipe's model, compiled with its optimizer; `fit` trains it on
+    the recipe's batches, augmented, in the batch size that is being tried.
+
+    Args:
+        recipe: What `kerasopt.recipes.load` gives or takes.
+        space: As in `kerasopt.tuning.search`, with the same default.
+        dataset: Instead of the recipe's own.
+
+    Raises:
+        ValueError: if a field or value of the space doesn't fit the recipe.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> small = ko.data.load("digits", size=200)
+        >>> hypermodel = RecipeHyperModel(
+        ...     "digits", {"training.batch_size": [32, 64]}, dataset=small)
+        >>> hp = keras_tuner.HyperParameters()
+        >>> hypermodel.build(hp).count_params() > 0, hp.values
+        (True, {'training.batch_size': 64})
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe | str,
+        space: SpaceLike | None = None,
+        *,
+        dataset: Dataset | None = None,
+    ) -> None:
+        super().__init__()
+        recipe = recipe if isinstance(recipe, Recipe) else recipes.load(recipe)
+        self.recipe = recipe.for_budget()
+        self.space = Space.read(default_space(self.recipe) if space is None else space)
+        self.space.check(self.recipe)
+        self.dataset = dataset or self.recipe.load_data()
+
+    def recipe_for(self, hp: keras_tuner.HyperParameters) -> Recipe:
+        """Return the recipe with keras-tuner's choices, such as the best ones."""
+        recipe = self.recipe
+        for field, value in self.space.declare(hp, self.recipe).items():
+            recipe = recipe.replace(field, value)
+        return recipe
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Build and compile the recipe's model with keras-tuner's choices."""
+        recipe = self.recipe_for(hp)
+        return compiling.compiled(
+            recipe.build_model(self.dataset),
+            optimizer=recipe.optimizer,
+            loss=recipe.loss,
+            dataset=self.dataset,
+            settings=recipe.training,
+        )
+
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Mapping[str, Any]:
+        """Train on the data that `search` was given, or else on the recipe's own.
+
+        Args:
+            hp: keras-tuner's choices.
+            model: What `build` returned.
+            *args: What `search` was given; with none, the recipe's batches are used.
+            **kwargs: Likewise; ``epochs`` are the recipe's by default.
+
+        Returns:
+            Keras's history.
+        """
+        recipe = self.recipe_for(hp)
+        kwargs = {"epochs": recipe.training.epochs, "verbose": 0, **kwargs}
+        if args or "x" in kwargs:
+            kwargs.setdefault("batch_size", recipe.training.batch_size)
+            return model.fit(*args, **kwargs)
+        return compiling.fit_batches(
+            model,
+            self.dataset,
+            settings=recipe.training,
+            augment=recipe.augment,
+            **kwargs,
+        )

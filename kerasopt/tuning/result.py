@@ -1,0 +1,259 @@
+"""What a search found: a table of trials, the best recipe, plots and a report."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from kerasopt.charts import Chart
+from kerasopt.evaluation import formatting
+from kerasopt.recipes import Recipe
+from kerasopt.training import environment
+from kerasopt.training import run as run_folder
+from kerasopt.tuning import folder as folders
+from kerasopt.tuning.settings import SearchSettings
+from kerasopt.tuning.trials import RESULT
+from kerasopt.tuning.work import TRIALS
+
+__all__ = ["SearchResult"]
+
+BEST, TABLE, REPORT = "best.yaml", "trials.csv", "report.html"
+_MEASURES = (
+    "mean",
+    "std",
+    "n",
+    "epochs",
+    "seconds",
+    "parameters",
+    "status",
+    "reason",
+)
+
+
+class SearchResult:
+    """A finished or interrupted search, read from its folder.
+
+    Args:
+        directory: The search's folder.
+
+    Attributes:
+        directory: The folder.
+        definition: What was searched: recipe, space, settings, data.
+
+    Raises:
+        ValueError: if it isn't a search's, or (from `recipe`) no trial has succeeded.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+        path = self.directory / folders.DEFINITION
+        if not path.is_file():
+            raise ValueError(
+                f"'{directory}' isn't the folder of a search: it has no "
+                f"{folders.DEFINITION}."
+            )
+        self.definition = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if self.definition.get("kind") != "search":
+            raise ValueError(
+                f"'{directory}' isn't the folder of a search, but that of an "
+                f"{self.definition.get('kind')}."
+            )
+
+    @property
+    def objective(self) -> str:
+        """What the trials are compared by."""
+        return self.definition["settings"]["objective"]
+
+    @property
+    def maximize(self) -> bool:
+        """Whether more of the objective is better."""
+        return folders.METRICS[self.objective]
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that were searched."""
+        names = [name for record in self._records for name in record["values"]]
+        return list(dict.fromkeys(names))
+
+    @functools.cached_property
+    def _records(self) -> list[dict[str, Any]]:
+        records = []
+        places = (self.directory / TRIALS).glob("[0-9]*")
+        # Not by their text: with more trials the numbers get more digits.
+        for place in sorted(places, key=lambda each: int(each.name)):
+            for name in (RESULT, "values.json"):
+                if (place / name).is_file():
+                    found = json.loads((place / name).read_text(encoding="utf-8"))
+                    if name != RESULT:
+                        found = {"values": found, "status": "unfinished"}
+                    records.append({"trial": int(place.name), **found})
+                    break
+        return records
+
+    @functools.cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a trial: its fields, and what it gave.
+
+        Mean and std of the objective over n folds, epochs, seconds, parameters, status
+        ("completed", "stopped" because it was hopeless, "failed" or "unfinished") and
+        the reason of a failure.
+        """
+        rows = [
+            {
+                "trial": record["trial"],
+                **{field: record["values"].get(field) for field in self.fields},
+                **{name: record.get(name) for name in _MEASURES},
+            }
+            for record in self._records
+        ]
+        columns = ["trial", *self.fields, *_MEASURES]
+        table = pd.DataFrame(rows, columns=columns)
+        for name in ("mean", "std", "seconds", "epochs", "parameters"):
+            table[name] = pd.to_numeric(table[name])
+        return table
+
+    @property
+    def best_trial(self) -> pd.Series:
+        """The row of the best trial that was trained to its end."""
+        ended = self.table[self.table["status"] == "completed"]
+        if ended.empty:
+            raise ValueError(f"No trial of the search in '{self.directory}' succeeded.")
+        order = ended["mean"] if self.maximize else -ended["mean"]
+        return ended.loc[order.idxmax()]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe with the best trial's values, for `Recipe.run`."""
+        recipe = Recipe(self.definition["recipe"])
+        best = int(self.best_trial["trial"])
+        for record in self._records:
+            if record["trial"] == best:
+                for field, value in record["values"].items():
+                    recipe = recipe.replace(field, value)
+        content = recipe.to_dict()
+        content["name"] = f"{recipe.name}-tuned"
+        content["description"] = (
+            f"{recipe.name} with the settings of trial {best} of a search: "
+            f"{self.objective} {self.best_trial['mean']:.4f}."
+        )
+        return Recipe(content)
+
+    def importance(self) -> pd.DataFrame:
+        """Return how much of the objective's variation each field explains."""
+        from kerasopt.tuning import importance
+
+        return importance.importance(self.table, self.fields, objective=self.objective)
+
+    def plot(self, against: str = "trials") -> Chart:
+        """Draw each trial and the best so far.
+
+        Args:
+            against: ``"trials"`` or ``"seconds"``.
+        """
+        from kerasopt.tuning import figures
+
+        return figures.best_so_far(
+            self.table,
+            objective=self.objective,
+            maximize=self.maximize,
+            against=against,
+        )
+
+    def plot_parallel(self) -> Chart:
+        """Draw every trial as a line through its values: parallel coordinates."""
+        from kerasopt.tuning import figures
+
+        return figures.parallel_coordinates(
+            self.table, self.fields, objective=self.objective, maximize=self.maximize
+        )
+
+    def plot_importance(self) -> Chart:
+        """Draw how much each field matters."""
+        from kerasopt.tuning import figures
+
+        return figures.plot_importance(self.importance())
+
+    def counts(self) -> str:
+        """Return how many trials there are of each status.
+
+        For example "12 completed, 5 stopped, 1 failed".
+        """
+        counted = self.table["status"].value_counts()
+        return ", ".join(f"{number} {status}" for status, number in counted.items())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the best trial and all others in the types that JSON has."""
+        return {
+            "search": str(self.directory),
+            "objective": self.objective,
+            "best_trial": int(self.best_trial["trial"]),
+            "best": float(self.best_trial["mean"]),
+            "trials": formatting.plain(self.table.to_dict(orient="records")),
+        }
+
+    def write(self) -> None:
+        """Write the table, the best recipe and the report into the folder."""
+        table = self.table.copy()
+        for field in self.fields:
+            table[field] = [_cell(value) for value in table[field]]
+        folders.write_table(self.directory / TABLE, table)
+        run_folder.write_yaml(self.directory / BEST, self.recipe.to_dict())
+        self.report()
+
+    def _notes(self) -> list[str]:
+        own, given = self.definition["recipe"]["data"], self.definition.get("data")
+        if given is None or given["name"] == own["name"]:
+            return []
+        return [
+            f"The search was given data of its own ({given['name']}), which best.yaml "
+            "doesn't name: train with search_result.recipe.run(dataset=…)."
+        ]
+
+    def report(self) -> Path:
+        """Write ``report.html`` anew and return its path."""
+        from kerasopt.tuning import report
+
+        path = self.directory / REPORT
+        recipe = self.definition["recipe"]
+        page = report.render(
+            report.SearchReportData(
+                title=f"Search: {recipe['name']}",
+                description=recipe.get("description", ""),
+                objective=self.objective,
+                maximize=self.maximize,
+                table=self.table,
+                fields=self.fields,
+                space=self.definition["space"],
+                best=self.recipe.to_dict(),
+                settings=self.definition["settings"],
+                seconds=float(np.nansum(self.table["seconds"])),
+                environment=environment.describe(),
+                notes=self._notes(),
+            )
+        )
+        report.write(path, page)
+        return path
+
+    def __repr__(self) -> str:
+        return (
+            f"<SearchResult {self.directory} {len(self.table)} trials, best "
+            f"{self.objective} {self.best_trial['mean']:.4f} (trial "
+            f"{int(self.best_trial['trial'])})>"
+        )
+
+
+def _cell(value: Any) -> Any:
+    plain = value is None or isinstance(value, (str, int, float, bool))
+    return value if plain else json.dumps(value)
+
+
+def settings_of(definition: dict[str, Any]) -> SearchSettings:
+    """Return the settings in a search's definition."""
+    return SearchSettings(**definition["settings"])

@@ -1,0 +1,324 @@
+"""What a search may choose from: fields of a recipe, and their values."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kerasopt.data import Dataset
+from kerasopt.names import unknown
+from kerasopt.recipes import Recipe
+
+__all__ = ["Space", "SpaceLike", "default_space"]
+
+SpaceLike = (
+    Mapping[str, Any] | str | os.PathLike[str] | Callable[[Any], Mapping[str, Any]]
+)
+RANGE = ("min_value", "max_value", "step", "sampling")
+SAMPLING = ("linear", "log", "reverse_log")
+
+
+@dataclass(frozen=True)
+class Space:
+    """The fields that are searched, checked, ready for keras-tuner.
+
+    Args:
+        fields: From the dotted field to its choices (a list) or its range (a dict).
+            Empty where a function declares them.
+        function: Takes keras-tuner's ``hp``, returns {field: value}.
+
+    Example:
+        >>> space = Space.read({"optimizer.learning_rate":
+        ...     {"min_value": 1e-4, "max_value": 0.1, "sampling": "log"}})
+        >>> space.to_dict()["optimizer.learning_rate"]["sampling"]
+        'log'
+    """
+
+    fields: Mapping[str, Any]
+    function: Callable[[Any], Mapping[str, Any]] | None = None
+
+    @classmethod
+    def read(cls, given: SpaceLike | Space) -> Space:
+        """Read a space from a mapping, a YAML file or a function.
+
+        Args:
+            given: A mapping from dotted fields to a list of values or to
+                ``{min_value, max_value, step, sampling}`` (keras-tuner's words;
+                sampling is "linear", "log" or "reverse_log"); the path of a YAML file
+                that holds one; or a function of keras-tuner's ``hp`` that returns
+                ``{field: value}``.
+
+        Raises:
+            ValueError: if it is empty, or an entry is neither.
+        """
+        if isinstance(given, Space):
+            return given
+        if callable(given):
+            return cls({}, given)
+        if isinstance(given, (str, os.PathLike)):
+            given = _from_file(Path(given))
+        if not isinstance(given, Mapping) or not given:
+            raise _empty(given)
+        return cls({field: _checked(field, spec) for field, spec in given.items()})
+
+    def declare(self, hp: Any, recipe: Recipe) -> dict[str, Any]:
+        """Ask keras-tuner for a value of each field.
+
+        Args:
+            hp: A `keras_tuner.HyperParameters`.
+            recipe: Its own values are the defaults, where the space has them.
+
+        Returns:
+            {field: value}.
+        """
+        if self.function is not None:
+            values = self.function(hp)
+            if not isinstance(values, Mapping):
+                raise ValueError(
+                    "The function of hp must return {field: value}, as in "
+                    "{'optimizer.learning_rate': hp.Float('rate', 1e-4, 0.1)}; "
+                    f"given: {type(values).__name__}."
+                )
+            return {str(field): _plain(value) for field, value in values.items()}
+        return {
+            field: _ask(hp, field, spec, value_of(recipe, field))
+            for field, spec in self.fields.items()
+        }
+
+    def check(self, recipe: Recipe) -> None:
+        """Try the ends and choices of each field on a recipe, one at a time.
+
+        Of a function the first values are tried.
+
+        Args:
+            recipe: The recipe.
+
+        Raises:
+            ValueError: if the recipe has no such field, a value is out of its range, or
+                a function declares nothing.
+        """
+        if self.function is not None:
+            import keras_tuner
+
+            values = self.declare(keras_tuner.HyperParameters(), recipe)
+            if not values:
+                raise _empty(values)
+            for field, value in values.items():
+                recipe = recipe.replace(field, value)
+            recipe.check()
+        for changed in self._changed(recipe):
+            changed.check()
+
+    def check_models(self, recipe: Recipe, dataset: Dataset) -> None:
+        """Build the models that single fields of the model make of a recipe.
+
+        Args:
+            recipe: The recipe.
+            dataset: Its data.
+
+        Raises:
+            ValueError: if the model has no such field, or a value is out of its range.
+        """
+        recipe.build_model(dataset)
+        for changed in self._changed(recipe, "model"):
+            changed.build_model(dataset)
+
+    def _changed(self, recipe: Recipe, section: str | None = None) -> Iterator[Recipe]:
+        """Yield the recipe with each end or choice of each field of a section."""
+        for field, spec in self.fields.items():
+            if section in (None, field.split(".")[0]):
+                for value in spec if isinstance(spec, list) else _ends(spec):
+                    yield recipe.replace(field, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the space as plain values; a function's name stands for it."""
+        if self.function is not None:
+            return {"function": getattr(self.function, "__qualname__", "?")}
+        return dict(self.fields)
+
+
+def default_space(recipe: Recipe) -> dict[str, Any]:
+    """Return a space around a recipe: learning rate, batch size, and what it has.
+
+    The rate goes from a tenth to ten times the recipe's, the batch from half to twice;
+    dropout and L2 join where the model takes them.
+
+    Args:
+        recipe: The recipe.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> space = default_space(ko.recipes.load("mnist-mlp"))
+        >>> list(space)[:2]
+        ['optimizer.learning_rate.peak', 'training.batch_size']
+        >>> list(space)[2:]
+        ['model.dropout', 'model.l2']
+    """
+    space: dict[str, Any] = {}
+    field, rate = _rate(recipe)
+    if rate:
+        space[field] = {
+            "min_value": rate / 10,
+            "max_value": rate * 10,
+            "sampling": "log",
+        }
+    size = recipe.training.batch_size
+    space["training.batch_size"] = sorted({max(1, size // 2), size, size * 2})
+    if recipe.model["name"] in ("mlp", "cnn"):
+        space["model.dropout"] = {"min_value": 0.0, "max_value": 0.5, "step": 0.1}
+        space["model.l2"] = [0.0, 1e-5, 1e-4, 1e-3]
+    return space
+
+
+def _rate(recipe: Recipe) -> tuple[str, float | None]:
+    """Return the field that scales the learning rate, and its value."""
+    field = "optimizer.learning_rate"
+    rate = value_of(recipe, field)
+    if isinstance(rate, dict):
+        for name in ("peak", "initial_learning_rate"):
+            if isinstance(rate.get(name), (int, float)):
+                return f"{field}.{name}", rate[name]
+        return field, None
+    if rate is None and "groups" in (recipe.to_dict()["optimizer"] or {}):
+        return field, None
+    return field, rate or own_rate(recipe)
+
+
+def own_rate(recipe: Recipe) -> float:
+    """Return the learning rate that a recipe's optimizer has if none is given.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> recipe = ko.recipes.load("digits")
+        >>> own_rate(recipe.replace("optimizer", "sgd"))
+        0.01
+    """
+    from kerasopt import optimizers
+
+    rate = float(optimizers.get(recipe.optimizer).learning_rate)
+    return float(f"{rate:.6g}")  # Keras keeps 0.01 as 0.00999999977648.
+
+
+def value_of(recipe: Recipe, field: str) -> Any:
+    """Return the value of a dotted field, or None."""
+    content: Any = recipe.to_dict()
+    for part in field.split("."):
+        content = content.get(part) if isinstance(content, dict) else None
+    return content
+
+
+def _empty(given: Any) -> ValueError:
+    return ValueError(
+        "The space is empty: give at least one field, as in "
+        "{'optimizer.learning_rate': [0.001, 0.01]}, or a function of hp; "
+        f"given: {given!r}."
+    )
+
+
+def _from_file(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"Can't read the space '{path}': {reason}") from None
+
+
+def _checked(field: str, spec: Any) -> Any:
+    if not isinstance(field, str):
+        raise ValueError(
+            "The fields of a space are texts such as 'training.batch_size'; given: "
+            f"{field!r}."
+        )
+    spec = _plain(spec)
+    if isinstance(spec, list) and spec:
+        texts = [json.dumps(value) for value in spec]
+        if len(set(texts)) < len(texts):
+            raise ValueError(f"The space of {field!r} has a value twice: {spec!r}.")
+        return spec
+    if isinstance(spec, Mapping) and "min_value" in spec:
+        return _checked_range(field, dict(spec))
+    raise ValueError(
+        f"The space of {field!r} must be a list of values, or a range such as "
+        "{'min_value': 0.0, 'max_value': 0.5, 'step': 0.1} with 'sampling': 'log' if "
+        f"you like; given: {spec!r}."
+    )
+
+
+def _checked_range(field: str, spec: dict[str, Any]) -> dict[str, Any]:
+    for name in spec:
+        if name not in RANGE:
+            raise unknown(f"word in the range of {field!r}", name, RANGE)
+    if spec.get("sampling", "linear") not in SAMPLING:
+        raise unknown(f"sampling of {field!r}", spec["sampling"], SAMPLING)
+    low, high = spec["min_value"], spec.get("max_value")
+    for value in (low, high, spec.get("step", 1)):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not math.isfinite(value)
+        ):
+            raise ValueError(f"The range of {field!r} needs numbers; given: {spec!r}.")
+    if low >= high:
+        raise ValueError(
+            f"The range of {field!r} must rise; given: {low!r} to {high!r}."
+        )
+    least = 1 if spec.get("sampling") in SAMPLING[1:] else 0  # Factors, or sums.
+    if "step" in spec and spec["step"] <= least:
+        raise ValueError(
+            f"The step in the range of {field!r} must be > {least}; given: "
+            f"{spec['step']!r}."
+        )
+    if spec.get("sampling") in SAMPLING[1:] and low <= 0:
+        raise ValueError(
+            f"The range of {field!r} has {spec['sampling']!r} sampling, which needs "
+            f"min_value > 0; given: {low!r}."
+        )
+    return spec
+
+
+def _ends(spec: Mapping[str, Any]) -> list[Any]:
+    return [spec["min_value"], spec["max_value"]]
+
+
+def _ask(hp: Any, field: str, spec: Any, own: Any) -> Any:
+    """Declare one field to keras-tuner and return the value that it gives."""
+    if isinstance(spec, list):
+        return _choose(hp, field, spec, own)
+    arguments = dict(spec)
+    whole = all(isinstance(arguments.get(n, 1), int) for n in RANGE[:3])
+    low, high = _ends(spec)
+    is_number = isinstance(own, (int, float)) and not isinstance(own, bool)
+    if is_number and low <= own <= high and "step" not in spec:
+        arguments["default"] = own
+    if whole and isinstance(arguments.get("default", 1), int):
+        return hp.Int(field, **arguments)
+    return hp.Float(field, **arguments)
+
+
+def _choose(hp: Any, field: str, values: list[Any], own: Any) -> Any:
+    kinds = {type(value) for value in values}
+    default = {"default": own} if own in values and type(own) in kinds else {}
+    if kinds == {bool} and len(values) == 2:
+        return hp.Boolean(field, **default)
+    if len(kinds) == 1 and kinds <= {int, float, str}:
+        return hp.Choice(field, values, **default)
+    # keras-tuner takes one simple type; anything else goes by its text.
+    texts = {json.dumps(value): value for value in values}
+    default = {"default": json.dumps(own)} if json.dumps(own) in texts else {}
+    return texts[hp.Choice(field, list(texts), **default)]
+
+
+def _plain(value: Any) -> Any:
+    """Return lists for tuples and Python's numbers for NumPy's, as YAML has them."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return value.tolist() if hasattr(value, "tolist") else value

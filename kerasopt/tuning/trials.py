@@ -1,0 +1,244 @@
+"""Training the same data again and again with other settings, and keeping the results.
+
+A trial is one training in one folder: ``trial.json`` is its result, written when it
+has ended; before that there is its checkpoint, from which it goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kerasopt.data import Dataset
+from kerasopt.recipes import Recipe
+from kerasopt.training import DivergedError
+from kerasopt.training import run as run_folder
+from kerasopt.training.reuse import CompiledModels
+from kerasopt.training.trial import Streams, TrainedTrial, train_trial
+
+__all__ = ["Deadline", "OutOfTime", "Trials", "compile_key", "failure", "recorded"]
+
+RESULT = "trial.json"
+
+
+class OutOfTime(BaseException):
+    """The time was over before the trial was; its checkpoint stays.
+
+    Like an interruption it is no error of the trial's, so `except Exception` lets it
+    pass.
+    """
+
+
+class Deadline(keras.callbacks.Callback):
+    """Breaks a training off when the time is over, by `OutOfTime`.
+
+    Args:
+        at: The moment, as `time.monotonic` counts.
+    """
+
+    def __init__(self, at: float) -> None:
+        super().__init__()
+        self.at = at
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Look at the clock.
+
+        `stop_training` would not do: Keras ends the epoch then as if it were whole,
+        and the checkpoint would hold half an epoch for one.
+        """
+        if time.monotonic() >= self.at:
+            raise OutOfTime
+
+
+@dataclass(eq=False)
+class Trials:
+    """Trains recipes on one dataset, compiling and loading as little as possible.
+
+    Attributes:
+        dataset: The data; its test part is never looked at.
+        deadline: When to stop, as `time.monotonic` counts; None for never.
+        compiled: Compiled models that may be used again.
+    """
+
+    dataset: Dataset
+    deadline: float | None = None
+    compiled: CompiledModels = field(default_factory=CompiledModels)
+    _precision: str | None = None
+
+    def __post_init__(self) -> None:
+        """Leave the test data out, so that nothing can measure them."""
+        self._streams = Streams(without_test(self.dataset))
+
+    def train(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        *,
+        seed: int,
+        watchers: Sequence[keras.callbacks.Callback] = (),
+        prepare_weights: Callable[[keras.Model], None] | None = None,
+    ) -> TrainedTrial:
+        """Train a recipe, or go on with it where its folder has a checkpoint.
+
+        Args:
+            recipe: What to train; it was checked.
+            folder: The trial's own.
+            seed: Of weights, order, augmentation and dropout.
+            watchers: Callbacks that only watch, and may stop the training.
+            prepare_weights: As in `kerasopt.training.trial.train_trial`.
+
+        Raises:
+            OutOfTime: if the deadline came first.
+            ValueError: whatever `kerasopt.fit` refuses.
+        """
+        # A small model's checkpoint takes milliseconds, so each epoch is kept.
+        changes: dict[str, Any] = {"seed": seed, "checkpoint_seconds": 0.0}
+        if recipe.training.precision == "auto" and self._precision:
+            changes["precision"] = self._precision  # Timed once, by the first trial.
+        settings = recipe.training.model_copy(update=changes)
+        deadline = Deadline(self.deadline) if self.deadline is not None else None
+        with _quiet_tracing():
+            trained = train_trial(
+                lambda: recipe.build_model(self.dataset),
+                self._streams,
+                folder,
+                settings=settings,
+                optimizer=recipe.optimizer,
+                loss=recipe.loss,
+                augment=recipe.augment,
+                callbacks=recipe.callbacks,
+                watchers=[*watchers, *([deadline] if deadline else [])],
+                compiled=self.compiled,
+                key=compile_key(recipe, self.dataset),
+                prepare_weights=prepare_weights,
+            )
+        if recipe.training.precision == "auto":
+            self._precision = trained.precision
+        return trained
+
+    def record(
+        self, recipe: Recipe, folder: Path, *, seed: int, **more: Any
+    ) -> dict[str, Any]:
+        """Train a recipe and keep its result; a recorded trial isn't trained again.
+
+        A loss that became NaN is a result, too: status "failed", with the reason.
+
+        Args:
+            recipe: What to train.
+            folder: The trial's own.
+            seed: As in `train`.
+            **more: As in `train`.
+
+        Returns:
+            status, reason, the measures, epochs, seconds and parameters.
+
+        Raises:
+            OutOfTime: as in `train`.
+            ValueError: as in `train`, `kerasopt.training.DivergedError` apart.
+        """
+        if (known := recorded(folder)) is not None:
+            return known
+        try:
+            trained = self.train(recipe, folder, seed=seed, **more)
+            result = {
+                "status": "completed",
+                "reason": None,
+                **trained.measures,
+                "epochs": trained.epochs,
+                "seconds": round(trained.seconds, 3),
+                "parameters": trained.parameters,
+            }
+        except DivergedError as error:
+            result = failure(error)
+        run_folder.write_json(folder / RESULT, result)
+        return result
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    """Return the result of a trial that could not be trained."""
+    return {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+
+
+def recorded(folder: Path) -> dict[str, Any] | None:
+    """Return the result that a trial's folder holds, or None."""
+    path = folder / RESULT
+    if not path.is_file():
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def without_test(dataset: Dataset) -> Dataset:
+    """Return the data without their test part."""
+    if dataset.test is None:
+        return dataset
+    return Dataset(
+        train=dataset.train,
+        validation=dataset.validation,
+        num_classes=dataset.num_classes,
+        class_names=dataset.class_names,
+        source=dataset.source,
+        name=dataset.name,
+    )
+
+
+def compile_key(recipe: Recipe, dataset: Dataset) -> str:
+    """Return what of a recipe is fixed by compiling it.
+
+    The learning rate lives in a variable and is left out, be it a number or a schedule
+    (`kerasopt.training.tabulated`), and so is all that makes the batches.
+
+    Args:
+        recipe: The recipe.
+        dataset: Its data; their shape counts.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> digits = ko.data.load("digits", size=100)
+        >>> recipe = ko.recipes.load("digits").replace("optimizer.learning_rate", 0.1)
+        >>> other = recipe.replace("optimizer.learning_rate", 0.2)
+        >>> compile_key(recipe, digits) == compile_key(other, digits)
+        True
+    """
+    content = recipe.to_dict()
+    fixed = {
+        "model": content["model"],
+        "optimizer": _without_rates(content["optimizer"]),
+        "loss": content["loss"],
+        "training": [
+            content["training"][name]
+            for name in ("label_smoothing", "precision", "devices")
+        ],
+        "data": [dataset.input_shape, dataset.num_classes, dataset.train[1].ndim],
+    }
+    return json.dumps(fixed, sort_keys=True)
+
+
+def _without_rates(optimizer: Any) -> Any:
+    """Return an optimizer's spec with the kind of its rates in their place."""
+    if not isinstance(optimizer, dict):
+        return optimizer
+    kept = {key: _without_rates(value) for key, value in optimizer.items()}
+    if "learning_rate" in optimizer:
+        is_schedule = isinstance(optimizer["learning_rate"], dict)
+        kept["learning_rate"] = "schedule" if is_schedule else "number"
+    return kept
+
+
+@contextlib.contextmanager
+def _quiet_tracing() -> Iterator[None]:
+    """Keep TensorFlow from warning that a new model is traced anew: it is new."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

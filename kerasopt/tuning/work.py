@@ -1,0 +1,239 @@
+"""What one process does for a search: train what it is told, and record it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold
+
+from kerasopt import files
+from kerasopt.data import Dataset
+from kerasopt.data.splits import class_indices
+from kerasopt.recipes import Recipe
+from kerasopt.training import run as run_folder
+from kerasopt.training.reuse import CompiledModels
+from kerasopt.tuning import folder as folders
+from kerasopt.tuning.settings import SearchSettings
+from kerasopt.tuning.space import Space
+from kerasopt.tuning.stopping import Hopeless, Until
+from kerasopt.tuning.trials import RESULT, Trials, failure, recorded
+
+__all__ = ["Work", "folds_of"]
+
+TRIALS = "trials"
+
+
+@dataclass(eq=False)
+class Work:
+    """The trials of one search, in its folder.
+
+    Attributes:
+        recipe: What is changed.
+        space: The fields.
+        settings: The settings.
+        folder: The search's folder.
+        dataset: The data, or None to load each trial's own, as where the space has
+            fields of the data.
+        deadline: When to stop, as `time.monotonic` counts.
+    """
+
+    recipe: Recipe
+    space: Space
+    settings: SearchSettings
+    folder: Path
+    dataset: Dataset | None = None
+    deadline: float | None = None
+    _compiled: CompiledModels = field(default_factory=CompiledModels)
+    _trials: dict[str, list[Trials]] = field(default_factory=dict)
+    _curves: dict[str, list[float]] = field(default_factory=dict)
+
+    def run(
+        self,
+        trial: str,
+        values: Mapping[str, Any],
+        *,
+        until: int | None = None,
+        after: str | None = None,
+    ) -> dict[str, Any]:
+        """Train one trial, or go on with it; what is recorded isn't trained again.
+
+        Args:
+            trial: Its number, as the name of its folder.
+            values: {field: value}.
+            until: Stop after this epoch of the whole training.
+            after: The trial whose training is continued.
+
+        Returns:
+            The record: values, status, reason, and for those that ended mean, std, n,
+            epochs, seconds, parameters and curve (the objective by epoch).
+
+        Raises:
+            OutOfTime: if the deadline came first.
+        """
+        place = self.folder / TRIALS / trial
+        if (known := recorded(place)) is not None:
+            return known
+        record: dict[str, Any] = {"trial": int(trial), "values": dict(values)}
+        # Known before the trial ends, so that an unfinished one can be told, too.
+        run_folder.write_json(place / "values.json", dict(values))
+        try:
+            recipe = self.changed(values)
+            recipe.check()
+            record |= self._train(recipe, place, until, after)
+        except Exception as error:  # Whatever it is: the other trials go on.
+            record |= failure(error)
+        run_folder.write_json(place / RESULT, record)
+        if self.settings.method != "hyperband":  # Which may still go on with it.
+            for checkpoints in place.rglob("checkpoints"):
+                shutil.rmtree(checkpoints)
+        return record
+
+    def changed(self, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with a trial's values."""
+        recipe = self.recipe
+        for name, value in values.items():
+            recipe = recipe.replace(name, value)
+        return recipe
+
+    def _train(
+        self, recipe: Recipe, place: Path, until: int | None, after: str | None
+    ) -> dict[str, Any]:
+        results: list[dict[str, Any]] = []
+        for index, fold in enumerate(self._folds(recipe)):
+            part = place / f"fold-{index}" if self.settings.folds else place
+            # A fold that ended early would train on from its checkpoint.
+            result = recorded(part) if self.settings.folds else None
+            if result is None:
+                if after is not None:
+                    self._continue(part, after, index)
+                hopeless = self._hopeless(recipe, part) if index == 0 else None
+                result = self._train_part(fold, recipe, part, until, hopeless)
+            results.append(result)
+            if result["stopped"]:
+                break
+        values = [each["value"] for each in results]
+        return {
+            "status": "stopped" if results[-1]["stopped"] else "completed",
+            "reason": None,
+            "mean": statistics.fmean(values),
+            "std": statistics.stdev(values) if len(values) > 1 else None,
+            "n": len(values),
+            "epochs": sum(each["epochs"] for each in results),
+            "seconds": round(sum(each["seconds"] for each in results), 3),
+            "parameters": results[0]["parameters"],
+            "curve": results[0]["curve"],
+        }
+
+    def _train_part(
+        self,
+        fold: Trials,
+        recipe: Recipe,
+        part: Path,
+        until: int | None,
+        hopeless: Hopeless | None,
+    ) -> dict[str, Any]:
+        """Train on one fold, or on the dataset's own parts, and return what it gave."""
+        objective = self.settings.objective
+        watchers = [each for each in (hopeless, until and Until(until)) if each]
+        trained = fold.train(recipe, part, seed=self.settings.seed, watchers=watchers)
+        result = {
+            "value": trained.measures[objective],
+            "epochs": trained.epochs,
+            "seconds": trained.seconds,
+            "parameters": trained.parameters,
+            "curve": [row[objective] for row in trained.history],
+            "stopped": hopeless is not None and hopeless.stopped,
+        }
+        if self.settings.folds:
+            run_folder.write_json(part / RESULT, result)
+        return result
+
+    def _folds(self, recipe: Recipe) -> list[Trials]:
+        """Return what trains on the recipe's data, one for each fold."""
+        section = json.dumps(recipe.to_dict()["data"], sort_keys=True)
+        if section not in self._trials:
+            dataset = self.dataset or recipe.load_data()
+            if not self.settings.folds:  # Which make validation parts of their own.
+                folders.check_validation(dataset, "A search")
+            parts = [dataset]
+            if self.settings.folds:
+                parts = folds_of(dataset, self.settings.folds, seed=self.settings.seed)
+            self._trials[section] = [
+                Trials(part, self.deadline, self._compiled) for part in parts
+            ]
+        return self._trials[section]
+
+    def _continue(self, part: Path, after: str, index: int) -> None:
+        """Copy the training that is to be continued, unless it has begun."""
+        earlier = self.folder / TRIALS / after
+        earlier = earlier / f"fold-{index}" if self.settings.folds else earlier
+        if not (part / run_folder.CHECKPOINT).is_file():
+            with files.atomic(part / run_folder.CHECKPOINT) as temporary:
+                shutil.copyfile(earlier / run_folder.CHECKPOINT, temporary)
+
+    def _hopeless(self, recipe: Recipe, part: Path) -> Hopeless | None:
+        if self.settings.stop is None or self.settings.method == "hyperband":
+            return None
+        callback = Hopeless(
+            self.settings.stop,
+            objective=self.settings.objective,
+            maximize=self.settings.maximize,
+            others=self._other_curves(),
+            epochs=recipe.training.epochs,
+        )
+        history = part / run_folder.HISTORY
+        if history.is_file():
+            import pandas as pd
+
+            callback.remember(pd.read_csv(history)[self.settings.objective].tolist())
+        return callback
+
+    def has_results(self) -> bool:
+        """Say whether any trial has ended well, those of other workers too."""
+        return bool(self._other_curves())
+
+    def _other_curves(self) -> list[list[float]]:
+        """Return what the trials before this one gave, those of other workers too."""
+        for path in (self.folder / TRIALS).glob(f"*/{RESULT}"):
+            if path.parent.name not in self._curves:
+                record = json.loads(path.read_text(encoding="utf-8"))
+                self._curves[path.parent.name] = record.get("curve") or []
+        return [curve for curve in self._curves.values() if curve]
+
+
+def folds_of(dataset: Dataset, folds: int, *, seed: int) -> list[Dataset]:
+    """Return datasets whose validation parts are the folds of train and validation.
+
+    Args:
+        dataset: The data; the test part is left out.
+        folds: How many.
+        seed: Of the shuffling.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> parts = folds_of(ko.data.load("digits", size=300), 5, seed=0)
+        >>> [part.sizes["validation"] for part in parts]
+        [60, 60, 60, 60, 60]
+    """
+    pairs = [pair for pair in (dataset.train, dataset.validation) if pair is not None]
+    x = np.concatenate([pair[0] for pair in pairs])
+    y = np.concatenate([pair[1] for pair in pairs])
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    return [
+        Dataset(
+            train=(x[train], y[train]),
+            validation=(x[held], y[held]),
+            num_classes=dataset.num_classes,
+            class_names=dataset.class_names,
+            source=dataset.source,
+            name=dataset.name,
+        )
+        for train, held in splitter.split(x, class_indices(y))
+    ]

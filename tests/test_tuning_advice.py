@@ -1,0 +1,275 @@
+"""kerasopt.tuning.advice: recipes that fit, reasons that name them, honest words."""
+
+import numpy as np
+import pytest
+from sklearn import datasets
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+import kerasopt as ko
+from kerasopt.benchmarks.flops import training_flops
+from kerasopt.tuning.advice import Advice, advise_settings
+
+
+def images(count, shape, *, classes=4, seed=0):
+    """Random uint8 images with balanced labels."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 256, (count, *shape), "uint8")
+    return ko.data.from_arrays(x, np.arange(count) % classes, name="made")
+
+
+def vectors(count=600, features=20, *, share_of_zeros=0.0, scale=1.0):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(count, features)) * scale
+    x *= rng.random((count, features)) >= share_of_zeros
+    return ko.data.from_arrays(x.astype("float32"), np.arange(count) % 2)
+
+
+def wine(*, standardised=True):
+    x, y = datasets.load_wine(return_X_y=True)
+    if standardised:
+        x = StandardScaler().fit_transform(x)
+    return ko.data.from_arrays(x, y, validation=0.3, name="wine")
+
+
+def unbalanced():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (200, 12, 12, 1), "uint8")
+    return ko.data.from_arrays(x, np.repeat([0, 1], [180, 20]), validation=40)
+
+
+KINDS = {
+    "digits": lambda: ko.data.load("digits"),
+    "unbalanced": unbalanced,
+    "few photos": lambda: images(300, (32, 32, 3)),
+    "many photos": lambda: images(12_000, (32, 32, 3)),
+    "many photos that aren't square": lambda: images(12_000, (24, 40, 3)),
+    "many grey images": lambda: images(12_000, (28, 28, 1)),
+    "large photos": lambda: images(40, (96, 80, 3)),
+    "tiny images": lambda: images(60, (3, 5, 2)),
+    "sparse": lambda: vectors(share_of_zeros=0.97, features=300),
+    "one-hot labels": lambda: ko.data.from_arrays(
+        np.random.default_rng(0).normal(size=(60, 5)), np.eye(3)[np.arange(60) % 3]
+    ),
+    "breast cancer": lambda: ko.data.from_arrays(
+        *datasets.load_breast_cancer(return_X_y=True)
+    ),
+    "wine": wine,
+}
+
+
+@pytest.mark.parametrize("budget", [None, 30])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_data_gets_a_recipe_that_builds(kind, budget):
+    dataset = KINDS[kind]()
+    advice = advise_settings(dataset, budget=budget)
+    assert isinstance(advice, Advice)
+    advice.recipe.check()
+    model = advice.recipe.build_model(dataset)
+    assert model.output_shape == (None, dataset.num_classes)
+    assert model.count_params() == advice.facts["parameters"]
+    assert ko.recipes.Recipe(advice.recipe.to_dict()).to_yaml()
+    for field, reason in advice.reasons.items():
+        found = advice.recipe.to_dict()
+        for part in field.split("."):
+            assert part in found, f"{field} isn't a field of the recipe"
+            found = found[part]
+        assert reason[0].isupper() or reason[0].isdigit(), reason
+        assert reason[-1] in ".)", reason
+
+
+def test_the_operations_are_those_of_the_benchmark():
+    """But the first layer's input needs no gradient, which is left in here."""
+    dataset = ko.data.load("digits")
+    advice = advise_settings(dataset)
+    model = advice.recipe.build_model(dataset)
+    first = 2 * 3 * 3 * 32 * 64
+    counted = training_flops(model)
+    assert advice.facts["training_flops_per_sample"] == counted + first
+
+
+def test_the_advice_for_vectors_beats_chance_and_keeps_up_with_logistic_regression(
+    tmp_path,
+):
+    dataset = wine()
+    (x, y), (x_validation, y_validation) = dataset.train, dataset.validation
+    recipe = advise_settings(dataset).recipe.replace("training.epochs", 20)
+    run = recipe.run(dataset=dataset, directory=tmp_path / "run", verbose=False)
+    found = run.metrics["validation_accuracy"]
+    chance = DummyClassifier().fit(x, y).score(x_validation, y_validation)
+    linear = LogisticRegression().fit(x, y).score(x_validation, y_validation)
+    assert found > chance + 0.3
+    assert found > linear - 0.05
+
+
+def test_the_advice_for_digits_beats_logistic_regression(tmp_path):
+    dataset = ko.data.load("digits", size=600, validation=150)
+    (x, y), (x_validation, y_validation) = (
+        (x.reshape(len(x), -1) / 255, y) for x, y in (dataset.train, dataset.validation)
+    )
+    recipe = advise_settings(dataset).recipe.replace("training.epochs", 12)
+    run = recipe.run(dataset=dataset, directory=tmp_path / "run", verbose=False)
+    linear = LogisticRegression(max_iter=1000).fit(x, y)
+    found = run.metrics["validation_accuracy"]
+    assert found > linear.score(x_validation, y_validation) - 0.01
+
+
+def test_the_clock_ends_a_training_that_may_not_fit():
+    advice = advise_settings(images(600, (16, 16, 3)), budget="30s")
+    assert advice.recipe.training.budget == "30s"
+    assert advice.recipe.training.patience is None
+    assert advice.facts["estimated_seconds"] > 15
+    assert "the clock" in advice.reasons["training.budget"]
+
+
+def test_more_time_than_it_takes_is_not_used():
+    training = advise_settings(wine(), budget="1h").recipe.training
+    assert training.budget is None
+    assert training.patience < training.epochs
+
+
+def test_little_time_wants_a_smaller_model():
+    grey = images(12_000, (28, 28, 1))
+    sizes = [
+        advise_settings(grey, budget=budget).facts["parameters"]
+        for budget in (5, 60, None)
+    ]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1] / 4
+    photos = images(12_000, (32, 32, 3))
+    short, long = (advise_settings(photos, budget=budget) for budget in ("1m", "5m"))
+    assert short.recipe.model["widths"] == [32, 128, 128]
+    assert long.recipe.model["widths"] == [32, 256, 256]
+
+
+def test_sparse_vectors_get_adam_and_say_why():
+    advice = advise_settings(vectors(share_of_zeros=0.95))
+    assert advice.recipe.optimizer["name"] == "adam"
+    assert "rare features" in advice.reasons["optimizer.name"]
+    assert advice.facts["share_of_zeros"] == pytest.approx(0.95, abs=0.01)
+    dense = advise_settings(vectors())
+    assert dense.recipe.optimizer["name"] == "adamw"
+
+
+def test_many_photos_get_the_measured_recipe_with_their_own_colours():
+    dataset = images(12_000, (32, 32, 3))
+    advice = advise_settings(dataset)
+    measured = ko.recipes.load("cifar10")
+    assert advice.recipe.optimizer == measured.optimizer
+    assert advice.recipe.training.image_sizes == measured.training.image_sizes
+    # Uniform pixels: mean 1/2, standard deviation 1/√12.
+    np.testing.assert_allclose(advice.recipe.model["mean"], 0.5, atol=0.01)
+    np.testing.assert_allclose(advice.recipe.model["std"], 12**-0.5, atol=0.01)
+    assert "omentum averages" in advice.reasons["optimizer"]
+
+
+def test_only_colour_photos_are_mirrored():
+    assert "flip" not in str(advise_settings(images(300, (16, 16, 1))).recipe.augment)
+    grey = images(300, (16, 16, 1))
+    stored = ko.data.from_arrays(grey.train[0].repeat(3, axis=-1), grey.train[1])
+    assert advise_settings(stored).facts["colours"] == "grey"
+    photo = advise_settings(images(300, (16, 16, 3))).recipe.augment
+    assert photo["flip"] == "alternating"
+    other = advise_settings(images(300, (16, 16, 2))).recipe.augment
+    assert other["flip"] is None
+    assert advise_settings(vectors()).recipe.augment is None
+
+
+def test_unbalanced_classes_and_features_of_other_scales_are_told():
+    advice = advise_settings(unbalanced())
+    assert advice.recipe.training.monitor == "val_loss"
+    assert "unbalanced" in advice.reasons["training.monitor"]
+    raw = advise_settings(wine(standardised=False))
+    assert "StandardScaler" in raw.reasons["model.batch_norm"]
+    assert "StandardScaler" not in advise_settings(wine()).reasons["model.batch_norm"]
+    pixels = np.random.default_rng(0).uniform(0, 255, (60, 8, 8, 1)).astype("float32")
+    floats = advise_settings(ko.data.from_arrays(pixels, np.arange(60) % 2))
+    assert "Divide the pixels by 255" in floats.reasons["model.batch_norm"]
+    large = images(12_000, (28, 28, 1))
+    assert advise_settings(large).recipe.training.monitor == "val_accuracy"
+
+
+def test_hidden_relu_starts_with_hes_weights():
+    model = advise_settings(wine()).recipe.model
+    by_activation = ko.initializers.for_activation(model["activation"])
+    given = ko.initializers.get(model["kernel_initializer"])
+    assert type(given) is type(by_activation)
+
+
+@pytest.mark.parametrize("kind", ["digits", "many photos", "sparse", "breast cancer"])
+def test_no_reason_claims_what_does_not_hold(kind):
+    """See the table 'What the texts claim too much' in docs/theory.md."""
+    text = " ".join(advise_settings(KINDS[kind]()).reasons.values()).lower()
+    for claim in ("local optim", "local minim", "global optim", "adapts to the loss"):
+        assert claim not in text
+
+
+def test_large_batches_are_said_to_take_more_memory():
+    assert "take more memory" in advise_settings(wine()).reasons["training.batch_size"]
+
+
+def test_equal_seeds_give_equal_advice_and_the_seed_is_the_recipes():
+    dataset = KINDS["many grey images"]()
+    first, again = (advise_settings(dataset, seed=3) for _ in range(2))
+    assert first.recipe.to_dict() == again.recipe.to_dict()
+    assert first.facts == again.facts
+    assert first.recipe.training.seed == 3
+
+
+def test_the_test_data_are_not_looked_at():
+    dataset = wine()
+    strange = np.full((4, 13), 1e6, "float32"), np.array([0, 1, 2, 2])
+    with_test = ko.data.Dataset(
+        train=dataset.train, validation=dataset.validation, test=strange, name="wine"
+    )
+    assert advise_settings(with_test).facts == advise_settings(dataset).facts
+
+
+def test_a_recipe_of_published_data_loads_as_many_again():
+    dataset = ko.data.load("digits", size=300, validation=50)
+    loaded = advise_settings(dataset).recipe.load_data()
+    assert loaded.sizes == dataset.sizes
+
+
+def test_it_is_shown_as_a_table():
+    rng = np.random.default_rng(0)
+    dataset = ko.data.from_arrays(
+        rng.normal(size=(40, 3)), np.arange(40) % 2, name="a <b> & c"
+    )
+    advice = advise_settings(dataset)
+    assert advice.recipe.name == "advised-a-b-c"
+    page = advice._repr_html_()
+    assert page.count("<tr>") == 1 + len(advice.reasons) + len(advice.facts)
+    assert "<b>" not in page
+    for field in advice.reasons:
+        assert field in repr(advice)
+        assert field in page
+
+
+@pytest.mark.parametrize(
+    ("given", "settings", "message"),
+    [
+        (lambda: None, {}, "must be a kerasopt Dataset; given: NoneType"),
+        (lambda: np.zeros((4, 2)), {}, "given: ndarray. Wrap arrays with"),
+        (lambda: ko.data.load("digits", validation=0), {}, "no validation data"),
+        (wine, {"budget": "soon"}, "budget must be a time"),
+        (wine, {"budget": 0}, "budget must be a time"),
+        (wine, {"seed": -1}, "seed must be an integer >= 0"),
+    ],
+)
+def test_bad_arguments_are_refused(given, settings, message):
+    with pytest.raises(ValueError, match=message):
+        advise_settings(given(), **settings)
+
+
+def test_test_data_in_place_of_validation_are_refused():
+    x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    dataset = ko.data.from_arrays(
+        x[:20], y[:20], validation=(x[20:], y[20:]), test=(x[20:], y[20:]),
+        allow_test_as_validation=True,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="are test data"):
+        advise_settings(dataset)
+    with pytest.raises(ValueError, match="train must be a pair"):
+        ko.data.Dataset(train=None, test=(x, y))

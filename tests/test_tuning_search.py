@@ -1,0 +1,487 @@
+"""kerasopt.tuning.search: every method from end to end, and after a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.model_selection import StratifiedKFold
+
+import kerasopt as ko
+from kerasopt.tuning.result import SearchResult
+from kerasopt.tuning.work import folds_of
+
+RATE, SIZE = "optimizer.learning_rate", "training.batch_size"
+RATES = {RATE: {"min_value": 1e-3, "max_value": 0.1, "sampling": "log"}}
+
+
+def recipe_of(**changes):
+    recipe = ko.recipes.Recipe(
+        {
+            "name": "small",
+            "data": {"name": "digits", "size": 240, "validation": 60},
+            "model": {"name": "mlp", "units": [8]},
+            "optimizer": {"name": "adam", "learning_rate": 0.01},
+            "training": {"epochs": 2, "batch_size": 64},
+        }
+    )
+    for field, value in changes.items():
+        recipe = recipe.replace(field.replace("__", "."), value)
+    return recipe
+
+
+def search(recipe, space, directory, **settings):
+    return ko.tuning.search(
+        recipe, space, directory=directory, verbose=False, **settings
+    )
+
+
+def files_of(folder):
+    """Return the trials' files: content and time of the last change."""
+    trials = Path(folder) / "trials"
+    return {
+        path.relative_to(trials): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in trials.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    """A grid of rates and batch sizes, one of the rates too large."""
+    recipe = recipe_of(optimizer={"name": "sgd", "learning_rate": 0.01})
+    space = {RATE: [0.1, 1e30], SIZE: [32, 64]}
+    return search(recipe, space, tmp_path_factory.mktemp("grid"), method="grid")
+
+
+def test_a_grid_has_every_combination_and_goes_on_after_failures(grid):
+    table = grid.table
+    combinations = sorted(zip(table[RATE], table[SIZE], strict=True))
+    assert combinations == [(0.1, 32), (0.1, 64), (1e30, 32), (1e30, 64)]
+    failed = table[table["status"] == "failed"]
+    assert failed[RATE].tolist() == [1e30, 1e30]
+    assert failed["mean"].isna().all()
+    assert failed["reason"].str.contains("Lower the learning rate").all()
+    ended = table[table["status"] == "completed"]
+    assert ended["mean"].between(0, 1).all()
+    assert ended["std"].isna().all()
+    assert ended["n"].tolist() == [1, 1]
+    assert ended["epochs"].tolist() == [2, 2]
+    assert (ended["seconds"] > 0).all()
+    assert ended["parameters"].tolist() == [64 * 8 + 8 + 8 * 10 + 10] * 2
+    assert grid.counts() == "2 completed, 2 failed"
+
+
+def test_a_result_is_in_its_folder(grid):
+    names = {path.name for path in grid.directory.iterdir()}
+    assert names == {
+        "best.yaml", "definition.yaml", "oracle.json", "report.html", "trials",
+        "trials.csv",
+    }  # fmt: skip
+    assert not list(grid.directory.rglob("checkpoints"))
+    saved = pd.read_csv(grid.directory / "trials.csv")
+    assert saved.columns.tolist() == [
+        "trial", RATE, SIZE, "mean", "std", "n", "epochs", "seconds", "parameters",
+        "status", "reason",
+    ]  # fmt: skip
+    np.testing.assert_allclose(saved["mean"], grid.table["mean"])
+    again = SearchResult(grid.directory)
+    pd.testing.assert_frame_equal(again.table, grid.table)
+    plain = json.loads(json.dumps(again.to_dict()))
+    assert plain["best"] == grid.table["mean"].max()
+    assert len(plain["trials"]) == 4
+    assert "4 trials, best val_accuracy" in repr(again)
+    assert RATE in (grid.directory / "report.html").read_text()
+
+
+def test_plots_are_drawn(grid):
+    for chart in (grid.plot(), grid.plot("seconds"), grid.plot_parallel()):
+        assert chart.axes
+    with pytest.raises(ValueError, match="at least 10 completed trials"):
+        grid.importance()
+
+
+def test_the_winner_is_a_recipe_that_trains(grid, tmp_path):
+    best = ko.recipes.load(str(grid.directory / "best.yaml"))
+    assert best.to_dict() == grid.recipe.to_dict()
+    assert best.name == "small-tuned"
+    row = grid.best_trial
+    assert best.training.batch_size == row[SIZE]
+    assert best.optimizer["learning_rate"] == row[RATE]
+    run = best.run(directory=tmp_path / "run", verbose=False)
+    assert run.metrics["validation_accuracy"] == pytest.approx(row["mean"])
+
+
+def test_a_finished_search_trains_nothing_again(grid):
+    before = files_of(grid.directory)
+    again = ko.tuning.resume(grid.directory, verbose=False)
+    assert files_of(grid.directory) == before
+    pd.testing.assert_frame_equal(again.table, grid.table)
+
+
+def test_random_begins_with_the_recipes_own_and_goes_on_with_more(tmp_path):
+    given = {"method": "random", "stop": None}
+    found = search(recipe_of(), RATES, tmp_path, trials=2, **given)
+    assert found.table[RATE].iloc[0] == 0.01
+    assert found.table[RATE].is_unique
+    before = files_of(tmp_path)
+    more = ko.tuning.resume(tmp_path, trials=12, verbose=False)
+    assert more.table["trial"].tolist() == [*range(12)]
+    assert more.table[RATE].tolist()[:2] == found.table[RATE].tolist()
+    after = files_of(tmp_path)
+    assert {path: after[path] for path in before} == before
+    assert more.importance().iloc[:, 0].tolist() == [RATE]
+    assert more.plot_importance().axes
+
+
+def test_bayesian_goes_by_the_loss_and_stops_the_hopeless(tmp_path):
+    recipe = recipe_of(training__epochs=4)
+    space = {RATE: {"min_value": 1e-6, "max_value": 0.1, "sampling": "log"}}
+    found = search(recipe, space, tmp_path, objective="val_loss", trials=12)
+    table = found.table
+    assert len(table) == 12
+    assert found.best_trial["mean"] == table["mean"].min()
+    stopped = table[table["status"] == "stopped"]
+    assert len(stopped)
+    assert (stopped["epochs"] < 4).all()
+    assert set(table["status"]) == {"completed", "stopped"}
+
+
+def test_hyperband_trains_few_to_the_end(tmp_path):
+    recipe = recipe_of(training__epochs=3, training__precision="float32")
+    found = search(recipe, RATES, tmp_path, method="hyperband")
+    table = found.table
+    assert set(table["status"]) == {"completed"}
+    assert set(table["epochs"]) == {1, 3}
+    # Those that go on have the values of one that ended after its first epoch.
+    assert table[RATE].duplicated().any()
+    for name in sorted(p.name for p in (tmp_path / "trials").iterdir()):
+        history = pd.read_csv(tmp_path / "trials" / name / "history.csv")
+        assert history["epoch"].tolist() == [*range(1, len(history) + 1)]
+
+
+def test_folds_are_those_of_scikit_learn(tiny_digits, tmp_path):
+    x = np.concatenate([tiny_digits.train[0], tiny_digits.validation[0]])
+    y = np.concatenate([tiny_digits.train[1], tiny_digits.validation[1]])
+    splits = StratifiedKFold(3, shuffle=True, random_state=5).split(x, y)
+    parts = folds_of(tiny_digits, 3, seed=5)
+    for part, (train, held) in zip(parts, splits, strict=True):
+        np.testing.assert_array_equal(part.train[0], x[train])
+        np.testing.assert_array_equal(part.validation[1], y[held])
+        assert part.test is None
+    space = {SIZE: [32]}
+    found = ko.tuning.search(
+        recipe_of(), space, dataset=tiny_digits, directory=tmp_path, method="grid",
+        folds=3, seed=5, verbose=False,
+    )  # fmt: skip
+    row = found.table.iloc[0]
+    place = next((tmp_path / "trials").iterdir())
+    values = [
+        pd.read_csv(place / f"fold-{i}" / "history.csv")["val_accuracy"].iloc[-1]
+        for i in range(3)
+    ]
+    assert (row["n"], row["epochs"]) == (3, 6)
+    assert row["mean"] == pytest.approx(np.mean(values))
+    assert row["std"] == pytest.approx(np.std(values, ddof=1))
+
+
+def test_folds_that_have_ended_are_not_trained_again(tiny_digits, tmp_path):
+    """Killed in the last fold: early stopping must not go on in the first ones."""
+    recipe = recipe_of(
+        optimizer={"name": "sgd", "learning_rate": 1e-12},
+        training__epochs=6,
+        training__patience=1,
+    )
+    given = {"dataset": tiny_digits, "method": "grid", "folds": 2, "verbose": False}
+    space = {SIZE: [64]}
+    whole = ko.tuning.search(recipe, space, directory=tmp_path / "w", **given)
+    from kerasopt.tuning.trials import Trials
+
+    train, trained = Trials.train, []
+
+    def killed_in_the_second(self, recipe, folder, **more):
+        trained.append(folder.name)
+        if trained == ["fold-0", "fold-1"]:
+            raise KeyboardInterrupt
+        return train(self, recipe, folder, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trials, "train", killed_in_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            ko.tuning.search(recipe, space, directory=tmp_path / "k", **given)
+        found = ko.tuning.search(recipe, space, directory=tmp_path / "k", **given)
+    assert trained == ["fold-0", "fold-1", "fold-1"]
+    columns = ["mean", "std", "n", "epochs", "parameters", "status"]
+    pd.testing.assert_frame_equal(found.table[columns], whole.table[columns])
+
+
+SCRIPT = """
+import sys, kerasopt as ko
+recipe = ko.recipes.load(sys.argv[1])
+ko.tuning.search(recipe, {"training.batch_size": [64, 32]}, method="grid",
+                 directory=sys.argv[2], stop=None, verbose=False)
+"""
+
+
+def test_after_sigkill_it_goes_on_in_its_trial_and_epoch(tmp_path):
+    epochs = 40
+    recipe = recipe_of(training__epochs=epochs, model__dropout=0.2)
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    folder = tmp_path / "killed"
+    child = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "recipe.yaml"), str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    second = folder / "trials" / "0001"
+    checkpoint = second / "checkpoints" / "last.npz"
+    until = time.monotonic() + 120
+    while not checkpoint.is_file() and time.monotonic() < until:
+        assert child.poll() is None
+        time.sleep(0.002)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert not (second / "trial.json").exists()
+    reached = len(pd.read_csv(second / "history.csv"))
+    assert 1 <= reached < epochs
+    finished = {p: v for p, v in files_of(folder).items() if p.parts[0] == "0000"}
+    resumed = ko.tuning.resume(folder, verbose=False)
+    after = files_of(folder)
+    assert {path: after[path] for path in finished} == finished
+    unbroken = search(
+        recipe, {SIZE: [64, 32]}, tmp_path / "unbroken", method="grid", stop=None
+    )
+    pd.testing.assert_frame_equal(
+        resumed.table.drop(columns="seconds"), unbroken.table.drop(columns="seconds")
+    )
+    rows = [
+        pd.read_csv(each / "trials" / "0001" / "history.csv").drop(columns="seconds")
+        for each in (folder, tmp_path / "unbroken")
+    ]
+    pd.testing.assert_frame_equal(*rows, rtol=1e-5)
+    # The epochs before the kill weren't trained again: their times are the same.
+    assert len(rows[0]) == epochs
+
+
+def test_a_budget_ends_it_and_it_can_be_gone_on_with(tmp_path):
+    recipe = recipe_of(training__epochs=30)
+    began = time.monotonic()
+    found = search(recipe, RATES, tmp_path, method="random", budget="6s")
+    assert time.monotonic() - began < 60
+    ended = found.table["mean"].notna().sum()
+    assert ended >= 1
+    more = ko.tuning.resume(tmp_path, trials=len(found.table) + 1, verbose=False)
+    assert more.table["mean"].notna().sum() > ended
+    assert not (more.table["status"] == "unfinished").any()
+
+
+def test_an_epoch_that_the_budget_cut_is_trained_again(tmp_path, monkeypatch):
+    """Half an epoch is none: what goes on is what an unbroken search gives."""
+    # With a callback each step is a call of its own.
+    recipe = recipe_of(training__epochs=3, callbacks=["learning_rate_monitor"])
+    space = {SIZE: [16]}
+
+    from kerasopt.tuning.trials import Deadline
+
+    batches = []
+
+    def over(self, batch, logs=None):
+        batches.append(batch)
+        if len(batches) == 18:  # In the midst of the second epoch of 12 steps.
+            self.at = 0.0
+        look(self, batch, logs)
+
+    look = Deadline.on_train_batch_end
+    with monkeypatch.context() as patch:
+        patch.setattr(Deadline, "on_train_batch_end", over)
+        with pytest.raises(ValueError, match="ended before the first trial did"):
+            search(recipe, space, tmp_path / "a", method="grid", budget="1h")
+    cut = pd.read_csv(tmp_path / "a" / "trials" / "0000" / "history.csv")
+    assert len(cut) == 1
+    found = search(recipe, space, tmp_path / "a", method="grid")
+    whole = search(recipe, space, tmp_path / "b", method="grid")
+    assert found.table["mean"].tolist() == whole.table["mean"].tolist()
+    rows = [
+        pd.read_csv(tmp_path / name / "trials" / "0000" / "history.csv")
+        for name in "ab"
+    ]
+    pd.testing.assert_frame_equal(*[each.drop(columns="seconds") for each in rows])
+
+
+def test_two_workers_share_the_trials(tmp_path):
+    space = {RATE: [0.003, 0.01, 0.03], SIZE: [32, 64]}
+    found = search(recipe_of(), space, tmp_path, method="grid", workers=2)
+    table = found.table
+    assert set(table["status"]) == {"completed"}
+    assert sorted(zip(table[RATE], table[SIZE], strict=True)) == [
+        (rate, size) for rate in space[RATE] for size in space[SIZE]
+    ]
+    logs = {path.name for path in (tmp_path / "workers").iterdir()}
+    assert logs == {"chief.log", "worker-0.log", "worker-1.log"}
+
+
+@pytest.mark.parametrize("broken", ["chief", "worker-1"])
+def test_a_process_that_breaks_down_is_named(broken, grid, monkeypatch):
+    """The chief's own words, not those of the workers that it leaves waiting."""
+    from types import SimpleNamespace
+
+    import rich.console
+
+    from kerasopt.tuning import workers
+
+    def start(work, name, port, log):
+        if name == broken:
+            words = "import sys; sys.exit('My state is torn')"
+        elif broken != "chief" and name != "chief":
+            words = ""
+        else:
+            words = "import time; time.sleep(60)"
+        with log.open("ab") as output:
+            return subprocess.Popen([sys.executable, "-c", words], stderr=output)
+
+    monkeypatch.setattr(workers, "_start", start)
+    monkeypatch.setattr(workers, "_progress", lambda work: "")
+    settings = SimpleNamespace(workers=2, most_trials=None, maximize=True)
+    folder = grid.directory.parent / f"broken-{broken}"
+    folder.mkdir()
+    work = SimpleNamespace(folder=folder, settings=settings, deadline=None)
+    with pytest.raises(ValueError, match=f"{broken} of .*exit code 1.*state is torn"):
+        workers.run(work, rich.console.Console(quiet=True))
+
+
+def test_a_function_of_hp_is_a_space(tiny_digits, tmp_path):
+    def space(hp):
+        values = {"optimizer.name": hp.Choice("kind", ["adam", "sgd"])}
+        with hp.conditional_scope("kind", ["sgd"]):
+            if values["optimizer.name"] == "sgd":
+                values["optimizer.momentum"] = hp.Choice("momentum", [0.0, 0.9])
+        return values
+
+    given = {"dataset": tiny_digits, "directory": tmp_path, "verbose": False}
+    found = ko.tuning.search(recipe_of(), space, method="grid", **given)
+    assert found.fields == ["optimizer.name", "optimizer.momentum"]
+    assert sorted(found.table["optimizer.name"]) == ["adam", "sgd", "sgd"]
+    with pytest.raises(ValueError, match="is a function: call"):
+        ko.tuning.resume(tmp_path)
+
+
+def test_any_field_can_be_searched_data_too(tmp_path):
+    space = {
+        "optimizer": [
+            {"name": "sgd", "learning_rate": {"name": "cosine",
+                                              "initial_learning_rate": 0.1}},
+        ],
+        "model.units": [[4, 4]],
+        "model.l2": [1e-3],
+        "augment": [{"name": "affine", "rotation_range": 10}],
+        "data.size": [120, 180],
+    }  # fmt: skip
+    found = search(recipe_of(), space, tmp_path, method="grid")
+    assert found.table["status"].tolist() == ["completed"] * 2
+    assert found.recipe.model["units"] == [4, 4]
+    assert found.recipe.optimizer["name"] == "sgd"
+    assert found.recipe.data.size in (120, 180)
+
+
+BAD = recipe_of(optimizer={"name": "sgd", "learning_rate": 0.1})
+
+
+def test_where_all_fail_the_reasons_are_told(tmp_path):
+    space = {RATE: [1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36]}
+    with pytest.raises(ValueError, match=r"All 5 trials .* Lower the learning rate"):
+        search(BAD, space, tmp_path, method="grid")
+
+
+def test_what_went_well_before_counts_after_a_resume(tmp_path):
+    space = {RATE: [0.1, *(10.0**power for power in range(30, 36))]}
+    first = search(BAD, space, tmp_path, method="grid", trials=1)
+    assert first.table["status"].tolist() == ["completed"]
+    more = ko.tuning.resume(tmp_path, trials=7, verbose=False)
+    assert more.counts() == "6 failed, 1 completed"
+
+
+@pytest.mark.parametrize(
+    ("space", "settings", "message"),
+    [
+        ({}, {}, "The space is empty"),
+        (lambda hp: {}, {}, "The space is empty"),
+        ({"training.batchsize": [1]}, {}, "Did you mean 'batch_size'"),
+        ({"modle.units": [[4]]}, {}, "Did you mean 'model'"),
+        ({"model.unit": [[4]]}, {}, "unit"),
+        ({"optimizer.learning_rat": [0.1]}, {}, "Did you mean 'learning_rate'"),
+        ({SIZE: [0, 32]}, {}, "greater than 0"),
+        ({RATE: {"min_value": -1.0, "max_value": 1.0}}, {}, "> 0"),
+        ({"model.dropout": {"min_value": 0.0, "max_value": 2.0}}, {}, "dropout"),
+        ({RATE: [0.1]}, {"objective": "f1"}, "never logged"),
+        ({RATE: [0.1]}, {"objective": "accuracy"}, "never logged"),
+        ({RATE: [0.1]}, {"method": "genetic"}, "search.method"),
+        ({RATE: [0.1]}, {"trials": 0}, "search.trials"),
+        ({RATE: [0.1]}, {"folds": 1}, "search.folds"),
+        ({RATE: [0.1]}, {"budget": "soon"}, "budget must be a time"),
+        ({RATE: [0.1]}, {"trial": 3}, "Did you mean 'trials'"),
+        ({RATE: [0.1]}, {"stop": "never"}, "search.stop"),
+        ({RATE: [0.1]}, {"workers": 0}, "search.workers"),
+        (lambda hp: {RATE: 0.1}, {"workers": 2}, "Workers are processes"),
+        ("missing.yaml", {}, "Can't read the space 'missing.yaml'"),
+    ],
+)
+def test_mistakes_show_before_the_first_trial(space, settings, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        search(recipe_of(), space, tmp_path / "new", **settings)
+    assert not (tmp_path / "new").exists()
+
+
+def test_settings_that_do_not_go_together(tiny_digits, tmp_path):
+    new = tmp_path / "new"
+    with pytest.raises(ValueError, match="dataset=… is given"):
+        ko.tuning.search(
+            recipe_of(), {"data.size": [100]}, dataset=tiny_digits, directory=new
+        )
+    with pytest.raises(ValueError, match="load the recipe's data"):
+        ko.tuning.search(
+            recipe_of(), RATES, dataset=tiny_digits, workers=2, directory=new
+        )
+    timed = recipe_of(training__budget="1m")
+    with pytest.raises(ValueError, match="Hyperband counts epochs"):
+        search(timed, RATES, new, method="hyperband")
+    with pytest.raises(ValueError, match="validation_freq to 1"):
+        search(recipe_of(training__validation_freq=2), RATES, new)
+    with pytest.raises(ValueError, match="this dataset has none"):
+        search(recipe_of(data__validation=0), RATES, new)
+    assert not new.exists()
+
+
+def test_a_budget_too_small_for_one_trial(tmp_path):
+    with pytest.raises(ValueError, match="ended before the first trial did"):
+        search(recipe_of(), RATES, tmp_path, budget=0.01)
+
+
+def test_a_folder_of_another_search_is_refused(grid, tmp_path):
+    before = files_of(grid.directory)
+    definition = yaml.safe_load((grid.directory / "definition.yaml").read_text())
+    recipe = ko.recipes.Recipe(definition["recipe"])
+    other = recipe.replace("model.units", [9])
+    space = {RATE: [0.1, 1e30], SIZE: [32, 64]}
+    with pytest.raises(ValueError, match=r"differs in recipe\.model\.units"):
+        search(other, space, grid.directory, method="grid")
+    with pytest.raises(ValueError, match=r"differs in settings\.method"):
+        search(recipe, space, grid.directory, method="random")
+    with pytest.raises(ValueError, match=r"differs in space\.training\.batch_size"):
+        search(recipe, {**space, SIZE: [32]}, grid.directory, method="grid")
+    assert files_of(grid.directory) == before
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match="isn't an empty folder"):
+        search(recipe, space, tmp_path, method="grid")
+    with pytest.raises(ValueError, match="isn't the folder of a search"):
+        ko.tuning.resume(tmp_path)
+    (tmp_path / "definition.yaml").write_text("kind: ablation\n")
+    with pytest.raises(ValueError, match="isn't the folder of a search"):
+        ko.tuning.resume(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["definition.yaml", "thesis.txt"]
