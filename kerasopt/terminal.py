@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kerasopt.diagnosis import RateRange
     from kerasopt.recipes import Recipe
     from kerasopt.training import Run
+    from kerasopt.tuning import SearchResult
 
 __all__ = [
     "check_drawing",
@@ -30,6 +31,7 @@ __all__ = [
     "show_rate_range",
     "show_recipes",
     "show_run",
+    "show_search",
     "start_tensorflow",
 ]
 
@@ -163,3 +165,32 @@ def show_rate_range(found: RateRange, plot: Path | None, as_json: bool) -> None:
     rows += [("but", found.note)] if found.note else []
     for name, text in rows:
         print(f"{name:20} {text}")
+
+
+def show_search(found: SearchResult, as_json: bool) -> None:
+    """Print the best trials of a search, and what to do with the winner.
+
+    Args:
+        found: The search.
+        as_json: Print all trials as JSON instead.
+    """
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2))
+        return
+    from kerasopt.evaluation import formatting
+
+    table = found.table.dropna(subset=["mean"])
+    table = table.sort_values("mean", ascending=not found.maximize).head(5)
+    show = formatting.percent if found.objective == "val_accuracy" else "{:.4f}".format
+    shown = rich.table.Table(found.objective, *found.fields, "trial")
+    for row in table.to_dict(orient="records"):
+        values = [formatting.short(row[field]) for field in found.fields]
+        shown.add_row(show(row["mean"]), *values, str(row["trial"]))
+    rich.console.Console().print(shown)
+    command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]
+    for name, words in (
+        ("trials", found.counts()),
+        ("report", str(found.directory / "report.html")),
+        ("train the best", f"{command} train {found.directory / 'best.yaml'}"),
+    ):
+        print(f"{name:20} {words}")

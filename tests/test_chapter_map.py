@@ -22,7 +22,7 @@ NUMBERS = [
     *(f"R{number}" for number in range(1, 121)),
     *(f"B{number}" for number in range(1, 39)),
 ]
-IN_DOCUMENTS = ("R54", "R95", "R120", "B29")
+IN_DOCUMENTS = ("R46", "R54", "R95", "R120", "B29")
 """Rows about history, claims and outlook: a link to where it stands is enough."""
 
 CODE = re.compile(r"`([^`]*)`")

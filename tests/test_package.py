@@ -134,7 +134,7 @@ def test_the_python_of_the_readme_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(kerasopt.data, "load", lambda name: small)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names = {}
     for block in blocks:
         if "budget" not in block:
@@ -143,6 +143,21 @@ def test_the_python_of_the_readme_runs(monkeypatch, tmp_path):
     assert names["path"][-1] == pytest.approx(10 * 0.8**50)
     assert 0 < names["found"].suggestion < 10
     assert names["model"].get_layer("stem").kernel.shape == (2, 2, 3, 24)
+
+
+def test_the_search_of_the_readme_runs(monkeypatch, tmp_path):
+    """On digits, two trials of one epoch."""
+    monkeypatch.chdir(tmp_path)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(recipe = .*?)```", readme, re.S)
+    block = block.replace('budget="5m"', "trials=2")
+    recipe = kerasopt.recipes.load("mnist-mlp").replace("training.epochs", 1)
+    recipe = recipe.replace("data", {"name": "digits", "size": 300})
+    monkeypatch.setattr(kerasopt.recipes, "load", lambda name: recipe)
+    names = {"ko": kerasopt}
+    exec(compile(block, "README.md", "exec"), names)
+    assert len(names["found"].table) == 2
+    assert 0 <= names["run"].metrics["test_accuracy"] <= 1
 
 
 def test_ci_calls_the_readme_test_command():

@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import rich.console
 import rich.markup
@@ -21,9 +21,8 @@ import rich.table
 import typer
 
 from kerasopt import terminal
-
-if TYPE_CHECKING:
-    from kerasopt.recipes import Recipe
+from kerasopt.cli import tuning
+from kerasopt.cli.options import DataDir, Json, Out, Seed, Set, changed, text
 
 app = typer.Typer(
     help="Train good Keras models fast, with measured recipes.",
@@ -32,19 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(help="Folder with the dataset's files, where none can be fetched."),
-]
-Seed = Annotated[int | None, typer.Option(help="Instead of the recipe's seed.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Change a field: optimizer.learning_rate=0.05"),
-]
-Out = Annotated[
-    Path | None, typer.Option(help="Folder of the run; it must be new or empty.")
-]
+app.command()(tuning.tune)
+app.command()(tuning.ablate)
 
 
 def main() -> None:
@@ -98,7 +86,7 @@ def demo(
     recipe = recipes.load("cifar10")
     terminal.note("The recipe 'cifar10': about five minutes on two CPU cores.")
     try:
-        dataset = recipe.load_data(data_dir=_text(data_dir))
+        dataset = recipe.load_data(data_dir=text(data_dir))
     except data.DataUnavailableError as error:
         terminal.note(
             f"{error}\n\nTraining the recipe 'digits' instead, which needs no download."
@@ -151,7 +139,7 @@ def show_data(
             table.add_row(each, str(path or absent), megabytes)
         rich.console.Console().print(table)
         return
-    dataset = data.load(name, data_dir=_text(data_dir))
+    dataset = data.load(name, data_dir=text(data_dir))
     if json_:
         print(json.dumps({"name": name, "source": dataset.source, **_sizes(dataset)}))
         return
@@ -191,7 +179,7 @@ def train(
             raise ValueError(
                 f"--resume takes all from the run's folder; leave out {extra[0]}."
             )
-        run = recipes.resume(resume, data_dir=_text(data_dir))
+        run = recipes.resume(resume, data_dir=text(data_dir))
     elif recipe is None:
         raise ValueError(
             f"Name a recipe: {', '.join(recipes.names())}, or a YAML file."
@@ -202,8 +190,8 @@ def train(
             "--epochs, not both."
         )
     else:
-        changed = _changed(recipes.load(recipe), set_ or [], epochs, budget)
-        run = changed.run(seed=seed, directory=out, data_dir=_text(data_dir))
+        chosen = changed(recipes.load(recipe), set_ or [], epochs, budget)
+        run = chosen.run(seed=seed, directory=out, data_dir=text(data_dir))
     terminal.show_run(run, json_)
 
 
@@ -226,10 +214,10 @@ def lr_range(
     terminal.start_tensorflow()
     from kerasopt import recipes
 
-    changed = _changed(recipes.load(recipe), set_ or [], None, None)
+    chosen = changed(recipes.load(recipe), set_ or [])
     with warnings.catch_warnings(action="ignore"):  # The result's note says it.
-        found = changed.lr_range_test(
-            low=low, high=high, steps=steps, seed=seed, data_dir=_text(data_dir)
+        found = chosen.lr_range_test(
+            low=low, high=high, steps=steps, seed=seed, data_dir=text(data_dir)
         )
     if plot is not None:
         found.plot().savefig(plot)
@@ -266,7 +254,7 @@ def evaluate(
             f"The run in '{run}' was trained from arrays that it doesn't hold: measure "
             "it in Python, with kerasopt.Run.load(…).predict(x)."
         )
-    dataset = recipes.Recipe(loaded.recipe).load_data(data_dir=_text(data_dir))
+    dataset = recipes.Recipe(loaded.recipe).load_data(data_dir=text(data_dir))
     if dataset.test is None:
         raise ValueError(f"The data of '{run}' have no test set.")
     images, labels = dataset.test
@@ -339,7 +327,8 @@ def bench(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="throughput, augmentation, startup; race, budgets, recipes"
+            help="throughput, augmentation, startup; grid_search, search_race, "
+            "search_kills, race, budgets, recipes"
         ),
     ] = None,
     out: Annotated[
@@ -348,8 +337,8 @@ def bench(
 ) -> None:
     """Measure speed on this machine, side by side with Keras and PyTorch.
 
-    Without a name the first three parts run, in a few minutes; race, budgets and
-    recipes are whole trainings and take hours.
+    Without a name the first three parts run, in a few minutes; the searches take
+    minutes, race, budgets and recipes, which are whole trainings, hours.
     """
     from kerasopt import files
     from kerasopt.benchmarks import suite
@@ -362,38 +351,7 @@ def bench(
     print(f"{'results':20} {path}")
 
 
-def _changed(
-    recipe: Recipe, changes: list[str], epochs: int | None, budget: str | None
-) -> Recipe:
-    import yaml
-
-    from kerasopt.recipes.text import parse
-
-    for change in changes:
-        field, separator, value = change.partition("=")
-        if not separator or not field:
-            raise ValueError(
-                f"--set takes FIELD=VALUE, as in optimizer.learning_rate=0.05; given: "
-                f"{change!r}."
-            )
-        try:
-            recipe = recipe.replace(field, parse(value))
-        except yaml.YAMLError:
-            raise ValueError(f"--set {change!r}: the value isn't valid YAML.") from None
-    if epochs is not None:
-        recipe = recipe.replace("training.epochs", epochs)
-    return recipe if budget is None else recipe.replace("training.budget", budget)
-
-
 def _sizes(dataset: Any) -> dict[str, Any]:
     splits = {s: getattr(dataset, s) for s in ("train", "validation", "test")}
     sizes = {s: len(pair[0]) if pair else 0 for s, pair in splits.items()}
     return {**sizes, "input_shape": dataset.input_shape, "classes": dataset.num_classes}
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,85 @@
+"""Options that several commands have, and what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kerasopt.recipes import Recipe
+
+__all__ = ["DataDir", "Json", "Out", "Seed", "Set", "changed", "refuse_beside", "text"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder with the dataset's files, where none can be fetched."),
+]
+Seed = Annotated[int | None, typer.Option(help="Instead of the recipe's seed.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a field: optimizer.learning_rate=0.05"),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Folder of the run; it must be new or empty.")
+]
+
+
+def changed(
+    recipe: Recipe,
+    changes: list[str],
+    epochs: int | None = None,
+    budget: str | None = None,
+) -> Recipe:
+    """Return the recipe as ``--set``, ``--epochs`` and ``--budget`` change it.
+
+    Args:
+        recipe: The recipe.
+        changes: Texts such as ``"optimizer.learning_rate=0.05"``.
+        epochs: Instead of its own, if given.
+        budget: Instead of its own, if given.
+
+    Raises:
+        ValueError: if a change isn't FIELD=VALUE, or doesn't fit.
+    """
+    import yaml
+
+    from kerasopt.recipes.text import parse
+
+    for change in changes:
+        field, separator, value = change.partition("=")
+        if not separator or not field:
+            raise ValueError(
+                f"--set takes FIELD=VALUE, as in optimizer.learning_rate=0.05; given: "
+                f"{change!r}."
+            )
+        try:
+            recipe = recipe.replace(field, parse(value))
+        except yaml.YAMLError:
+            raise ValueError(f"--set {change!r}: the value isn't valid YAML.") from None
+    if epochs is not None:
+        recipe = recipe.replace("training.epochs", epochs)
+    return recipe if budget is None else recipe.replace("training.budget", budget)
+
+
+def refuse_beside(resume: Path, given: dict[str, object]) -> None:
+    """Refuse options that a resumed work has in its folder.
+
+    Args:
+        resume: The folder.
+        given: Options and their values.
+
+    Raises:
+        ValueError: if one has a value.
+    """
+    if extra := [word for word, value in given.items() if value is not None]:
+        raise ValueError(
+            f"--resume takes all from the folder '{resume}'; leave out {extra[0]}."
+        )
+
+
+def text(path: Path | None) -> str | None:
+    """Return a path as the text that the package's functions take."""
+    return None if path is None else str(path)

@@ -1,0 +1,163 @@
+"""``kerasopt tune`` and ``kerasopt ablate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kerasopt import terminal
+from kerasopt.cli.options import DataDir, Json, Set, changed, refuse_beside, text
+
+__all__ = ["ablate", "tune"]
+
+Name = Annotated[
+    str | None, typer.Argument(metavar="RECIPE", help="A recipe's name or YAML file.")
+]
+Folder = Annotated[
+    Path | None, typer.Option(help="Folder of all trainings; it must be new or empty.")
+]
+
+
+def tune(
+    recipe: Name = None,
+    space: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML: for each field a list of values or {min_value, max_value}. "
+            "Without it: learning rate, batch size, dropout and L2."
+        ),
+    ] = None,
+    set_: Set = None,
+    method: Annotated[
+        str | None, typer.Option(help="bayesian (default), random, grid or hyperband")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Most trials; 30 without a budget.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for all trials: 90s, 10m, 2h.")
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="val_accuracy (default) or val_loss")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Cross-validate by so many folds.")
+    ] = None,
+    stop: Annotated[
+        str | None,
+        typer.Option(help="End hopeless trials by: median (default), halving or none"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that train at the same time.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the choices and the trainings.")
+    ] = None,
+    out: Folder = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the search in this folder.")
+    ] = None,
+    data_dir: DataDir = None,
+    json_: Json = False,
+) -> None:
+    """Search for a recipe's best settings on validation data."""
+    terminal.start_tensorflow()
+    from kerasopt import recipes, tuning
+
+    given: dict[str, Any] = {
+        "method": method,
+        "trials": trials,
+        "budget": budget,
+        "objective": objective,
+        "folds": folds,
+        "workers": workers,
+        "seed": seed,
+    }
+    settings = {name: value for name, value in given.items() if value is not None}
+    if stop is not None:
+        settings["stop"] = None if stop == "none" else stop
+    if resume is not None:
+        fixed = ("method", "objective", "folds", "seed")
+        refuse_beside(
+            resume,
+            {"RECIPE": recipe, "--space": space, "--set": set_, "--stop": stop}
+            | {f"--{name}": given[name] for name in fixed}
+            | {"--out": out},
+        )
+        found = tuning.resume(resume, data_dir=text(data_dir), **settings)
+    elif recipe is None:
+        raise ValueError(
+            f"Name a recipe: {', '.join(recipes.names())}, or a YAML file."
+        )
+    else:
+        chosen = changed(recipes.load(recipe), set_ or [])
+        data = None if data_dir is None else chosen.load_data(data_dir=text(data_dir))
+        found = tuning.search(chosen, space, dataset=data, directory=out, **settings)
+    terminal.show_search(found, json_)
+
+
+def ablate(
+    recipe: Name = None,
+    factors: Annotated[
+        str | None,
+        typer.Option(help="Separated by commas: batch_norm,dropout,augment,…"),
+    ] = None,
+    set_: Set = None,
+    seeds: Annotated[int, typer.Option(help="How many seeds, from 0 on.")] = 3,
+    epochs: Annotated[
+        int | None, typer.Option(help="Length of each training; the recipe's own.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="val_accuracy or val_loss")
+    ] = "val_accuracy",
+    budget: Annotated[
+        str | None, typer.Option(help="Time for all trainings: 90s, 10m, 2h.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the differences into this file.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of all trainings: new, or that of this ablation to go on with."
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    json_: Json = False,
+) -> None:
+    """Measure what each strategy of a recipe is worth, with an interval."""
+    terminal.check_drawing(plot)
+    from kerasopt.tuning import factors as known
+
+    if recipe is None or not factors:
+        raise ValueError(
+            "Name a recipe and the strategies to leave out and add in: kerasopt ablate "
+            f"cifar10-chapter --factors dropout,augment. Accepted: "
+            f"{', '.join(known.names())}."
+        )
+    terminal.start_tensorflow()
+    from kerasopt import recipes, tuning
+
+    chosen = changed(recipes.load(recipe), set_ or [])
+    found = tuning.ablate(
+        chosen,
+        [name.strip() for name in factors.split(",")],
+        seeds=seeds,
+        epochs=epochs,
+        metric=metric,
+        budget=budget,
+        dataset=chosen.load_data(data_dir=text(data_dir)),
+        directory=out,
+    )
+    if plot is not None:
+        found.plot().savefig(plot)
+    if json_:
+        print(json.dumps(found.to_dict(), indent=2))
+        return
+    print(found)
+    print(f"\n{'all of it':20} {found.directory}")
+    if plot is not None:
+        print(f"{'drawn':20} {plot}")
