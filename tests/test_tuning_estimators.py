@@ -247,7 +247,7 @@ def test_early_stopping_ends_the_training():
         learning_rate=0.02, patience=3, validation_fraction=0.3, random_state=0
     ).fit(X, noise)
     history = network.history_
-    assert list(history) == ["loss", "accuracy", "val_loss", "val_accuracy"]
+    assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert network.n_iter_ == len(history) == history["val_loss"].idxmin() + 3 < 100
     regressor = KerasOptRegressor(patience=1, epochs=4).fit(X, noise)
     assert "val_loss" in regressor.history_

@@ -82,8 +82,8 @@ def test_a_grid_has_every_combination_and_goes_on_after_failures(grid):
 def test_a_result_is_in_its_folder(grid):
     names = {path.name for path in grid.directory.iterdir()}
     assert names == {
-        "best.yaml", "definition.yaml", "oracle.json", "report.html", "trials",
-        "trials.csv",
+        "best.yaml", "definition.yaml", "limits.yaml", "oracle.json", "report.html",
+        "trials", "trials.csv",
     }  # fmt: skip
     assert not list(grid.directory.rglob("checkpoints"))
     saved = pd.read_csv(grid.directory / "trials.csv")

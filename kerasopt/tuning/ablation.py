@@ -71,10 +71,11 @@ class Ablation:
     def _readable(self) -> pd.DataFrame:
         share = self.metric.endswith("accuracy")
         shown = self.table.copy()
+        digits = "+.2f" if share else "+.3g"
         for column in ("difference", "low", "high"):
             values = shown[column] * (100 if share else 1)
             shown[column] = [
-                formatting.MISSING if formatting.is_missing(v) else f"{v:+.3g}"
+                formatting.MISSING if formatting.is_missing(v) else format(v, digits)
                 for v in values
             ]
         unit = "percentage points of " if share else ""

@@ -40,8 +40,8 @@ def build_model(
 
     Example:
         >>> model = build_model(keras_tuner.HyperParameters())
-        >>> model.optimizer.name, model.count_params()
-        ('adam', 12730)
+        >>> type(model.optimizer).__name__, model.count_params()
+        ('Adam', 12730)
     """
     activation = hp.Choice("activation", ["relu", "tanh"])
     layers = hp.Int("hidden_layers", 1, 3)
