@@ -5,6 +5,7 @@ import json
 import zlib
 
 import keras_tuner
+import numpy as np
 import pytest
 
 import kerasopt as ko
@@ -210,3 +211,27 @@ def test_an_unknown_method():
         oracles.make(
             "bayes", objective="val_loss", maximize=False, trials=1, epochs=1, seed=0
         )
+
+
+def test_bayesian_leaves_where_trainings_fail(tmp_path):
+    """Rates above 0.3 diverge: a third of the range, and what the bound knows least."""
+    oracle = oracles.make(
+        "bayesian", objective="val_accuracy", maximize=True, trials=40, epochs=1, seed=0
+    )
+    oracle._set_project_dir(str(tmp_path), ".")
+    space = keras_tuner.HyperParameters()
+    space.Float("rate", 1e-4, 10.0, sampling="log")
+    oracle.update_space(space)
+    failed = []
+    for _ in range(40):
+        trial = oracle.create_trial("tuner0")
+        rate = trial.hyperparameters.values["rate"]
+        failed.append(rate > 0.3)
+        trial.status = "FAILED" if failed[-1] else "COMPLETED"
+        if not failed[-1]:
+            score = 1 - 0.1 * (np.log10(rate) + 2) ** 2
+            oracle.update_trial(trial.trial_id, {"val_accuracy": score})
+        oracle.end_trial(trial)
+    assert sum(failed[10:]) <= 8
+    best = max(oracle.trials.values(), key=lambda t: t.score or 0)
+    assert best.hyperparameters.values["rate"] == pytest.approx(0.01, rel=0.5)

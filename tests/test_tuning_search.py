@@ -485,3 +485,51 @@ def test_a_folder_of_another_search_is_refused(grid, tmp_path):
     with pytest.raises(ValueError, match="isn't the folder of a search"):
         ko.tuning.resume(tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["definition.yaml", "thesis.txt"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_outer_field_does_not_undo_an_inner_one(tmp_path, order):
+    space = {RATE: [1e-6, 0.05], "optimizer": [{"name": "adam"}]}
+    space = dict(list(space.items())[::order])
+    found = search(recipe_of(), space, tmp_path / "x", method="grid", stop=None)
+    by_rate = found.table.set_index(RATE)["mean"]
+    assert by_rate[1e-6] < by_rate[0.05]
+    assert found.recipe.optimizer == {"name": "adam", "learning_rate": 0.05}
+
+
+def test_a_constant_can_be_compared_with_a_schedule(tmp_path):
+    constant = {"name": "constant", "learning_rate": 0.01}
+    cosine = {"name": "cosine", "initial_learning_rate": 0.01}
+    space = {RATE: [constant, cosine, 0.01]}
+    table = search(recipe_of(), space, tmp_path / "x", method="grid").table
+    assert table["status"].tolist() == ["completed"] * 3
+    means = dict(zip(map(str, table[RATE]), table["mean"], strict=True))
+    assert means[str(constant)] == means["0.01"]
+
+
+@pytest.mark.usefixtures("two_cpus")
+def test_trials_on_several_devices(tmp_path):
+    recipe = recipe_of(training__devices=["CPU:0", "CPU:1"])
+    table = search(recipe, {RATE: [0.01]}, tmp_path / "x", method="grid").table
+    assert table["status"].tolist() == ["completed"], table["reason"][0]
+
+
+def test_numbers_in_a_file_may_have_exponents(tmp_path):
+    (tmp_path / "space.yaml").write_text(f"{RATE}: [1e-4, 1e-2]\n")
+    found = search(recipe_of(), tmp_path / "space.yaml", tmp_path / "x", method="grid")
+    assert sorted(found.table[RATE]) == [1e-4, 1e-2]
+
+
+def test_a_loss_that_overflows_is_a_failure(tmp_path):
+    """The training's is finite, that on validation data isn't."""
+    x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+    huge = np.where(np.arange(20)[:, None] == 0, np.float32(3e38), x[:20])
+    dataset = ko.data.Dataset(
+        train=(x, np.arange(60) % 2), validation=(huge, np.arange(20) % 2)
+    )
+    space = {RATE: [0.01, 0.02]}
+    with pytest.raises(ValueError, match=r"All 2 trials .* failed: .*val_loss became"):
+        search(
+            recipe_of(), space, tmp_path / "x",
+            method="grid", objective="val_loss", dataset=dataset,
+        )  # fmt: skip

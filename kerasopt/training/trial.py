@@ -17,6 +17,7 @@ import keras
 import rich.console
 import tensorflow as tf
 
+from kerasopt import distribute
 from kerasopt.data import Dataset, pipeline
 from kerasopt.training import checks, placement, preparation
 from kerasopt.training import run as run_folder
@@ -70,10 +71,13 @@ class Streams:
 
     dataset: Dataset
     most: int = 32
-    epoch: tf.Variable = field(
-        default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False)
-    )
+    epoch: tf.Variable = field(init=False)
     _training: dict[Hashable, tf.data.Dataset] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Put the number of the epoch where tf.data reads it."""
+        with tf.device("CPU:0"):
+            self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     def training(self, ready: Prepared, augment: Hashable) -> tf.data.Dataset:
         """Return one epoch of training batches, that of the number in `epoch`."""
@@ -202,6 +206,7 @@ def _is_simple(settings: TrainingSettings, callbacks: Sequence[Any]) -> bool:
     """Say whether whole epochs of equal images make up the training."""
     return (
         not callbacks
+        and not placement.is_parallel(distribute.strategy(settings.devices))
         and settings.budget is None
         and not settings.image_sizes
         and settings.steps_per_execution == 1

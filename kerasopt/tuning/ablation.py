@@ -21,6 +21,7 @@ from kerasopt.evaluation.paired import mean_interval
 from kerasopt.recipes import Recipe
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.factors import Factor, find
+from kerasopt.tuning.space import with_values
 from kerasopt.tuning.trials import OutOfTime, Trials
 
 __all__ = ["Ablation", "ablate"]
@@ -218,16 +219,10 @@ class _Plan:
         return {name: self._with(present) for name, present in chosen.items()}
 
     def _with(self, present: set[str]) -> Recipe:
-        recipe = self.recipe
-        fields = [
-            pair
-            for factor in self.factors
-            for pair in factor.fields(factor.name in present).items()
-        ]
-        # "optimizer" before "optimizer.learning_rate", which it would undo.
-        for field, value in sorted(fields, key=lambda pair: pair[0].count(".")):
-            recipe = recipe.replace(field, value)
-        return recipe
+        values: dict[str, Any] = {}
+        for factor in self.factors:
+            values |= factor.fields(factor.name in present)
+        return with_values(self.recipe, values)
 
     @property
     def definition(self) -> dict[str, Any]:

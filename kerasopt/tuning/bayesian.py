@@ -47,7 +47,7 @@ class Bayesian(keras_tuner.oracles.BayesianOptimizationOracle):
 
     def _propose(self) -> dict[str, Any] | None:
         """Return the most promising values that weren't tried, or None."""
-        x, y = self._vectorize_trials()
+        x, y = self._known()
         self.gpr = _process(x.shape[1], self.seed)
         # Threads only get into each other's way with matrices of this size.
         with warnings.catch_warnings(), threadpool_limits(1):
@@ -61,6 +61,29 @@ class Bayesian(keras_tuner.oracles.BayesianOptimizationOracle):
             if not self._duplicate(values):
                 return values
         return None
+
+    def _known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the trials' points and scores, less being better.
+
+        A trial that failed counts as worse than all others: without it the region
+        would look unexplored for ever.
+        """
+        x, y = self._vectorize_trials()
+        failed = [t for t in self.trials.values() if t.status == TrialStatus.FAILED]
+        if not failed:
+            return x, y
+        worst = np.full(len(failed), y.max() + y.std())
+        return np.concatenate([x, [self._point(t) for t in failed]]), np.append(
+            y, worst
+        )
+
+    def _point(self, trial: Any) -> list[float]:
+        """Return where a trial lies in the unit cube."""
+        values = trial.hyperparameters.values
+        return [
+            field.value_to_prob(values.get(field.name, field.default))
+            for field in self._nonfixed_space()
+        ]
 
     def _points(self, best: np.ndarray) -> np.ndarray:
         """Return points of the unit cube, some of them near the best ones."""

@@ -99,7 +99,7 @@ def opened(
     content = {"kind": kind, "recipe": recipe.to_dict(), **definition}
     content["recipe"].pop("measured", None)
     # As it will be read, so that it can be compared.
-    content = yaml.safe_load(yaml.safe_dump(content))
+    content = yaml.safe_load(yaml.safe_dump(content, sort_keys=False))
     folder = (
         _new_folder(f"{kind}-{recipe.name}") if directory is None else Path(directory)
     )

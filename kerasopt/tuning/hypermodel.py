@@ -12,7 +12,7 @@ from kerasopt import models, recipes
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training import compiling
-from kerasopt.tuning.space import Space, SpaceLike, default_space
+from kerasopt.tuning.space import Space, SpaceLike, default_space, with_values
 
 __all__ = ["RecipeHyperModel", "build_model"]
 
@@ -101,10 +101,7 @@ class RecipeHyperModel(keras_tuner.HyperModel):
 
     def recipe_for(self, hp: keras_tuner.HyperParameters) -> Recipe:
         """Return the recipe with keras-tuner's choices, such as the best ones."""
-        recipe = self.recipe
-        for field, value in self.space.declare(hp, self.recipe).items():
-            recipe = recipe.replace(field, value)
-        return recipe
+        return with_values(self.recipe, self.space.declare(hp, self.recipe))
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Build and compile the recipe's model with keras-tuner's choices."""

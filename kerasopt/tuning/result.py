@@ -19,6 +19,7 @@ from kerasopt.training import environment
 from kerasopt.training import run as run_folder
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.settings import SearchSettings
+from kerasopt.tuning.space import with_values
 from kerasopt.tuning.trials import RESULT
 from kerasopt.tuning.work import TRIALS
 
@@ -135,8 +136,7 @@ class SearchResult:
         best = int(self.best_trial["trial"])
         for record in self._records:
             if record["trial"] == best:
-                for field, value in record["values"].items():
-                    recipe = recipe.replace(field, value)
+                recipe = with_values(recipe, record["values"])
         content = recipe.to_dict()
         content["name"] = f"{recipe.name}-tuned"
         content["description"] = (

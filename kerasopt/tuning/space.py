@@ -15,6 +15,7 @@ import yaml
 from kerasopt.data import Dataset
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
+from kerasopt.recipes.text import parse
 
 __all__ = ["Space", "SpaceLike", "default_space"]
 
@@ -110,9 +111,7 @@ class Space:
             values = self.declare(keras_tuner.HyperParameters(), recipe)
             if not values:
                 raise _empty(values)
-            for field, value in values.items():
-                recipe = recipe.replace(field, value)
-            recipe.check()
+            with_values(recipe, values).check()
         for changed in self._changed(recipe):
             changed.check()
 
@@ -191,6 +190,26 @@ def _rate(recipe: Recipe) -> tuple[str, float | None]:
     return field, rate or own_rate(recipe)
 
 
+def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """Return a recipe with several fields changed, the outer ones first.
+
+    So "optimizer" doesn't undo "optimizer.learning_rate", in whatever order they come.
+
+    Args:
+        recipe: The recipe.
+        values: {field: value}.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> values = {"optimizer.learning_rate": 0.1, "optimizer": {"name": "sgd"}}
+        >>> with_values(ko.recipes.load("digits"), values).optimizer
+        {'name': 'sgd', 'learning_rate': 0.1}
+    """
+    for field in sorted(values, key=lambda name: name.count(".")):
+        recipe = recipe.replace(field, values[field])
+    return recipe
+
+
 def own_rate(recipe: Recipe) -> float:
     """Return the learning rate that a recipe's optimizer has if none is given.
 
@@ -224,7 +243,8 @@ def _empty(given: Any) -> ValueError:
 
 def _from_file(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        # As in recipes, where 1e-4 is a number.
+        return parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ValueError(f"Can't read the space '{path}': {reason}") from None

@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 
+from kerasopt import schedules
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training import DivergedError
@@ -227,7 +228,10 @@ def _without_rates(optimizer: Any) -> Any:
         return optimizer
     kept = {key: _without_rates(value) for key, value in optimizer.items()}
     if "learning_rate" in optimizer:
-        is_schedule = isinstance(optimizer["learning_rate"], dict)
+        length = {"epochs": 1, "steps_per_epoch": 1_000_000}
+        rate = schedules.complete(optimizer["learning_rate"], **length)
+        # The schedule "constant" is a number, too.
+        is_schedule = not isinstance(schedules.get(rate), float)
         kept["learning_rate"] = "schedule" if is_schedule else "number"
     return kept
 

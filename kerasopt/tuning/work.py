@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import statistics
 from collections.abc import Mapping
@@ -17,11 +18,12 @@ from kerasopt import files
 from kerasopt.data import Dataset
 from kerasopt.data.splits import class_indices
 from kerasopt.recipes import Recipe
+from kerasopt.training import DivergedError
 from kerasopt.training import run as run_folder
 from kerasopt.training.reuse import CompiledModels
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.settings import SearchSettings
-from kerasopt.tuning.space import Space
+from kerasopt.tuning.space import Space, with_values
 from kerasopt.tuning.stopping import Hopeless, Until
 from kerasopt.tuning.trials import RESULT, Trials, failure, recorded
 
@@ -97,10 +99,7 @@ class Work:
 
     def changed(self, values: Mapping[str, Any]) -> Recipe:
         """Return the recipe with a trial's values."""
-        recipe = self.recipe
-        for name, value in values.items():
-            recipe = recipe.replace(name, value)
-        return recipe
+        return with_values(self.recipe, values)
 
     def _train(
         self, recipe: Recipe, place: Path, until: int | None, after: str | None
@@ -119,6 +118,8 @@ class Work:
             if result["stopped"]:
                 break
         values = [each["value"] for each in results]
+        if not all(map(math.isfinite, values)):
+            raise DivergedError(f"{self.settings.objective} became {values}.")
         return {
             "status": "stopped" if results[-1]["stopped"] else "completed",
             "reason": None,
