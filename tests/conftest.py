@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
+import sys
 from types import SimpleNamespace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -54,3 +55,20 @@ def fake_time(monkeypatch):
         return clock
 
     return of
+
+
+@pytest.fixture
+def command(monkeypatch, capfd, tmp_path):
+    """Run a command in this process: (exit code, standard output, error)."""
+    from kerasopt import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["kerasopt", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        shown = capfd.readouterr()
+        return stopped.value.code, shown.out, shown.err
+
+    return run

@@ -15,21 +15,6 @@ import kerasopt as ko
 from kerasopt import cli, files
 
 
-@pytest.fixture
-def command(monkeypatch, capfd, tmp_path):
-    """Run a command in this process: (exit code, standard output, error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["kerasopt", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        shown = capfd.readouterr()
-        return stopped.value.code, shown.out, shown.err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Two finished runs on a cut of digits."""

@@ -1,36 +1,15 @@
 """kerasopt tune and kerasopt ablate."""
 
 import json
-import sys
 
 import pytest
 from PIL import Image
 
 import kerasopt as ko
-from kerasopt import cli
 
 SMALL = ["--set", "data.size=240", "--set", "data.validation=60"]
 SMALL += ["--set", "model={name: mlp, units: [8]}", "--set", "training.epochs=2"]
 SPACE = "training.batch_size: [32, 64]\noptimizer.learning_rate: [0.01, 0.001]\n"
-
-
-def run_in(folder, monkeypatch, capfd):
-    monkeypatch.chdir(folder)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["kerasopt", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        shown = capfd.readouterr()
-        return stopped.value.code, shown.out, shown.err
-
-    return run
-
-
-@pytest.fixture
-def command(monkeypatch, capfd, tmp_path):
-    """Run a command in this process: (exit code, standard output, error)."""
-    return run_in(tmp_path, monkeypatch, capfd)
 
 
 def test_tune_and_resume(command, tmp_path):

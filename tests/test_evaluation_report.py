@@ -9,57 +9,16 @@ import re
 import stat
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pages import HOSTILE, Page
 from PIL import Image
 
 from kerasopt.evaluation import classification, report
 from kerasopt.evaluation.report import ReportData
-
-VOID = {"meta", "img", "br", "hr", "link", "input"}
-HOSTILE = "<script>alert(1)</script>\"'&--><b>"
-
-
-class Page(HTMLParser):
-    """A strict reader: every tag must be closed, in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(html)
-        self.close()
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag, attrs):
-        assert len(dict(attrs)) == len(attrs), f"an attribute twice: {tag} {attrs}"
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open and self.open.pop() == tag, f"unexpected </{tag}>"
-
-    def handle_data(self, data):
-        if not self.open or self.open[-1] != "style":
-            self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        """The readable text with single spaces."""
-        return " ".join(" ".join(self.texts).split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        """Return the attributes of every element of that name."""
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def result(names=("cat", "dog", "frog"), samples=90, seed=0):

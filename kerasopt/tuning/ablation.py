@@ -19,6 +19,7 @@ from kerasopt.data import Dataset
 from kerasopt.evaluation import formatting
 from kerasopt.evaluation.paired import mean_interval
 from kerasopt.recipes import Recipe
+from kerasopt.tuning import _table
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.factors import Factor, find
 from kerasopt.tuning.space import with_values
@@ -70,11 +71,11 @@ class Ablation:
         }
 
     def _readable(self) -> pd.DataFrame:
-        share = self.metric.endswith("accuracy")
+        share = _table.is_share(self.metric)
         shown = self.table.copy()
         digits = "+.2f" if share else "+.3g"
         for column in ("difference", "low", "high"):
-            values = shown[column] * (100 if share else 1)
+            values = shown[column] * _table.scale(self.metric)
             shown[column] = [
                 formatting.MISSING if formatting.is_missing(v) else format(v, digits)
                 for v in values
@@ -160,11 +161,8 @@ def ablate(
     table = compared(trainings, [each.name for each in plan.factors], metric)
     if not table["n"].any():
         if "reason" in trainings and trainings["reason"].notna().all():
-            reasons = list(dict.fromkeys(trainings["reason"]))
-            raise ValueError(
-                f"All {len(trainings)} trainings of the ablation in '{folder}' failed: "
-                f"{'; '.join(reasons[:3])}"
-            )
+            what = f"trainings of the ablation in '{folder}'"
+            raise folders.all_failed(what, trainings["reason"])
         raise ValueError(
             f"Within the budget {budget!r} no two configurations could be compared. "
             f"What was trained is kept: call it again with directory='{folder}'."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,17 +108,10 @@ def search_architecture(
     networks.keep(folder / COSTS)
     console = rich.console.Console(stderr=True, quiet=not verbose)
     make = Hyperband if chosen.method == "hyperband" else Evolution
-    try:
+    # After the end of the time the folder tells what there is.
+    ends = contextlib.suppress(OutOfTime)
+    with folders.interruption_told(folder, console), ends:
         make(networks, space, folder, _Progress(chosen, console)).run()
-    except OutOfTime:
-        pass  # What there is tells it.
-    except KeyboardInterrupt:
-        console.print(
-            f"Interrupted. To go on, call it again with directory='{folder}'.",
-            highlight=False,
-            soft_wrap=True,
-        )
-        raise
     return _finished(folder, chosen)
 
 
@@ -129,11 +123,7 @@ def _check_agreement(recipe: Recipe, settings: ArchitectureSettings) -> None:
             "An architecture search builds networks for one size of images: set "
             f"training.image_sizes to {{}} (it is {training.image_sizes})."
         )
-    if training.validation_freq > 1:
-        raise ValueError(
-            "A search compares after every epoch: set training.validation_freq to 1 "
-            f"(it is {training.validation_freq})."
-        )
+    folders.check_every_epoch(recipe)
     if settings.method != "hyperband":
         return
     from kerasopt.tuning.searching import check_keras_tuner

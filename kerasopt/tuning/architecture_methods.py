@@ -20,11 +20,18 @@ from kerasopt.training import run as run_folder
 from kerasopt.tuning import evolution
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.architecture_networks import Networks
-from kerasopt.tuning.architecture_result import VALUES
 from kerasopt.tuning.evolution import Architecture, GeneSpace, Individual
 from kerasopt.tuning.settings import SearchSettings
-from kerasopt.tuning.trials import RESULT, OutOfTime, Trials, failure, recorded
-from kerasopt.tuning.work import TRIALS, Work
+from kerasopt.tuning.trials import (
+    RESULT,
+    TRIALS,
+    VALUES,
+    OutOfTime,
+    Trials,
+    failure,
+    recorded,
+)
+from kerasopt.tuning.work import Work
 
 __all__ = ["Evolution", "Hyperband"]
 

@@ -14,15 +14,14 @@ from kerasopt.charts import Chart
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
 from kerasopt.training import run as run_folder
-from kerasopt.tuning import evolution
+from kerasopt.tuning import _table, evolution
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.trials import RESULT
-from kerasopt.tuning.work import TRIALS
+from kerasopt.tuning.trials import trial_records
 
 __all__ = ["ArchitectureResult"]
 
 BEST, TABLE = "best.yaml", "trials.csv"
-COSTS, VALUES = "costs.json", "values.json"
+COSTS = "costs.json"
 COSTS_OF_MODELS = ("parameters", "flops", "latency_milliseconds")
 _COLUMNS = (
     "trial",
@@ -94,15 +93,7 @@ class ArchitectureResult:
 
     @functools.cached_property
     def _records(self) -> dict[int, dict[str, Any]]:
-        records = {}
-        for place in sorted((self.directory / TRIALS).glob("[0-9]*")):
-            if (place / RESULT).is_file():
-                record = _read(place / RESULT)
-            elif (place / VALUES).is_file():
-                record = {"values": _read(place / VALUES), "status": "unfinished"}
-            else:
-                continue
-            records[int(place.name)] = {**record, "trial": int(place.name)}
+        records = {each["trial"]: each for each in trial_records(self.directory)}
         if self._definition["settings"]["method"] == "hyperband":
             _tell_rounds(records, self.directory)
         return records
@@ -121,13 +112,12 @@ class ArchitectureResult:
     @property
     def best_trial(self) -> pd.Series:
         """The row of the best completed trial."""
-        ended = self.table[self.table["status"] == "completed"]
-        if ended.empty:
+        best = _table.best(self.table, maximize=self.maximize)
+        if best is None:
             raise ValueError(
                 f"No trial of the search in '{self.directory}' was completed."
             )
-        order = ended["mean"] if self.maximize else -ended["mean"]
-        return ended.loc[order.idxmax()]
+        return best
 
     @property
     def recipe(self) -> Recipe:

@@ -9,7 +9,8 @@ from typing import Any
 
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
-from kerasopt.tuning.space import own_rate
+from kerasopt.tuning import folder as folders
+from kerasopt.tuning.space import own_rate, value_of
 
 __all__ = ["Factor", "find", "names"]
 
@@ -141,7 +142,7 @@ def _own(name: Any, fields: Any) -> Factor:
             f"The factor {name!r} must set the same fields on and off; given: "
             f"{sorted(fields['on'])} and {sorted(fields['off'])}."
         )
-    if data := [field for field in fields["on"] if field.split(".")[0] == "data"]:
+    if data := [field for field in fields["on"] if folders.is_of_the_data(field)]:
         raise ValueError(
             f"The factor {name!r} changes the data ({data[0]}), but all "
             "configurations are compared on the same data."
@@ -158,7 +159,7 @@ def _named(name: Any, recipe: Recipe) -> Factor:
     if name not in _DEFAULTS:
         raise unknown("factor", name, names())
     field, usual, absent = _DEFAULTS[name]
-    own = _value(recipe.to_dict(), field)
+    own = value_of(recipe, field)
     # An absent strategy is written in many ways: 0, 0.0, None, False, "none".
     present = own if own and own not in (absent, "none") else usual
     return Factor(name, {field: present}, {field: absent})
@@ -166,7 +167,7 @@ def _named(name: Any, recipe: Recipe) -> Factor:
 
 def _schedule(recipe: Recipe) -> Factor:
     field = "optimizer.learning_rate"
-    own = _value(recipe.to_dict(), field)
+    own = value_of(recipe, field)
     if isinstance(own, dict):
         rate = own.get("peak", own.get("initial_learning_rate"))
         if rate is None:
@@ -179,9 +180,3 @@ def _schedule(recipe: Recipe) -> Factor:
     rate = own_rate(recipe) if own is None else own
     cosine = {"name": "cosine", "initial_learning_rate": rate}
     return Factor("schedule", {field: cosine}, {field: rate})
-
-
-def _value(content: Any, field: str) -> Any:
-    for part in field.split("."):
-        content = content.get(part) if isinstance(content, dict) else None
-    return content

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
+import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import rich.console
 import yaml
 
 from kerasopt import checks, files
@@ -23,9 +24,13 @@ from kerasopt.training import run as run_folder
 __all__ = [
     "METRICS",
     "about",
+    "all_failed",
+    "check_every_epoch",
     "check_metric",
     "check_validation",
     "deadline",
+    "interruption_told",
+    "is_of_the_data",
     "no_result",
     "opened",
     "seed_list",
@@ -100,16 +105,12 @@ def opened(
     content["recipe"].pop("measured", None)
     # As it will be read, so that it can be compared.
     content = yaml.safe_load(yaml.safe_dump(content, sort_keys=False))
-    folder = (
-        _new_folder(f"{kind}-{recipe.name}") if directory is None else Path(directory)
-    )
-    path = folder / DEFINITION
-    if path.is_file():
-        _check_same(folder, yaml.safe_load(path.read_text(encoding="utf-8")), content)
-        return folder
-    run_folder.check_new(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    run_folder.write_yaml(path, content)
+    if directory is not None and (path := Path(directory) / DEFINITION).is_file():
+        there = yaml.safe_load(path.read_text(encoding="utf-8"))
+        _check_same(Path(directory), there, content)
+        return Path(directory)
+    folder = run_folder.new_directory(f"{kind}-{recipe.name}", directory)
+    run_folder.write_yaml(folder / DEFINITION, content)
     return folder
 
 
@@ -141,24 +142,45 @@ def no_result(folder: Path, table: pd.DataFrame, budget: Any) -> ValueError:
     """
     failed = table[table["status"] == "failed"]
     if len(failed):
-        reasons = list(dict.fromkeys(failed["reason"]))
-        return ValueError(
-            f"All {len(failed)} trials of the search in '{folder}' failed: "
-            f"{'; '.join(reasons[:3])}"
-        )
+        return all_failed(f"trials of the search in '{folder}'", failed["reason"])
     return ValueError(
         f"The budget of {budget!r} ended before the first trial did. It is kept: give "
         f"more time and directory='{folder}' to go on with it, or fewer epochs."
     )
 
 
-def _new_folder(name: str) -> Path:
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    path, attempt = Path("runs") / f"{name}-{stamp}", 1
-    while path.exists():  # Another one of this very second.
-        attempt += 1
-        path = Path("runs") / f"{name}-{stamp}-{attempt}"
-    return path
+def all_failed(what: str, reasons: pd.Series) -> ValueError:
+    """Return the error that nothing could be trained, with some of the reasons."""
+    different = list(dict.fromkeys(reasons))
+    return ValueError(f"All {len(reasons)} {what} failed: {'; '.join(different[:3])}")
+
+
+@contextlib.contextmanager
+def interruption_told(folder: Path, console: rich.console.Console) -> Iterator[None]:
+    """Say after Ctrl-C how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print(
+            f"Interrupted. To go on, call it again with directory='{folder}'.",
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise
+
+
+def is_of_the_data(field: str) -> bool:
+    """Say whether a dotted field of a recipe changes its data."""
+    return field.split(".", maxsplit=1)[0] == "data"
+
+
+def check_every_epoch(recipe: Recipe) -> None:
+    """Refuse a recipe that isn't validated after every epoch."""
+    if recipe.training.validation_freq > 1:
+        raise ValueError(
+            "A search compares after every epoch: set training.validation_freq to 1 "
+            f"(it is {recipe.training.validation_freq})."
+        )
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

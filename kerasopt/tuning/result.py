@@ -17,15 +17,15 @@ from kerasopt.evaluation import formatting
 from kerasopt.recipes import Recipe
 from kerasopt.training import environment
 from kerasopt.training import run as run_folder
+from kerasopt.tuning import _table
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.settings import SearchSettings
 from kerasopt.tuning.space import with_values
-from kerasopt.tuning.trials import RESULT
-from kerasopt.tuning.work import TRIALS
+from kerasopt.tuning.trials import trial_records
 
 __all__ = ["SearchResult"]
 
 BEST, TABLE, REPORT = "best.yaml", "trials.csv", "report.html"
+LIMITS = "limits.yaml"
 _MEASURES = (
     "mean",
     "std",
@@ -68,6 +68,13 @@ class SearchResult:
             )
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The fields of `SearchSettings` that the search was last given."""
+        path = self.directory / LIMITS
+        limits = path.is_file() and yaml.safe_load(path.read_text(encoding="utf-8"))
+        return {**(limits or {}), **self.definition["settings"]}
+
+    @property
     def objective(self) -> str:
         """What the trials are compared by."""
         return self.definition["settings"]["objective"]
@@ -85,18 +92,7 @@ class SearchResult:
 
     @functools.cached_property
     def _records(self) -> list[dict[str, Any]]:
-        records = []
-        places = (self.directory / TRIALS).glob("[0-9]*")
-        # Not by their text: with more trials the numbers get more digits.
-        for place in sorted(places, key=lambda each: int(each.name)):
-            for name in (RESULT, "values.json"):
-                if (place / name).is_file():
-                    found = json.loads((place / name).read_text(encoding="utf-8"))
-                    if name != RESULT:
-                        found = {"values": found, "status": "unfinished"}
-                    records.append({"trial": int(place.name), **found})
-                    break
-        return records
+        return trial_records(self.directory)
 
     @functools.cached_property
     def table(self) -> pd.DataFrame:
@@ -123,11 +119,10 @@ class SearchResult:
     @property
     def best_trial(self) -> pd.Series:
         """The row of the best trial that was trained to its end."""
-        ended = self.table[self.table["status"] == "completed"]
-        if ended.empty:
+        best = _table.best(self.table, maximize=self.maximize)
+        if best is None:
             raise ValueError(f"No trial of the search in '{self.directory}' succeeded.")
-        order = ended["mean"] if self.maximize else -ended["mean"]
-        return ended.loc[order.idxmax()]
+        return best
 
     @property
     def recipe(self) -> Recipe:
@@ -252,8 +247,3 @@ class SearchResult:
 def _cell(value: Any) -> Any:
     plain = value is None or isinstance(value, (str, int, float, bool))
     return value if plain else json.dumps(value)
-
-
-def settings_of(definition: dict[str, Any]) -> SearchSettings:
-    """Return the settings in a search's definition."""
-    return SearchSettings(**definition["settings"])

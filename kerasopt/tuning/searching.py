@@ -10,7 +10,6 @@ from typing import Any
 
 import rich.console
 import rich.progress
-import yaml
 
 from kerasopt import recipes
 from kerasopt.data import Dataset
@@ -19,15 +18,13 @@ from kerasopt.recipes import Recipe
 from kerasopt.training import run as run_folder
 from kerasopt.training.settings import validate
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.result import SearchResult
+from kerasopt.tuning.result import LIMITS, SearchResult
 from kerasopt.tuning.settings import SearchSettings
 from kerasopt.tuning.space import Space, SpaceLike, default_space
 from kerasopt.tuning.trials import OutOfTime
 from kerasopt.tuning.work import Work
 
 __all__ = ["check_keras_tuner", "resume", "search"]
-
-LIMITS = "limits.yaml"
 
 
 def search(
@@ -115,15 +112,8 @@ def search(
         recipe, choices, chosen, folder, shared, folders.deadline(chosen.budget)
     )
     console = rich.console.Console(stderr=True, quiet=not verbose)
-    try:
+    with folders.interruption_told(folder, console):
         _run(work, console)
-    except KeyboardInterrupt:
-        console.print(
-            f"Interrupted. To go on, call it again with directory='{folder}'.",
-            highlight=False,
-            soft_wrap=True,
-        )
-        raise
     return _finished(folder, chosen)
 
 
@@ -150,7 +140,8 @@ def resume(
         ValueError: if the folder isn't a search's, or its space was a function of hp or
             its data arrays: call `search` with the same ones and ``directory=``.
     """
-    definition = SearchResult(directory).definition
+    found = SearchResult(directory)
+    definition = found.definition
     recipe = Recipe(definition["recipe"])
     if "function" in definition["space"]:
         raise ValueError(
@@ -163,14 +154,8 @@ def resume(
         dataset=None if data_dir is None else recipe.load_data(data_dir=data_dir),
         directory=directory,
         verbose=verbose,
-        **{**_limits(Path(directory)), **definition["settings"], **settings},
+        **{**found.settings, **settings},
     )
-
-
-def _limits(folder: Path) -> dict[str, Any]:
-    """Return the trials, budget and workers that a search was last given."""
-    path = folder / LIMITS
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def check_keras_tuner() -> None:
@@ -207,16 +192,11 @@ def _check_agreement(
             f"{recipe.name!r} trains for a time ({recipe.training.budget!r}): set "
             "training.epochs, or take another method."
         )
-    monitor = recipe.training.monitor
-    if recipe.training.validation_freq > 1:
-        raise ValueError(
-            "A search compares after every epoch: set training.validation_freq to 1 "
-            f"(it is {recipe.training.validation_freq}; monitor {monitor!r})."
-        )
+    folders.check_every_epoch(recipe)
 
 
 def _touches_data(space: Space) -> bool:
-    return any(field.split(".")[0] == "data" for field in space.fields)
+    return any(map(folders.is_of_the_data, space.fields))
 
 
 def _run(work: Work, console: rich.console.Console) -> None:

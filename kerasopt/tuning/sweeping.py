@@ -15,6 +15,7 @@ from kerasopt import recipes
 from kerasopt.data import Dataset, pipeline
 from kerasopt.recipes import Recipe
 from kerasopt.training import DivergedError
+from kerasopt.tuning import folder as folders
 
 __all__ = ["sweep"]
 
@@ -75,7 +76,7 @@ def sweep(
         recipe = recipes.load(recipe)
     values, seeds = _listed(values), _listed(seeds)
     _check(recipe, field, values, seeds, dataset, equal_updates)
-    if dataset is None and not _is_of_the_data(field):
+    if dataset is None and not folders.is_of_the_data(field):
         dataset = recipe.load_data()
     trials = [
         _trial(recipe, field, value, dataset, equal_updates=equal_updates)
@@ -102,11 +103,7 @@ def _trial(
     """Return the changed recipe and its data; a mistake in it shows here."""
     changed = recipe.replace(field, value)
     data = dataset or changed.load_data()
-    if data.validation is None:
-        raise ValueError(
-            "A sweep compares on validation data, and this dataset has none: load it "
-            "with validation=0.1."
-        )
+    folders.check_validation(data, "A sweep")
     if equal_updates:
         changed = _as_long_as(recipe, changed, data)
     changed.check()
@@ -146,10 +143,6 @@ def _as_long_as(recipe: Recipe, changed: Recipe, dataset: Dataset) -> Recipe:
     return changed.replace("training.epochs", epochs)
 
 
-def _is_of_the_data(field: str) -> bool:
-    return field.split(".", maxsplit=1)[0] == "data"
-
-
 def _listed(given: Any) -> list[Any]:
     """Return a list of plain numbers, also of an array; what isn't a list is empty."""
     if isinstance(given, str):
@@ -169,7 +162,7 @@ def _check(
         raise ValueError("values and seeds must be lists with at least one entry.")
     if field == "training.seed":
         raise ValueError("Give the seeds as seeds=…; they are the same for each value.")
-    if dataset is not None and _is_of_the_data(field):
+    if dataset is not None and folders.is_of_the_data(field):
         raise ValueError(
             f"{field!r} changes the data, but dataset=… is given: leave it out."
         )

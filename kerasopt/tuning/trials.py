@@ -25,9 +25,21 @@ from kerasopt.training import run as run_folder
 from kerasopt.training.reuse import CompiledModels
 from kerasopt.training.trial import Streams, TrainedTrial, train_trial
 
-__all__ = ["Deadline", "OutOfTime", "Trials", "compile_key", "failure", "recorded"]
+__all__ = [
+    "Deadline",
+    "OutOfTime",
+    "Trials",
+    "compile_key",
+    "failure",
+    "recorded",
+    "trial_records",
+]
 
-RESULT = "trial.json"
+TRIALS = "trials"
+"""The folder with one folder a trial, named by its number."""
+
+RESULT, VALUES = "trial.json", "values.json"
+"""What a trial gave, and what it was given, which is there before it ends."""
 
 
 class OutOfTime(BaseException):
@@ -174,6 +186,25 @@ def recorded(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def trial_records(folder: Path) -> list[dict[str, Any]]:
+    """Return what the trials of a search gave, by number, unfinished ones included.
+
+    Args:
+        folder: The search's.
+    """
+    records = []
+    places = (folder / TRIALS).glob("[0-9]*")
+    # Not by their text: with more trials the numbers get more digits.
+    for place in sorted(places, key=lambda each: int(each.name)):
+        record = recorded(place)
+        if record is None and (place / VALUES).is_file():
+            values = json.loads((place / VALUES).read_text(encoding="utf-8"))
+            record = {"values": values, "status": "unfinished"}
+        if record is not None:
+            records.append({**record, "trial": int(place.name)})
+    return records
 
 
 def without_test(dataset: Dataset) -> Dataset:

@@ -11,6 +11,7 @@ import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
 
 from kerasopt.tuning import oracles
+from kerasopt.tuning.space import value_of
 from kerasopt.tuning.work import Work
 
 __all__ = ["AllFailed", "RecipeTuner", "make"]
@@ -110,8 +111,6 @@ def make(
 
 def _own_values(work: Work) -> dict[str, Any] | None:
     """Return the recipe's own values, if the space holds them all."""
-    from kerasopt.tuning.space import value_of
-
     if work.space.function is not None:
         return None
     hp = keras_tuner.HyperParameters()

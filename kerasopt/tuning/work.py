@@ -25,11 +25,9 @@ from kerasopt.tuning import folder as folders
 from kerasopt.tuning.settings import SearchSettings
 from kerasopt.tuning.space import Space, with_values
 from kerasopt.tuning.stopping import Hopeless, Until
-from kerasopt.tuning.trials import RESULT, Trials, failure, recorded
+from kerasopt.tuning.trials import RESULT, TRIALS, VALUES, Trials, failure, recorded
 
 __all__ = ["Work", "folds_of"]
-
-TRIALS = "trials"
 
 
 @dataclass(eq=False)
@@ -84,9 +82,9 @@ class Work:
             return known
         record: dict[str, Any] = {"trial": int(trial), "values": dict(values)}
         # Known before the trial ends, so that an unfinished one can be told, too.
-        run_folder.write_json(place / "values.json", dict(values))
+        run_folder.write_json(place / VALUES, dict(values))
         try:
-            recipe = self.changed(values)
+            recipe = with_values(self.recipe, values)
             recipe.check()
             record |= self._train(recipe, place, until, after)
         except Exception as error:  # Whatever it is: the other trials go on.
@@ -96,10 +94,6 @@ class Work:
             for checkpoints in place.rglob("checkpoints"):
                 shutil.rmtree(checkpoints)
         return record
-
-    def changed(self, values: Mapping[str, Any]) -> Recipe:
-        """Return the recipe with a trial's values."""
-        return with_values(self.recipe, values)
 
     def _train(
         self, recipe: Recipe, place: Path, until: int | None, after: str | None

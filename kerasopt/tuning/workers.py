@@ -15,11 +15,10 @@ import time
 from pathlib import Path
 
 import rich.console
-import yaml
 
 from kerasopt.recipes import Recipe
-from kerasopt.tuning import folder as folders
-from kerasopt.tuning.result import SearchResult, settings_of
+from kerasopt.tuning.result import SearchResult
+from kerasopt.tuning.settings import SearchSettings
 from kerasopt.tuning.space import Space
 from kerasopt.tuning.trials import OutOfTime
 from kerasopt.tuning.work import Work
@@ -77,8 +76,7 @@ def _start(work: Work, name: str, port: int, log: Path) -> subprocess.Popen[byte
         "OMP_NUM_THREADS": str(share),
     }
     left = "" if work.deadline is None else str(work.deadline - time.monotonic())
-    trials = str(work.settings.most_trials or "")
-    command = [sys.executable, "-m", __name__, str(work.folder), left, trials]
+    command = [sys.executable, "-m", __name__, str(work.folder), left]
     with log.open("ab") as output:
         return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
 
@@ -112,27 +110,20 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def main(folder: str, left: str, trials: str) -> None:
+def main(folder: str, left: str) -> None:
     """Be the chief or a worker, as the environment says.
 
     Args:
         folder: The search's.
         left: Seconds until the deadline, or nothing.
-        trials: Most trials, or nothing.
     """
     from kerasopt.tuning import tuner
 
-    definition = yaml.safe_load((Path(folder) / folders.DEFINITION).read_text("utf-8"))
-    settings = settings_of(definition)
-    if trials:
-        settings = settings.model_copy(update={"trials": int(trials)})
-    else:
-        # Without a number or a budget it would be 30.
-        settings = settings.model_copy(update={"budget": settings.budget or left or 1})
+    begun = SearchResult(folder)
     work = Work(
-        recipe=Recipe(definition["recipe"]),
-        space=Space.read(definition["space"]),
-        settings=settings,
+        recipe=Recipe(begun.definition["recipe"]),
+        space=Space.read(begun.definition["space"]),
+        settings=SearchSettings(**begun.settings),
         folder=Path(folder),
         deadline=time.monotonic() + float(left) if left else None,
     )
