@@ -7,8 +7,9 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
-__all__ = ["atomic", "write_text"]
+__all__ = ["atomic", "try_lock", "write_text"]
 
 
 @contextlib.contextmanager
@@ -56,6 +57,34 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def try_lock(file: IO[bytes]) -> bool:
+    """Lock an open file until it is closed; return False if another process did.
+
+    Args:
+        file: The file, open for writing.
+    """
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(  # type: ignore[attr-defined]
+                file.fileno(),
+                msvcrt.LK_NBLCK,  # type: ignore[attr-defined]
+                1,
+            )
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        # No locks on this file system: go on without.
+        return True
+    return True
 
 
 def _flush_to_disk(path: Path) -> None:

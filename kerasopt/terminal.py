@@ -167,6 +167,16 @@ def show_rate_range(found: RateRange, plot: Path | None, as_json: bool) -> None:
         print(f"{name:20} {text}")
 
 
+def _value(value: object) -> str:
+    """Return a setting as a cell has room for it: "crop padding=1" for a mapping."""
+    from kerasopt.evaluation import formatting
+
+    if not isinstance(value, dict):
+        return formatting.short(value)
+    rest = [f"{key}={_value(v)}" for key, v in value.items() if key != "name"]
+    return " ".join([str(value.get("name", "")), *rest]).strip()
+
+
 def show_search(found: SearchResult, as_json: bool) -> None:
     """Print the best trials of a search, and what to do with the winner.
 
@@ -179,12 +189,15 @@ def show_search(found: SearchResult, as_json: bool) -> None:
         return
     from kerasopt.evaluation import formatting
 
-    table = found.table.dropna(subset=["mean"])
+    table = found.table[found.table["status"] == "completed"]
     table = table.sort_values("mean", ascending=not found.maximize).head(5)
     show = formatting.percent if found.objective == "val_accuracy" else "{:.4f}".format
-    shown = rich.table.Table(found.objective, *found.fields, "trial")
+    # "learning_rate" fits into a column where "optimizer.learning_rate" doesn't.
+    last = [field.rpartition(".")[2] for field in found.fields]
+    headers = last if len(set(last)) == len(last) else found.fields
+    shown = rich.table.Table(found.objective, *headers, "trial")
     for row in table.to_dict(orient="records"):
-        values = [formatting.short(row[field]) for field in found.fields]
+        values = [_value(row[field]) for field in found.fields]
         shown.add_row(show(row["mean"]), *values, str(row["trial"]))
     rich.console.Console().print(shown)
     command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]

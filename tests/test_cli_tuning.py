@@ -17,7 +17,7 @@ def test_tune_and_resume(command, tmp_path):
     words = ["tune", "digits", *SMALL, "--space", "space.yaml", "--method", "grid"]
     code, out, err = command(*words, "--trials", 2, "--stop", "none", "--out", "mine")
     assert code == 0, err
-    assert "training.batch_size" in out
+    assert "batch_size" in out
     assert "2 completed" in out
     assert "train mine/best.yaml" in out
     code, out, _ = command("tune", "--resume", "mine", "--trials", 4, "--json")
@@ -69,7 +69,7 @@ def test_ablate(command, tmp_path):
         (["tune", "digits", "--budget", "0.01"], "ended before the first trial"),
         (["tune", "digits", "--objective", "f1"], "never logged"),
         (["tune", "digits", "--folds", "1"], "search.folds"),
-        (["tune", "digits", "--stop", "never"], "search.stop"),
+        (["tune", "digits", "--stop", "never"], "Unknown rule of --stop"),
         (["tune", "digits", "--workers", "0"], "search.workers"),
         (["tune", "digits", "--out", "used"], "nothing was changed"),
         (["tune", "--resume", "used"], "isn't the folder of a search"),

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from kerasopt import files
 from kerasopt.data import cache
 from kerasopt.data.dataset import sha256
 
@@ -192,7 +193,7 @@ def test_lock_waits_and_is_freed_by_a_killed_process(path, capsys, monkeypatch):
     try:
         assert holder.stdout.readline() == "held\n"
         with open(path.parent / f".{path.stem}.lock", "rb") as file:
-            assert not cache._try_lock(file)
+            assert not files.try_lock(file)
         # Killed while another process waits: the wait must end.
         killer = subprocess.Popen(["sh", "-c", f"sleep 0.7; kill -9 {holder.pid}"])
         start = time.monotonic()

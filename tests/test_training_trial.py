@@ -27,6 +27,27 @@ def settings(**changes):
     return TrainingSettings(**{**given, **changes})
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": {"name": "sgd", "learning_rate": 0.1, "use_ema": True}},
+        {"callbacks": ["lookahead"]},
+    ],
+)
+def test_the_weights_that_are_left_are_measured(changes, tiny_digits, tmp_path):
+    """Averages take the weights' place after the last epoch's validation."""
+    trial = train_trial(
+        build, Streams(tiny_digits), tmp_path, settings=settings(), **changes
+    )
+    x, y = tiny_digits.validation
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    outputs = trial.network.predict(np.float32(x) / 255, verbose=0)
+    assert trial.measures["val_loss"] == pytest.approx(
+        float(loss(y, outputs)), rel=1e-4
+    )
+    assert trial.history[-1]["val_loss"] != pytest.approx(trial.measures["val_loss"])
+
+
 class StopAfter(keras.callbacks.Callback):
     """Breaks a training off, as a kill would after an epoch was kept."""
 

@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 import kerasopt as ko
-from kerasopt.tuning import factors
-from kerasopt.tuning.ablation import compared
+from kerasopt.tuning.ablations import factors
+from kerasopt.tuning.ablations.ablation import compared
 
 FACTORS = ["dropout", "schedule"]
 
@@ -117,9 +117,12 @@ def test_more_seeds_and_another_metric_later(three, tiny_digits):
 def test_a_budget_leaves_the_rest_for_the_next_call(tiny_digits, tmp_path):
     with pytest.raises(ValueError, match="no two configurations could be compared"):
         ablate(tiny_digits, tmp_path, which=["dropout"], seeds=1, budget=0.01)
+    with pytest.raises(ValueError, match="counts from the beginning"):
+        ablate(tiny_digits, tmp_path, which=["dropout"], seeds=1, budget=0.01)
     found = ablate(tiny_digits, tmp_path, which=["dropout"], seeds=1)
     assert found.table["n"].tolist() == [1, 1]
     assert found.table["low"].isna().all()
+    assert not list(tmp_path.rglob("checkpoints"))
 
 
 def test_an_interrupted_training_goes_on(tiny_digits, tmp_path):
@@ -147,7 +150,7 @@ def test_an_interrupted_training_goes_on(tiny_digits, tmp_path):
 
 
 def configurations(recipe, which):
-    from kerasopt.tuning.ablation import _Plan
+    from kerasopt.tuning.ablations.ablation import _Plan
 
     return _Plan.made(recipe, which, 1, "val_accuracy", None).configurations
 
@@ -173,22 +176,6 @@ def test_configurations_are_exact():
         for each in configurations(given, FACTORS).values():
             assert each.training.patience is None
             assert each.training.validation_freq == 1
-
-
-@pytest.mark.parametrize(
-    "which", [["optimizer", "schedule"], ["schedule", "optimizer"]]
-)
-def test_the_order_of_the_factors_does_not_matter(which):
-    cosine = {"name": "cosine", "initial_learning_rate": 0.02}
-    recipe = recipe_of(optimizer__learning_rate=cosine)
-    found = {
-        name: (each.optimizer["name"], each.optimizer["learning_rate"])
-        for name, each in configurations(recipe, which).items()
-    }
-    assert found["all"] == ("adam", cosine)
-    assert found["all but schedule"] == ("adam", 0.02)
-    assert found["all but optimizer"] == ("sgd", cosine)
-    assert found["none"] == ("sgd", 0.02)
 
 
 def test_each_named_factor_can_be_on_and_off(tiny_digits):
@@ -242,6 +229,8 @@ def test_a_failed_training_is_kept_with_its_reason(tiny_digits, tmp_path):
     failed = found.trainings[found.trainings["status"] == "failed"]
     assert set(failed["configuration"]) == {"none", "all but rate", "only l2"}
     assert failed["reason"].str.contains("Lower the learning rate").all()
+    assert "Failed, so left out with their pairs: " in repr(found)
+    assert "none (seed 0)" in found._repr_html_()
     counts = found.table.set_index(["factor", "design"])["n"]
     assert counts["l2", "leave one out"] == 1
     assert counts["rate", "leave one out"] == 0
@@ -272,6 +261,8 @@ ON_OFF = {"on": {"model.l2": 0.1}, "off": {"model.l2": 0.0}}
         ({"x": {"on": {"model.l2": 1}, "off": {"model.l1": 1}}}, {}, "the same fields"),
         ({"../x": ON_OFF}, {}, "A factor's name"),
         ({"x": ON_OFF, "y": ON_OFF}, {}, "both set 'model.l2'"),
+        (["optimizer", "schedule"], {}, "both set 'optimizer.learning_rate'"),
+        (["weight_decay", "optimizer"], {}, "both set 'optimizer.weight_decay'"),
         ({"x": {"on": {"data.size": 9}, "off": {"data.size": 8}}}, {}, "same data"),
         ({"x": {"on": {"model.w": 1}, "off": {"model.w": 0}}}, {}, "argument of"),
         ({"x": {"on": {"model.l2": -1}, "off": {"model.l2": 0}}}, {}, "l2"),

@@ -1,4 +1,4 @@
-"""kerasopt.tuning.advice: recipes that fit, reasons that name them, honest words."""
+"""kerasopt.tuning.advising: recipes that fit, reasons that name them, honest words."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 import kerasopt as ko
 from kerasopt.benchmarks.flops import training_flops
-from kerasopt.tuning.advice import Advice, advise_settings
+from kerasopt.tuning.advising.advice import Advice, advise_settings
 
 
 def images(count, shape, *, classes=4, seed=0):

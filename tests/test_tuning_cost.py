@@ -1,4 +1,4 @@
-"""kerasopt.tuning.cost: weights, operations and times of models."""
+"""kerasopt.tuning.architectures.cost: weights, operations and times of models."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ import pytest
 
 from kerasopt import models
 from kerasopt.benchmarks.flops import training_flops
-from kerasopt.tuning import cost
+from kerasopt.tuning.architectures import cost
 
 CIFAR = {"input_shape": (32, 32, 3), "num_classes": 10}
 

@@ -1,11 +1,16 @@
-"""kerasopt.tuning.evolution: genes, mutations, and who becomes a parent."""
+"""tuning.architectures.evolution: genes, mutations, and who becomes a parent."""
 
 import numpy as np
 import pytest
 
 from kerasopt import models
-from kerasopt.tuning import evolution
-from kerasopt.tuning.evolution import GENES, GeneSpace, Individual, propose
+from kerasopt.tuning.architectures import evolution
+from kerasopt.tuning.architectures.evolution import (
+    GENES,
+    GeneSpace,
+    Individual,
+    propose,
+)
 
 STAGE_GENES = [gene for gene in GENES if gene != "num_stages"]
 DIGITS, CIFAR = (8, 8, 1), (32, 32, 3)

@@ -12,7 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 
 from kerasopt.charts import VALIDATION
-from kerasopt.tuning import figures, parallel
+from kerasopt.tuning import figures
+from kerasopt.tuning.figures import parallel
 
 ODD = "odd.$x_{1}$_<b>_and_a_very_long_name_to_read"
 ACCURACY = {"objective": "val_accuracy", "maximize": True}

@@ -121,6 +121,21 @@ def test_fit_gives_what_fit_of_the_recipe_gives(recipe, tiny_digits, tmp_path):
     np.testing.assert_allclose(history["val_loss"], run.history["val_loss"], rtol=1e-4)
 
 
+def test_callbacks_patience_and_precision_are_the_recipes(recipe, tiny_digits):
+    recipe = recipe.replace("training.patience", 1).replace("training.epochs", 20)
+    recipe = recipe.replace("training.precision", "mixed_bfloat16")
+    recipe = recipe.replace("optimizer", {"name": "sgd", "learning_rate": 1e-12})
+    recipe = recipe.replace("callbacks", ["learning_rate_monitor"])
+    space = {"training.batch_size": [60]}
+    hypermodel = RecipeHyperModel(recipe, space, dataset=tiny_digits)
+    hp = keras_tuner.HyperParameters()
+    model = hypermodel.build(hp)
+    assert model.layers[-2].compute_dtype == "bfloat16"
+    history = hypermodel.fit(hp, model)
+    assert "learning_rate" in history.history
+    assert len(history.epoch) < 20
+
+
 def test_mistakes_show_at_once(recipe, tiny_digits):
     for space, message in (
         ({}, "The space is empty"),
@@ -131,3 +146,5 @@ def test_mistakes_show_at_once(recipe, tiny_digits):
             RecipeHyperModel(recipe, space, dataset=tiny_digits)
     with pytest.raises(ValueError, match="digits"):
         RecipeHyperModel("digitz")
+    with pytest.raises(ValueError, match="keras-tuner counts epochs"):
+        RecipeHyperModel(recipe.replace("training.budget", "1m"), dataset=tiny_digits)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kerasopt.tuning.importance import importance, plot_importance
+from kerasopt.tuning.figures.importance import importance, plot_importance
 
 FIELDS = ["optimizer.learning_rate", "model.units", "augment", "$odd$ <b>"]
 

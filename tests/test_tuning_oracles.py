@@ -1,4 +1,4 @@
-"""kerasopt.tuning.oracles: keras-tuner's choices, and a memory that survives a kill."""
+"""tuning.searches.oracles: keras-tuner's choices, and a memory that survives a kill."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ import pytest
 
 import kerasopt as ko
 from kerasopt import files
-from kerasopt.tuning import oracles
+from kerasopt.tuning.searches import oracles
 from kerasopt.tuning.space import Space
 
 SPACE = {

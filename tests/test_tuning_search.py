@@ -15,8 +15,9 @@ import yaml
 from sklearn.model_selection import StratifiedKFold
 
 import kerasopt as ko
-from kerasopt.tuning.result import SearchResult
-from kerasopt.tuning.work import folds_of
+from kerasopt import files
+from kerasopt.tuning.searches.result import SearchResult
+from kerasopt.tuning.searches.work import folds_of
 
 RATE, SIZE = "optimizer.learning_rate", "training.batch_size"
 RATES = {RATE: {"min_value": 1e-3, "max_value": 0.1, "sampling": "log"}}
@@ -82,8 +83,8 @@ def test_a_grid_has_every_combination_and_goes_on_after_failures(grid):
 def test_a_result_is_in_its_folder(grid):
     names = {path.name for path in grid.directory.iterdir()}
     assert names == {
-        "best.yaml", "definition.yaml", "limits.yaml", "oracle.json", "report.html",
-        "trials", "trials.csv",
+        ".lock", "best.yaml", "definition.yaml", "limits.yaml", "oracle.json",
+        "report.html", "seconds.json", "trials", "trials.csv",
     }  # fmt: skip
     assert not list(grid.directory.rglob("checkpoints"))
     saved = pd.read_csv(grid.directory / "trials.csv")
@@ -158,13 +159,30 @@ def test_hyperband_trains_few_to_the_end(tmp_path):
     recipe = recipe_of(training__epochs=3, training__precision="float32")
     found = search(recipe, RATES, tmp_path, method="hyperband")
     table = found.table
-    assert set(table["status"]) == {"completed"}
-    assert set(table["epochs"]) == {1, 3}
+    records = [json.loads(path.read_text()) for path in tmp_path.rglob("trial.json")]
+    for record in records:
+        assert (record["status"] == "completed") == (record["lineage_epochs"] == 3)
+        earlier = [each for each in records if each["trial"] == record.get("parent")]
+        own = record["lineage_epochs"] - sum(e["lineage_epochs"] for e in earlier)
+        assert record["epochs"] == own
+    assert set(table["status"]) == {"completed", "partial"}
+    assert set(table["epochs"]) == {1, 2, 3}
+    assert found.best_trial["status"] == "completed"
+    assert not list(tmp_path.rglob("checkpoints"))
     # Those that go on have the values of one that ended after its first epoch.
     assert table[RATE].duplicated().any()
     for name in sorted(p.name for p in (tmp_path / "trials").iterdir()):
         history = pd.read_csv(tmp_path / "trials" / name / "history.csv")
         assert history["epoch"].tolist() == [*range(1, len(history) + 1)]
+
+
+def test_hyperband_goes_on_where_there_are_few_combinations(tmp_path):
+    """Its first round wants nine different trials of nine epochs' ninth."""
+    space = {SIZE: [16, 32, 48, 64]}
+    recipe = recipe_of(training__epochs=9)
+    table = search(recipe, space, tmp_path, method="hyperband").table
+    assert sorted(table[SIZE][table["epochs"] == 1]) == [16, 32, 48, 64]
+    assert (table["status"] == "completed").sum() == 1
 
 
 def test_folds_are_those_of_scikit_learn(tiny_digits, tmp_path):
@@ -277,7 +295,11 @@ def test_a_budget_ends_it_and_it_can_be_gone_on_with(tmp_path):
     assert time.monotonic() - began < 60
     ended = found.table["mean"].notna().sum()
     assert ended >= 1
-    more = ko.tuning.resume(tmp_path, trials=len(found.table) + 1, verbose=False)
+    # The time is used up, so the same call only reads what there is.
+    again = search(recipe, RATES, tmp_path, method="random", budget="6s")
+    pd.testing.assert_frame_equal(again.table, found.table)
+    more = {"trials": len(found.table) + 1, "budget": None}
+    more = ko.tuning.resume(tmp_path, verbose=False, **more)
     assert more.table["mean"].notna().sum() > ended
     assert not (more.table["status"] == "unfinished").any()
 
@@ -301,7 +323,7 @@ def test_an_epoch_that_the_budget_cut_is_trained_again(tmp_path, monkeypatch):
     look = Deadline.on_train_batch_end
     with monkeypatch.context() as patch:
         patch.setattr(Deadline, "on_train_batch_end", over)
-        with pytest.raises(ValueError, match="ended before the first trial did"):
+        with pytest.raises(ValueError, match="ended before the first trial was"):
             search(recipe, space, tmp_path / "a", method="grid", budget="1h")
     cut = pd.read_csv(tmp_path / "a" / "trials" / "0000" / "history.csv")
     assert len(cut) == 1
@@ -330,11 +352,10 @@ def test_two_workers_share_the_trials(tmp_path):
 @pytest.mark.parametrize("broken", ["chief", "worker-1"])
 def test_a_process_that_breaks_down_is_named(broken, grid, monkeypatch):
     """The chief's own words, not those of the workers that it leaves waiting."""
+    import contextlib
     from types import SimpleNamespace
 
-    import rich.console
-
-    from kerasopt.tuning import workers
+    from kerasopt.tuning.searches import workers
 
     def start(work, name, port, log):
         if name == broken:
@@ -347,13 +368,32 @@ def test_a_process_that_breaks_down_is_named(broken, grid, monkeypatch):
             return subprocess.Popen([sys.executable, "-c", words], stderr=output)
 
     monkeypatch.setattr(workers, "_start", start)
-    monkeypatch.setattr(workers, "_progress", lambda work: "")
-    settings = SimpleNamespace(workers=2, most_trials=None, maximize=True)
     folder = grid.directory.parent / f"broken-{broken}"
     folder.mkdir()
-    work = SimpleNamespace(folder=folder, settings=settings, deadline=None)
+    work = SimpleNamespace(
+        folder=folder, settings=SimpleNamespace(workers=2), dataset=None
+    )
     with pytest.raises(ValueError, match=f"{broken} of .*exit code 1.*state is torn"):
-        workers.run(work, rich.console.Console(quiet=True))
+        workers.run(work, contextlib.nullcontext())
+
+
+def test_a_worker_ends_with_the_process_that_started_it():
+    words = "from kerasopt.tuning.searches.workers import _end_with_the_parent as end"
+    child = subprocess.Popen(
+        [sys.executable, "-c", f"{words}; end()"], stdin=subprocess.PIPE
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.5)
+    child.stdin.close()  # As the end of the process does, SIGKILL included.
+    assert child.wait(60) == 1
+
+
+def test_a_folder_in_which_another_process_is_at_work_is_refused(grid):
+    with open(grid.directory / ".lock", "ab") as lock:
+        assert files.try_lock(lock)
+        with pytest.raises(ValueError, match="Another process is at work"):
+            ko.tuning.resume(grid.directory, verbose=False)
+    ko.tuning.resume(grid.directory, verbose=False)
 
 
 def test_a_function_of_hp_is_a_space(tiny_digits, tmp_path):
@@ -388,6 +428,39 @@ def test_any_field_can_be_searched_data_too(tmp_path):
     assert found.recipe.model["units"] == [4, 4]
     assert found.recipe.optimizer["name"] == "sgd"
     assert found.recipe.data.size in (120, 180)
+
+
+def test_a_function_may_change_the_data(tiny_digits, tmp_path):
+    def space(hp):
+        return {"data.size": hp.Choice("size", [120, 200])}
+
+    found = search(recipe_of(), space, tmp_path / "a", method="grid")
+    assert found.table["mean"].nunique() == 2
+    with pytest.raises(ValueError, match="dataset=… is given"):
+        ko.tuning.search(recipe_of(), space, dataset=tiny_digits)
+
+    def hidden(hp):
+        kind = hp.Choice("kind", ["small", "large"])
+        return {SIZE: 32} | ({"data.size": 200} if kind == "large" else {})
+
+    table = search(recipe_of(), hidden, tmp_path / "b", method="grid").table
+    failed = table[table["status"] == "failed"]
+    assert len(failed) == 1
+    assert "return its data.* fields always" in failed["reason"].iloc[0]
+
+
+def test_a_changed_function_is_another_search(tmp_path):
+    def space(hp):
+        return {SIZE: hp.Choice("size", [32, 64])}
+
+    search(recipe_of(), space, tmp_path, method="grid", trials=1)
+
+    def changed(hp):
+        return {SIZE: hp.Choice("size", [16, 64])}
+
+    changed.__qualname__ = space.__qualname__
+    with pytest.raises(ValueError, match=r"differs in space\.declares\.size"):
+        search(recipe_of(), changed, tmp_path, method="grid", trials=1)
 
 
 BAD = recipe_of(optimizer={"name": "sgd", "learning_rate": 0.1})
@@ -429,6 +502,13 @@ def test_what_went_well_before_counts_after_a_resume(tmp_path):
         ({RATE: [0.1]}, {"stop": "never"}, "search.stop"),
         ({RATE: [0.1]}, {"workers": 0}, "search.workers"),
         (lambda hp: {RATE: 0.1}, {"workers": 2}, "Workers are processes"),
+        (lambda hp: {"model.unit": [4]}, {}, "Did you mean 'units'"),
+        ({"training.seed": [0, 1]}, {}, "can't be searched: the search's own seed"),
+        ({"training.tta": ["none", "mirror"]}, {}, "it changes the test alone"),
+        ({"data.validation": [0.1, 0.2]}, {}, "the same validation data"),
+        ({f"{RATE}.peak": [0.1]}, {}, "is 0.01 here, without fields of its own"),
+        ({"model.dropout": [0.1, 1.5]}, {}, "With model.dropout=1.5 from the space"),
+        ({"training.epochs": [1, 2]}, {"method": "hyperband"}, "leave 'training.ep"),
         ("missing.yaml", {}, "Can't read the space 'missing.yaml'"),
     ],
 )
@@ -459,7 +539,7 @@ def test_settings_that_do_not_go_together(tiny_digits, tmp_path):
 
 
 def test_a_budget_too_small_for_one_trial(tmp_path):
-    with pytest.raises(ValueError, match="ended before the first trial did"):
+    with pytest.raises(ValueError, match="ended before the first trial was"):
         search(recipe_of(), RATES, tmp_path, budget=0.01)
 
 
@@ -533,3 +613,58 @@ def test_a_loss_that_overflows_is_a_failure(tmp_path):
             recipe_of(), space, tmp_path / "x",
             method="grid", objective="val_loss", dataset=dataset,
         )  # fmt: skip
+
+
+def test_all_trials_have_one_precision(tmp_path, monkeypatch):
+    """The first one times it; folds and a later call take what it came to."""
+    from kerasopt.training import precision
+
+    timed = []
+
+    def first(settings, *more):
+        timed.append(settings.precision)
+        return settings.model_copy(update={"precision": "mixed_bfloat16"})
+
+    monkeypatch.setattr(precision, "resolve", first)
+    recipe = recipe_of(training__precision="auto", training__epochs=1)
+    settings = {"method": "grid", "folds": 2}
+    search(recipe, {SIZE: [32, 64]}, tmp_path, trials=1, **settings)
+    timed_first = timed.count("auto")
+    found = search(recipe, {SIZE: [32, 64]}, tmp_path, trials=2, **settings)
+    assert (timed_first, timed.count("auto")) == (1, 1)
+    assert set(timed) == {"auto", "mixed_bfloat16"}
+    assert found.recipe.training.precision == "auto"
+
+
+def test_only_trials_of_as_many_epochs_are_compared(tmp_path):
+    from kerasopt.tuning.searches.settings import SearchSettings
+    from kerasopt.tuning.searches.work import Work
+    from kerasopt.tuning.space import Space
+
+    space = Space.read({"training.epochs": [5, 30]})
+    work = Work(recipe_of(), space, SearchSettings(), tmp_path)
+    work._records |= {
+        "0": {"status": "completed", "values": {"training.epochs": 5}, "curve": [1]},
+        "1": {"status": "stopped", "values": {"training.epochs": 30}, "curve": [2]},
+        "2": {"status": "failed", "values": {"training.epochs": 30}},
+        "3": {"status": "completed", "values": {}, "curve": [3]},
+    }
+    assert work._other_curves(30) == [[2]]
+    assert work._other_curves(2) == [[3]]
+    assert work._hopeless(recipe_of(training__budget="1m"), tmp_path) is None
+    assert work.has_results()
+
+
+def test_what_is_said(tmp_path, capsys):
+    recipe = recipe_of(optimizer={"name": "sgd", "learning_rate": 0.05})
+    space = {RATE: [0.1, 1e30], SIZE: [32]}
+    given = {"method": "grid", "directory": tmp_path}
+    ko.tuning.search(recipe, space, trials=1, **given)
+    said = capsys.readouterr().err
+    assert "The space lacks the recipe's own optimizer.learning_rate=0.05" in said
+    assert "Trial 0: val_accuracy" in said
+    ko.tuning.search(recipe, space, trials=2, **given)
+    said = capsys.readouterr().err
+    assert "Going on with 1 of 2 trials, best val_accuracy" in said
+    assert "Trial 1 failed: DivergedError" in said
+    assert "Traceback" not in said

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 import kerasopt as ko
-from kerasopt.tuning.space import Space, default_space, value_of
+from kerasopt.tuning.fields import default_space, value_of
+from kerasopt.tuning.space import Space
 
 RATE, SIZE = "optimizer.learning_rate", "training.batch_size"
 
@@ -33,14 +34,14 @@ def declared(space, recipe, **values):
         (SIZE, [16, 32, 64], "Choice", 32),  # The recipe's own comes first.
         (SIZE, [16, 64], "Choice", 16),
         (RATE, [0.1, 0.002], "Choice", 0.002),
-        ("model.activation", ["tanh", "relu"], "Choice", "tanh"),
+        ("model.activation", ["tanh", "relu"], "Choice", "relu"),
         ("model.batch_norm", [True, False], "Boolean", False),
         ("model.batch_norm", [True], "Choice", True),
         ("model.kernel_initializer", [None, "he_normal"], "Choice", None),
         ("model.units", [[8], [64, 64]], "Choice", [64, 64]),
         ("model.l2", [0, 1e-4], "Choice", 0),
         (SIZE, {"min_value": 16, "max_value": 64}, "Int", 32),
-        (SIZE, {"min_value": 16, "max_value": 64, "step": 16}, "Int", 16),
+        (SIZE, {"min_value": 16, "max_value": 64, "step": 16}, "Int", 32),
         (RATE, {"min_value": 1e-4, "max_value": 0.1}, "Float", 0.002),
         (RATE, {"min_value": 0.01, "max_value": 0.1}, "Float", 0.01),
         ("model.dropout", {"min_value": 0, "max_value": 1}, "Float", 0.25),
@@ -211,6 +212,7 @@ def test_the_default_space_lies_around_the_recipe(name):
         assert space[rate]["max_value"] == pytest.approx(own * 10)
     size = recipe.training.batch_size
     assert space[SIZE] == [size // 2, size, size * 2]
+    assert Space.read(space).holds(recipe)
 
 
 @pytest.mark.parametrize(("optimizer", "rate"), [("adam", 0.001), ("sgd", 0.01)])

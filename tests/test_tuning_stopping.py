@@ -1,4 +1,4 @@
-"""kerasopt.tuning.stopping: the rules, against cases computed by hand."""
+"""kerasopt.tuning.searches.stopping: the rules, against cases computed by hand."""
 
 import math
 from types import SimpleNamespace
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kerasopt.tuning.stopping import (
+from kerasopt.tuning.searches.stopping import (
     Hopeless,
     Until,
     is_behind_the_half,

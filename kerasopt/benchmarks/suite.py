@@ -14,6 +14,7 @@ PARTS = {
     "throughput": "training images a second: kerasopt, plain Keras, PyTorch",
     "augmentation": "augmented images a second",
     "startup": "seconds of import and --help",
+    "advice": "advised recipes beside the defaults and a linear model (minutes)",
     "grid_search": "scikit-learn's grid search over a small network, 136 fits",
     "search_race": "a search against keras-tuner's RandomSearch (a quarter of an hour)",
     "search_kills": "a search killed 20 times and resumed (minutes)",

@@ -10,6 +10,7 @@ import typer
 
 from kerasopt import terminal
 from kerasopt.cli.options import DataDir, Json, Set, changed, refuse_beside, text
+from kerasopt.names import unknown
 
 __all__ = ["ablate", "tune"]
 
@@ -17,7 +18,8 @@ Name = Annotated[
     str | None, typer.Argument(metavar="RECIPE", help="A recipe's name or YAML file.")
 ]
 Folder = Annotated[
-    Path | None, typer.Option(help="Folder of all trainings; it must be new or empty.")
+    Path | None,
+    typer.Option(help="Folder of all trainings: new, or that of this work to go on."),
 ]
 
 
@@ -38,7 +40,8 @@ def tune(
         int | None, typer.Option(help="Most trials; 30 without a budget.")
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(help="Time for all trials: 90s, 10m, 2h.")
+        str | None,
+        typer.Option(help="Time for all trials: 90s, 10m, 2h; with --resume in all."),
     ] = None,
     objective: Annotated[
         str | None, typer.Option(help="val_accuracy (default) or val_loss")
@@ -77,6 +80,8 @@ def tune(
         "seed": seed,
     }
     settings = {name: value for name, value in given.items() if value is not None}
+    if stop not in (None, "median", "halving", "none"):
+        raise unknown("rule of --stop", stop, ("median", "halving", "none"))
     if stop is not None:
         settings["stop"] = None if stop == "none" else stop
     if resume is not None:
@@ -94,8 +99,9 @@ def tune(
         )
     else:
         chosen = changed(recipes.load(recipe), set_ or [])
-        data = None if data_dir is None else chosen.load_data(data_dir=text(data_dir))
-        found = tuning.search(chosen, space, dataset=data, directory=out, **settings)
+        found = tuning.search(
+            chosen, space, data_dir=text(data_dir), directory=out, **settings
+        )
     terminal.show_search(found, json_)
 
 
@@ -114,23 +120,19 @@ def ablate(
         str, typer.Option(help="val_accuracy or val_loss")
     ] = "val_accuracy",
     budget: Annotated[
-        str | None, typer.Option(help="Time for all trainings: 90s, 10m, 2h.")
+        str | None,
+        typer.Option(help="Time for all trainings: 90s, 10m, 2h; with --out in all."),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the differences into this file.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of all trainings: new, or that of this ablation to go on with."
-        ),
-    ] = None,
+    out: Folder = None,
     data_dir: DataDir = None,
     json_: Json = False,
 ) -> None:
     """Measure what each strategy of a recipe is worth, with an interval."""
     terminal.check_drawing(plot)
-    from kerasopt.tuning import factors as known
+    from kerasopt.tuning.ablations import factors as known
 
     if recipe is None or not factors:
         raise ValueError(

@@ -207,32 +207,8 @@ def lock(path: Path) -> Iterator[None]:
 def _wait_for(file: IO[bytes], path: Path) -> None:
     start = time.monotonic()
     told = False
-    while not _try_lock(file):
+    while not files.try_lock(file):
         if not told and time.monotonic() - start > _PATIENCE_SECONDS:
             say(f"Another process is fetching {path.name}: waiting for it.")
             told = True
         time.sleep(_POLL_SECONDS)
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    """Return False if another process holds the lock."""
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(  # type: ignore[attr-defined]
-                file.fileno(),
-                msvcrt.LK_NBLCK,  # type: ignore[attr-defined]
-                1,
-            )
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        # No locks on this file system: go on without.
-        return True
-    return True

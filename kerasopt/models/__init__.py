@@ -8,12 +8,13 @@ package or in user code; recipes then find it by name.
 from kerasopt.models.cnn import cnn
 from kerasopt.models.inherit import inherit_weights, weights_by_path
 from kerasopt.models.mlp import mlp
-from kerasopt.models.registry import get, names, register
+from kerasopt.models.registry import defaults, get, names, register
 from kerasopt.models.speed import speed
 from kerasopt.models.stages import stages
 
 __all__ = [
     "cnn",
+    "defaults",
     "get",
     "inherit_weights",
     "mlp",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import keras
 
 from kerasopt.names import Names
 
-__all__ = ["get", "names", "register"]
+__all__ = ["defaults", "get", "names", "register"]
 
 _TABLE = Names("model")
 register = _TABLE.register
@@ -44,3 +45,20 @@ def names() -> list[str]:
         True
     """
     return list(_TABLE)
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """Return the arguments of a factory that have a default, with it.
+
+    Args:
+        name: The factory's.
+
+    Raises:
+        ValueError: if there is no such factory.
+
+    Example:
+        >>> defaults("mlp")["dropout"]
+        0.0
+    """
+    parameters = inspect.signature(_TABLE.factory(name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}

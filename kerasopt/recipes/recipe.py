@@ -101,6 +101,12 @@ class Recipe:
                 inner = target[part] = {"name": inner}
             if not isinstance(inner, dict):
                 owner = ".".join(path[:depth]) or "a recipe"
+                if part in target:
+                    whole = ".".join(path[: depth + 1])
+                    raise ValueError(
+                        f"{field!r}: {whole!r} is {inner!r} here, without fields of "
+                        f"its own; set {whole!r} itself."
+                    )
                 raise names.unknown(f"field of {owner}", part, target)
             target = inner
         # Before the value is set, which may be a wrong one for from_budget itself.

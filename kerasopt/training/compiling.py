@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from kerasopt import augment as augmentations
+from kerasopt import callbacks as callback_table
 from kerasopt import losses, optimizers
 from kerasopt.data import Dataset, pipeline
+from kerasopt.training import image_sizes
 from kerasopt.training.settings import TrainingSettings
 
 __all__ = ["compiled", "fit_batches"]
@@ -19,18 +22,13 @@ def compiled(
     *,
     optimizer: Any = "adam",
     loss: Any = "auto",
-    dataset: Dataset | None = None,
-    settings: TrainingSettings | None = None,
 ) -> keras.Model:
-    """Compile a new model and return it.
+    """Compile a new model for integer labels and return it.
 
     Args:
         network: The model.
-        optimizer: What `kerasopt.optimizers.get` takes; lengths that its schedules
-            lack are those of a training on `dataset` by `settings`.
+        optimizer: What `kerasopt.optimizers.get` takes.
         loss: What `kerasopt.losses.get` takes.
-        dataset: Its labels choose the loss; without it they are integers.
-        settings: Epochs, batch size and label smoothing.
 
     Example:
         >>> from kerasopt import models
@@ -38,20 +36,9 @@ def compiled(
         >>> compiled(network, optimizer="sgd").loss.name
         'sparse_categorical_crossentropy'
     """
-    settings = settings or TrainingSettings()
-    labels: Any = [0]
-    if dataset is not None:
-        labels = dataset.train[1]
-        optimizer = optimizers.complete(
-            optimizer,
-            epochs=settings.epochs,
-            steps_per_epoch=pipeline.steps_per_epoch(
-                len(dataset.train[0]), settings.batch_size
-            ),
-        )
     network.compile(
         optimizer=optimizers.get(optimizer),
-        loss=losses.get(loss, labels=labels, label_smoothing=settings.label_smoothing),
+        loss=losses.get(loss, labels=[0]),
         metrics=["accuracy"],
     )
     return network
@@ -63,6 +50,7 @@ def fit_batches(
     *,
     settings: TrainingSettings,
     augment: Any = None,
+    callbacks: Sequence[Any] = (),
     **arguments: Any,
 ) -> keras.callbacks.History:
     """Train a compiled model by Keras's `fit` on a dataset's augmented batches.
@@ -70,23 +58,33 @@ def fit_batches(
     Args:
         network: The compiled model.
         dataset: Its training part is trained on, its validation part watched.
-        settings: Batch size and seed.
+        settings: Batch size, seed, patience and image sizes.
         augment: What `kerasopt.augment.get` takes.
+        callbacks: What `kerasopt.callbacks.get` takes.
         **arguments: What else Keras's `fit` takes.
 
     Returns:
         Keras's history.
     """
+    steps = pipeline.steps_per_epoch(len(dataset.train[0]), settings.batch_size)
     batches = pipeline.training_batches(
         *dataset.train,
         batch_size=settings.batch_size,
         seed=settings.seed,
         augmentation=augmentations.get(augment),
+        first_epoch=arguments.get("initial_epoch", 0),
+        image_size=image_sizes.by_step(settings, steps, None),
     )
-    steps = pipeline.steps_per_epoch(len(dataset.train[0]), settings.batch_size)
     if dataset.validation is not None:
         validation = pipeline.evaluation_batches(*dataset.validation)
         arguments.setdefault("validation_data", validation)
+    arguments["callbacks"] = [callback_table.get(each) for each in callbacks]
+    if settings.patience is not None:
+        arguments["callbacks"].append(
+            keras.callbacks.EarlyStopping(
+                settings.monitor, patience=settings.patience, restore_best_weights=True
+            )
+        )
     # The stream is shuffled; Keras warns that it can't do it once more.
     arguments.setdefault("shuffle", False)
     return network.fit(batches, steps_per_epoch=steps, **arguments)

@@ -7,6 +7,7 @@ steps, Keras's own `train_step` and `test_step`, run in a loop inside TensorFlow
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,9 +19,12 @@ from kerasopt.data import pipeline
 
 __all__ = ["Arrays", "Passes", "fit_arrays", "passes_of"]
 
-MOST_STEPS_A_CALL = 256
-"""Steps in one compiled call. An epoch of fewer is one call; Ctrl-C, the clock and the
-progress bar wait no longer than this."""
+MOST_STEPS_A_CALL, FIRST_STEPS = 256, 16
+"""Steps in one compiled call at most, and in the first one, which tells how long they
+take."""
+
+SECONDS_A_CALL = 1.0
+"""So long Ctrl-C, the clock and the progress bar wait."""
 
 TEST_BATCH_SIZE = 1024
 
@@ -39,6 +43,7 @@ class Passes:
         self.model = model
         self._train = _Pass(model.train_step)
         self._test = _Pass(model.test_step)
+        self._rows_a_second: float | None = None
 
     def train(
         self,
@@ -58,13 +63,23 @@ class Passes:
                 ``stop_training``.
         """
         self.model.reset_metrics()
-        rows = MOST_STEPS_A_CALL * batch_size
-        for begin in range(0, len(order), rows):
-            self._train(arrays, order[begin : begin + rows], batch_size)
-            after_call(-(-min(begin + rows, len(order)) // batch_size))
+        done = 0
+        while done < len(order):
+            rows = order[done : done + self._steps_a_call(batch_size) * batch_size]
+            started = time.perf_counter()
+            self._train(arrays, rows, batch_size)
+            self._rows_a_second = len(rows) / (time.perf_counter() - started)
+            done += len(rows)
+            after_call(-(-done // batch_size))
             if self.model.stop_training:
                 break
         return self._measured()
+
+    def _steps_a_call(self, batch_size: int) -> int:
+        if self._rows_a_second is None:
+            return FIRST_STEPS
+        steps = int(SECONDS_A_CALL * self._rows_a_second / batch_size)
+        return min(max(steps, 1), MOST_STEPS_A_CALL)
 
     def test(self, arrays: Any) -> dict[str, float]:
         """Return the loss and the metrics of all rows."""

@@ -39,7 +39,8 @@ class TrainedTrial:
 
     Attributes:
         measures: loss, accuracy, val_loss and val_accuracy of the weights that are
-            kept: the best epoch's with patience, else the last one's.
+            kept: the best epoch's with patience, else the last one's; where averages
+            take their place in the end, the validation measures are those of these.
         history: One row an epoch.
         seconds: Time of the training, parts before an interruption included.
         parameters: Number of parameters of the model.
@@ -192,8 +193,9 @@ def train_trial(
         watchers = [_EpochNumber(streams.epoch), *watchers]
     with placement.on(ready.strategy):
         loop.run([*ready.callbacks, *watchers], resume=loop.has_checkpoint())
+        measures = loop.kept_measures()
     return TrainedTrial(
-        measures=loop.kept_measures(),
+        measures=measures,
         history=loop.log.rows,
         seconds=loop.seconds_before + time.perf_counter() - started,
         parameters=ready.network.count_params(),
@@ -236,11 +238,25 @@ class _TrialLoop(Loop):
     def kept_measures(self) -> dict[str, float]:
         """Return the measures of the epoch whose weights are kept."""
         row = self.log.rows[self.summary()["kept_epoch"] - 1]
-        return {
+        measures = {
             name: float(value)
             for name, value in row.items()
             if name not in ("epoch", "learning_rate", "seconds")
         }
+        return measures | (self._validated() if self._weights_were_replaced() else {})
+
+    def _weights_were_replaced(self) -> bool:
+        """Say whether the last epoch was measured with other weights than are left."""
+        optimizer = self.network.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        return bool(optimizer.use_ema or self.ready.callbacks)
+
+    def _validated(self) -> dict[str, float]:
+        batches = self._validation_batches()
+        if batches is None:
+            return {}
+        measured = self.network.evaluate(batches, verbose=0, return_dict=True)
+        return {f"val_{name}": float(value) for name, value in measured.items()}
 
     def _fit(self, active: list[Any], first_epoch: int) -> None:
         if self.streams is None or self.augmentation is not None:

@@ -9,20 +9,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasopt.tuning.ablation import Ablation, ablate
-    from kerasopt.tuning.advice import Advice, advise_settings
-    from kerasopt.tuning.architecture import (
+    from kerasopt.tuning.ablations.ablation import Ablation, ablate
+    from kerasopt.tuning.advising.advice import Advice, advise_settings
+    from kerasopt.tuning.architectures.searching import (
         ArchitectureResult,
         ArchitectureSettings,
         search_architecture,
     )
     from kerasopt.tuning.estimators import KerasOptClassifier, KerasOptRegressor
+    from kerasopt.tuning.fields import default_space
     from kerasopt.tuning.hypermodel import RecipeHyperModel, build_model
     from kerasopt.tuning.log import trial_log
-    from kerasopt.tuning.result import SearchResult
-    from kerasopt.tuning.searching import resume, search
-    from kerasopt.tuning.settings import SearchSettings
-    from kerasopt.tuning.space import default_space
+    from kerasopt.tuning.searches.result import SearchResult
+    from kerasopt.tuning.searches.searching import resume, search
+    from kerasopt.tuning.searches.settings import SearchSettings
     from kerasopt.tuning.sweeping import sweep
 
 __all__ = [
@@ -47,22 +47,22 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Ablation": "ablation",
-    "Advice": "advice",
-    "ArchitectureResult": "architecture",
-    "ArchitectureSettings": "architecture",
+    "Ablation": "ablations.ablation",
+    "Advice": "advising.advice",
+    "ArchitectureResult": "architectures.searching",
+    "ArchitectureSettings": "architectures.searching",
     "KerasOptClassifier": "estimators",
     "KerasOptRegressor": "estimators",
     "RecipeHyperModel": "hypermodel",
-    "SearchResult": "result",
-    "SearchSettings": "settings",
-    "ablate": "ablation",
-    "advise_settings": "advice",
+    "SearchResult": "searches.result",
+    "SearchSettings": "searches.settings",
+    "ablate": "ablations.ablation",
+    "advise_settings": "advising.advice",
     "build_model": "hypermodel",
-    "default_space": "space",
-    "resume": "searching",
-    "search": "searching",
-    "search_architecture": "architecture",
+    "default_space": "fields",
+    "resume": "searches.searching",
+    "search": "searches.searching",
+    "search_architecture": "architectures.searching",
     "sweep": "sweeping",
     "trial_log": "log",
 }
@@ -73,3 +73,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'kerasopt.tuning' has no attribute {name!r}")
     module = importlib.import_module(f"kerasopt.tuning.{_MODULES[name]}")
     return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

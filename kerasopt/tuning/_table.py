@@ -12,7 +12,10 @@ from kerasopt import names
 from kerasopt.charts import INK, Chart
 from kerasopt.evaluation import formatting
 
-STATUSES = ("completed", "stopped", "unfinished", "failed")
+STATUSES = ("completed", "partial", "stopped", "unfinished", "failed")
+FARTHEST = 5
+"""Times the distance of the median from the best, within which a value is shown."""
+
 LOG_DECADES = 1.5
 """Numbers above 0 that span more than this are drawn and judged by their logarithm."""
 
@@ -70,6 +73,28 @@ def best(table: pd.DataFrame, *, maximize: bool) -> pd.Series | None:
         return None
     order = rows["mean"].to_numpy()
     return rows.iloc[int(np.argmax(order) if maximize else np.argmin(order))]
+
+
+def near_the_best(values: np.ndarray, *, maximize: bool) -> tuple[float, float]:
+    """Return the least and the largest of the values that a figure shows.
+
+    What lies so many times farther from the best than the median does is drawn at the
+    edge, or one bad trial would press all others into a line.
+
+    Args:
+        values: Outcomes, all of them finite.
+        maximize: Whether larger is better.
+
+    Example:
+        >>> near_the_best(np.array([0.99, 0.98, 0.97, 0.1]), maximize=True)
+        (0.915, 0.99)
+    """
+    best = values.max() if maximize else values.min()
+    worst = values.min() if maximize else values.max()
+    typical = FARTHEST * abs(np.median(values) - best)
+    if typical and abs(worst - best) > typical:
+        worst = best - typical if maximize else best + typical
+    return float(round(min(best, worst), 9)), float(round(max(best, worst), 9))
 
 
 def is_share(objective: str) -> bool:

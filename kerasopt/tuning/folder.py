@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +24,13 @@ from kerasopt.training import run as run_folder
 
 __all__ = [
     "METRICS",
+    "Clock",
     "about",
     "all_failed",
+    "at_work",
     "check_every_epoch",
     "check_metric",
     "check_validation",
-    "deadline",
-    "interruption_told",
-    "is_of_the_data",
     "no_result",
     "opened",
     "seed_list",
@@ -41,6 +41,7 @@ METRICS = {"val_accuracy": True, "val_loss": False}
 """What is compared, and whether more of it is better."""
 
 DEFINITION = "definition.yaml"
+SECONDS, LOCK = "seconds.json", ".lock"
 
 
 def check_metric(metric: str) -> None:
@@ -58,9 +59,44 @@ def check_validation(dataset: Dataset, who: str) -> None:
         )
 
 
-def deadline(budget: str | float | None) -> float | None:
-    """Return the moment at which a time budget ends, as `time.monotonic` counts."""
-    return None if budget is None else time.monotonic() + durations.seconds(budget)
+class Clock:
+    """The time budget of what is done in a folder, over all calls together.
+
+    A call that goes on with an interrupted or killed one has what that one left.
+
+    Args:
+        folder: The folder.
+        budget: Time for all of it, such as "10m"; None for no end.
+    """
+
+    def __init__(self, folder: Path, budget: str | float | None) -> None:
+        self._path = folder / SECONDS
+        self._before = 0.0
+        if self._path.is_file():
+            self._before = json.loads(self._path.read_text(encoding="utf-8"))["seconds"]
+        self._started = time.monotonic()
+        self.budget = None if budget is None else durations.seconds(budget)
+
+    @property
+    def seconds(self) -> float:
+        """Time that was used so far."""
+        return self._before + time.monotonic() - self._started
+
+    @property
+    def deadline(self) -> float | None:
+        """The moment at which the budget ends, as `time.monotonic` counts."""
+        if self.budget is None:
+            return None
+        return self._started + self.budget - self._before
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left."""
+        return self.budget is not None and self.seconds >= self.budget
+
+    def keep(self) -> None:
+        """Write down the time that was used, for a call that goes on."""
+        run_folder.write_json(self._path, {"seconds": round(self.seconds, 3)})
 
 
 def seed_list(seeds: int | Sequence[int]) -> list[int]:
@@ -118,11 +154,14 @@ def _check_same(folder: Path, there: dict[str, Any], given: dict[str, Any]) -> N
     from kerasopt.evaluation.formatting import flatten
 
     old, new = flatten(there), flatten(given)
+    # The names tell most, the hashes of the data nothing.
+    names = sorted({*old, *new}, key=lambda name: (not name.endswith("name"), name))
+    names = [name for name in names if old.get(name) != new.get(name)]
     differing = [
         f"{name} (there {old.get(name)!r}, given {new.get(name)!r})"
-        for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
-    ]
+        for name in names
+        if ".sha256." not in name
+    ] or ["the data's content"][: len(names)]
     if differing:
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
         raise ValueError(
@@ -138,14 +177,15 @@ def no_result(folder: Path, table: pd.DataFrame, budget: Any) -> ValueError:
     Args:
         folder: The search's.
         table: Its trials: status and reason.
-        budget: The time that it had.
+        budget: The time that it had, over all calls.
     """
     failed = table[table["status"] == "failed"]
     if len(failed):
         return all_failed(f"trials of the search in '{folder}'", failed["reason"])
     return ValueError(
-        f"The budget of {budget!r} ended before the first trial did. It is kept: give "
-        f"more time and directory='{folder}' to go on with it, or fewer epochs."
+        f"The budget of {budget!r} ended before the first trial was trained to its "
+        f"end. It is kept: give more time (budget counts from the beginning) and "
+        f"directory='{folder}' to go on with it, or fewer epochs."
     )
 
 
@@ -156,22 +196,36 @@ def all_failed(what: str, reasons: pd.Series) -> ValueError:
 
 
 @contextlib.contextmanager
-def interruption_told(folder: Path, console: rich.console.Console) -> Iterator[None]:
-    """Say after Ctrl-C how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        console.print(
-            f"Interrupted. To go on, call it again with directory='{folder}'.",
-            highlight=False,
-            soft_wrap=True,
-        )
-        raise
+def at_work(
+    folder: Path, clock: Clock, console: rich.console.Console, again: str = ""
+) -> Iterator[None]:
+    """Keep other processes out, note the time, and say after Ctrl-C how to go on.
 
+    Args:
+        folder: Where the work is done.
+        clock: Its clock.
+        console: Where to say it.
+        again: A command that goes on with it, if there is one.
 
-def is_of_the_data(field: str) -> bool:
-    """Say whether a dotted field of a recipe changes its data."""
-    return field.split(".", maxsplit=1)[0] == "data"
+    Raises:
+        ValueError: if another process is at work in the folder.
+    """
+    with open(folder / LOCK, "ab") as lock:
+        if not files.try_lock(lock):
+            raise ValueError(
+                f"Another process is at work in '{folder}': wait until it has ended."
+            )
+        try:
+            yield
+        except KeyboardInterrupt:
+            same = f"the same call with directory='{folder}'"
+            words = f"{again} or {same}" if again else same
+            console.print(
+                f"Interrupted. To go on: {words}.", highlight=False, soft_wrap=True
+            )
+            raise
+        finally:
+            clock.keep()
 
 
 def check_every_epoch(recipe: Recipe) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 import keras
 import keras_tuner
+import rich.console
 
 from kerasopt import models, recipes
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import compiling
-from kerasopt.tuning.space import Space, SpaceLike, default_space, with_values
+from kerasopt.training import compiling, preparation
+from kerasopt.tuning.fields import default_space, with_values
+from kerasopt.tuning.space import Space, SpaceLike
 
 __all__ = ["RecipeHyperModel", "build_model"]
 
@@ -64,8 +66,9 @@ def build_model(
 class RecipeHyperModel(keras_tuner.HyperModel):
     """A recipe as keras-tuner's HyperModel, which also tunes how it is trained.
 
-    `build` gives the recipe's model, compiled with its optimizer; `fit` trains it on
-    the recipe's batches, augmented, in the batch size that is being tried.
+    `build` gives the recipe's model, compiled with its optimizer and in its precision;
+    `fit` trains it on the recipe's batches, augmented, in the batch size that is being
+    tried, with the recipe's callbacks and early stopping.
 
     Args:
         recipe: What `kerasopt.recipes.load` gives or takes.
@@ -73,7 +76,8 @@ class RecipeHyperModel(keras_tuner.HyperModel):
         dataset: Instead of the recipe's own.
 
     Raises:
-        ValueError: if a field or value of the space doesn't fit the recipe.
+        ValueError: if a field or value of the space doesn't fit the recipe, or the
+            recipe trains for a time.
 
     Example:
         >>> import kerasopt as ko
@@ -95,6 +99,12 @@ class RecipeHyperModel(keras_tuner.HyperModel):
         super().__init__()
         recipe = recipe if isinstance(recipe, Recipe) else recipes.load(recipe)
         self.recipe = recipe.for_budget()
+        if self.recipe.training.budget is not None:
+            raise ValueError(
+                f"The recipe {recipe.name!r} trains for a time "
+                f"({recipe.training.budget!r}), and keras-tuner counts epochs: set "
+                "training.epochs."
+            )
         self.space = Space.read(default_space(self.recipe) if space is None else space)
         self.space.check(self.recipe)
         self.dataset = dataset or self.recipe.load_data()
@@ -106,13 +116,17 @@ class RecipeHyperModel(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Build and compile the recipe's model with keras-tuner's choices."""
         recipe = self.recipe_for(hp)
-        return compiling.compiled(
-            recipe.build_model(self.dataset),
+        ready = preparation.prepare(
+            lambda: recipe.build_model(self.dataset),
+            self.dataset,
             optimizer=recipe.optimizer,
             loss=recipe.loss,
-            dataset=self.dataset,
+            augment=recipe.augment,
+            callbacks=recipe.callbacks,
             settings=recipe.training,
+            console=rich.console.Console(quiet=True),
         )
+        return ready.network
 
     def fit(
         self,
@@ -142,5 +156,6 @@ class RecipeHyperModel(keras_tuner.HyperModel):
             self.dataset,
             settings=recipe.training,
             augment=recipe.augment,
+            callbacks=[*recipe.callbacks, *kwargs.pop("callbacks", [])],
             **kwargs,
         )

@@ -58,8 +58,9 @@ def trial_log(directory: str | os.PathLike[str] = "runs") -> pd.DataFrame:
     )
     if not folders:
         raise ValueError(
-            f"'{directory}' holds no finished run. Give the folder in which the runs' "
-            "folders are, such as 'runs'."
+            f"No folder in '{directory}' holds a finished run of train, fit or "
+            "Recipe.run. Give the folder that they are in; a search's trials are in "
+            "its .table."
         )
     runs = [Run.load(folder) for folder in folders]
     settings = pd.DataFrame([formatting.flatten(run.recipe) for run in runs])

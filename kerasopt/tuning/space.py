@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -16,14 +17,24 @@ from kerasopt.data import Dataset
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
 from kerasopt.recipes.text import parse
+from kerasopt.tuning.fields import own_value, with_values
 
-__all__ = ["Space", "SpaceLike", "default_space"]
+__all__ = ["Space", "SpaceLike"]
 
 SpaceLike = (
     Mapping[str, Any] | str | os.PathLike[str] | Callable[[Any], Mapping[str, Any]]
 )
 RANGE = ("min_value", "max_value", "step", "sampling")
 SAMPLING = ("linear", "log", "reverse_log")
+_NOT_SEARCHED = {
+    "training.seed": "the search's own seed=… is used for all trials",
+    "training.tta": "it changes the test alone",
+    "training.tta_share": "it changes the test alone",
+    "training.checkpoint_seconds": "it changes no result",
+    "training.validation_freq": "a search compares after every epoch",
+    "data.validation": "trials are compared on the same validation data",
+    "data.seed": "trials are compared on the same validation data",
+}
 
 
 @dataclass(frozen=True)
@@ -89,9 +100,40 @@ class Space:
                 )
             return {str(field): _plain(value) for field, value in values.items()}
         return {
-            field: _ask(hp, field, spec, value_of(recipe, field))
+            field: _ask(hp, field, spec, own_value(recipe, field))
             for field, spec in self.fields.items()
         }
+
+    def first(self, recipe: Recipe) -> dict[str, Any]:
+        """Return the first values: the recipe's own, as far as the space holds them.
+
+        Args:
+            recipe: The recipe.
+        """
+        import keras_tuner
+
+        return self.declare(keras_tuner.HyperParameters(), recipe)
+
+    def lacking(self, recipe: Recipe) -> dict[str, Any]:
+        """Return the recipe's own values that the space doesn't hold, by field.
+
+        Args:
+            recipe: The recipe.
+
+        Example:
+            >>> import kerasopt as ko
+            >>> space = Space.read({"training.batch_size": [16, 64]})
+            >>> space.lacking(ko.recipes.load("digits").replace(
+            ...     "training.batch_size", 32))
+            {'training.batch_size': 32}
+        """
+        own = {field: own_value(recipe, field) for field in self.fields}
+        first = self.first(recipe) if own else {}
+        return {field: own[field] for field in own if first[field] != own[field]}
+
+    def holds(self, recipe: Recipe) -> bool:
+        """Say whether the recipe itself is one of the space's; of a function, no."""
+        return self.function is None and not self.lacking(recipe)
 
     def check(self, recipe: Recipe) -> None:
         """Try the ends and choices of each field on a recipe, one at a time.
@@ -102,18 +144,18 @@ class Space:
             recipe: The recipe.
 
         Raises:
-            ValueError: if the recipe has no such field, a value is out of its range, or
-                a function declares nothing.
+            ValueError: if the recipe has no such field, a value is out of its range, it
+                makes no difference to a trial, or a function declares nothing.
         """
-        if self.function is not None:
-            import keras_tuner
-
-            values = self.declare(keras_tuner.HyperParameters(), recipe)
-            if not values:
-                raise _empty(values)
-            with_values(recipe, values).check()
-        for changed in self._changed(recipe):
-            changed.check()
+        first = self.first(recipe)
+        if not first:
+            raise _empty(first)
+        for field in first:
+            if reason := _NOT_SEARCHED.get(field):
+                raise ValueError(f"{field!r} can't be searched: {reason}.")
+        for words, changed in self._changed(recipe):
+            with _told(words):
+                changed.check()
 
     def check_models(self, recipe: Recipe, dataset: Dataset) -> None:
         """Build the models that single fields of the model make of a recipe.
@@ -126,111 +168,49 @@ class Space:
             ValueError: if the model has no such field, or a value is out of its range.
         """
         recipe.build_model(dataset)
-        for changed in self._changed(recipe, "model"):
-            changed.build_model(dataset)
+        for words, changed in self._changed(recipe, "model"):
+            with _told(words):
+                changed.build_model(dataset)
 
-    def _changed(self, recipe: Recipe, section: str | None = None) -> Iterator[Recipe]:
+    def _changed(
+        self, recipe: Recipe, section: str | None = None
+    ) -> Iterator[tuple[str, Recipe]]:
         """Yield the recipe with each end or choice of each field of a section."""
+        if self.function is not None:
+            values = self.first(recipe)
+            words = ", ".join(f"{field}={value!r}" for field, value in values.items())
+            with _told(words):
+                yield words, with_values(recipe, values)
         for field, spec in self.fields.items():
             if section in (None, field.split(".")[0]):
                 for value in spec if isinstance(spec, list) else _ends(spec):
-                    yield recipe.replace(field, value)
+                    yield f"{field}={value!r}", recipe.replace(field, value)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the space as plain values; a function's name stands for it."""
-        if self.function is not None:
-            return {"function": getattr(self.function, "__qualname__", "?")}
-        return dict(self.fields)
+        """Return the space as plain values; a function's name stands for it.
 
+        With what it declares, by which a changed function is found out.
+        """
+        if self.function is None:
+            return dict(self.fields)
+        import keras_tuner
 
-def default_space(recipe: Recipe) -> dict[str, Any]:
-    """Return a space around a recipe: learning rate, batch size, and what it has.
-
-    The rate goes from a tenth to ten times the recipe's, the batch from half to twice;
-    dropout and L2 join where the model takes them.
-
-    Args:
-        recipe: The recipe.
-
-    Example:
-        >>> import kerasopt as ko
-        >>> space = default_space(ko.recipes.load("mnist-mlp"))
-        >>> list(space)[:2]
-        ['optimizer.learning_rate.peak', 'training.batch_size']
-        >>> list(space)[2:]
-        ['model.dropout', 'model.l2']
-    """
-    space: dict[str, Any] = {}
-    field, rate = _rate(recipe)
-    if rate:
-        space[field] = {
-            "min_value": rate / 10,
-            "max_value": rate * 10,
-            "sampling": "log",
+        hp = keras_tuner.HyperParameters()
+        self.function(hp)
+        declared = {each.name: each.get_config() for each in hp.space}
+        return {
+            "function": getattr(self.function, "__qualname__", "?"),
+            "declares": json.loads(json.dumps(declared)),
         }
-    size = recipe.training.batch_size
-    space["training.batch_size"] = sorted({max(1, size // 2), size, size * 2})
-    if recipe.model["name"] in ("mlp", "cnn"):
-        space["model.dropout"] = {"min_value": 0.0, "max_value": 0.5, "step": 0.1}
-        space["model.l2"] = [0.0, 1e-5, 1e-4, 1e-3]
-    return space
 
 
-def _rate(recipe: Recipe) -> tuple[str, float | None]:
-    """Return the field that scales the learning rate, and its value."""
-    field = "optimizer.learning_rate"
-    rate = value_of(recipe, field)
-    if isinstance(rate, dict):
-        for name in ("peak", "initial_learning_rate"):
-            if isinstance(rate.get(name), (int, float)):
-                return f"{field}.{name}", rate[name]
-        return field, None
-    if rate is None and "groups" in (recipe.to_dict()["optimizer"] or {}):
-        return field, None
-    return field, rate or own_rate(recipe)
-
-
-def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """Return a recipe with several fields changed, the outer ones first.
-
-    So "optimizer" doesn't undo "optimizer.learning_rate", in whatever order they come.
-
-    Args:
-        recipe: The recipe.
-        values: {field: value}.
-
-    Example:
-        >>> import kerasopt as ko
-        >>> values = {"optimizer.learning_rate": 0.1, "optimizer": {"name": "sgd"}}
-        >>> with_values(ko.recipes.load("digits"), values).optimizer
-        {'name': 'sgd', 'learning_rate': 0.1}
-    """
-    for field in sorted(values, key=lambda name: name.count(".")):
-        recipe = recipe.replace(field, values[field])
-    return recipe
-
-
-def own_rate(recipe: Recipe) -> float:
-    """Return the learning rate that a recipe's optimizer has if none is given.
-
-    Example:
-        >>> import kerasopt as ko
-        >>> recipe = ko.recipes.load("digits")
-        >>> own_rate(recipe.replace("optimizer", "sgd"))
-        0.01
-    """
-    from kerasopt import optimizers
-
-    rate = float(optimizers.get(recipe.optimizer).learning_rate)
-    return float(f"{rate:.6g}")  # Keras keeps 0.01 as 0.00999999977648.
-
-
-def value_of(recipe: Recipe, field: str) -> Any:
-    """Return the value of a dotted field, or None."""
-    content: Any = recipe.to_dict()
-    for part in field.split("."):
-        content = content.get(part) if isinstance(content, dict) else None
-    return content
+@contextlib.contextmanager
+def _told(words: str) -> Iterator[None]:
+    """Say of an error for which of the space's values it came."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"With {words} from the space: {error}") from None
 
 
 def _empty(given: Any) -> ValueError:
@@ -315,11 +295,21 @@ def _ask(hp: Any, field: str, spec: Any, own: Any) -> Any:
     whole = all(isinstance(arguments.get(n, 1), int) for n in RANGE[:3])
     low, high = _ends(spec)
     is_number = isinstance(own, (int, float)) and not isinstance(own, bool)
-    if is_number and low <= own <= high and "step" not in spec:
+    if is_number and low <= own <= high and _is_a_step(own, spec):
         arguments["default"] = own
     if whole and isinstance(arguments.get("default", 1), int):
         return hp.Int(field, **arguments)
     return hp.Float(field, **arguments)
+
+
+def _is_a_step(value: float, spec: Mapping[str, Any]) -> bool:
+    """Say whether a range's steps come by a value."""
+    if "step" not in spec:
+        return True
+    if spec.get("sampling") in SAMPLING[1:]:
+        return False
+    steps = (value - spec["min_value"]) / spec["step"]
+    return math.isclose(steps, round(steps), abs_tol=1e-9)
 
 
 def _choose(hp: Any, field: str, values: list[Any], own: Any) -> Any:

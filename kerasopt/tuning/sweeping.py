@@ -16,6 +16,8 @@ from kerasopt.data import Dataset, pipeline
 from kerasopt.recipes import Recipe
 from kerasopt.training import DivergedError
 from kerasopt.tuning import folder as folders
+from kerasopt.tuning.fields import is_of_the_data
+from kerasopt.tuning.trials import without_test
 
 __all__ = ["sweep"]
 
@@ -33,8 +35,8 @@ def sweep(
 ) -> pd.DataFrame:
     """Train a recipe with each value of one field, on the same seeds.
 
-    The table has what was measured on validation data. The test results are in each
-    run's folder; choosing by them would spoil them.
+    All of it is measured on validation data; the test data are left out, since
+    choosing by them would spoil them.
 
     Args:
         recipe: What `kerasopt.recipes.load` gives or takes.
@@ -76,7 +78,7 @@ def sweep(
         recipe = recipes.load(recipe)
     values, seeds = _listed(values), _listed(seeds)
     _check(recipe, field, values, seeds, dataset, equal_updates)
-    if dataset is None and not folders.is_of_the_data(field):
+    if dataset is None and not is_of_the_data(field):
         dataset = recipe.load_data()
     trials = [
         _trial(recipe, field, value, dataset, equal_updates=equal_updates)
@@ -104,6 +106,7 @@ def _trial(
     changed = recipe.replace(field, value)
     data = dataset or changed.load_data()
     folders.check_validation(data, "A sweep")
+    data = without_test(data)
     if equal_updates:
         changed = _as_long_as(recipe, changed, data)
     changed.check()
@@ -162,7 +165,7 @@ def _check(
         raise ValueError("values and seeds must be lists with at least one entry.")
     if field == "training.seed":
         raise ValueError("Give the seeds as seeds=…; they are the same for each value.")
-    if dataset is not None and folders.is_of_the_data(field):
+    if dataset is not None and is_of_the_data(field):
         raise ValueError(
             f"{field!r} changes the data, but dataset=… is given: leave it out."
         )

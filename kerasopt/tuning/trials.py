@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import rich.console
 
-from kerasopt import schedules
+from kerasopt import distribute, files, losses, schedules
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import DivergedError
+from kerasopt.training import DivergedError, placement, precision
 from kerasopt.training import run as run_folder
 from kerasopt.training.reuse import CompiledModels
 from kerasopt.training.trial import Streams, TrainedTrial, train_trial
@@ -31,6 +33,8 @@ __all__ = [
     "Trials",
     "compile_key",
     "failure",
+    "forget_checkpoints",
+    "one_precision",
     "recorded",
     "trial_records",
 ]
@@ -40,6 +44,10 @@ TRIALS = "trials"
 
 RESULT, VALUES = "trial.json", "values.json"
 """What a trial gave, and what it was given, which is there before it ends."""
+
+
+PRECISION = "precision.txt"
+"""The number format of all trainings in a folder, where the recipe leaves it open."""
 
 
 class OutOfTime(BaseException):
@@ -77,14 +85,15 @@ class Trials:
 
     Attributes:
         dataset: The data; its test part is never looked at.
+        home: Folder of all trainings that are compared.
         deadline: When to stop, as `time.monotonic` counts; None for never.
         compiled: Compiled models that may be used again.
     """
 
     dataset: Dataset
+    home: Path
     deadline: float | None = None
     compiled: CompiledModels = field(default_factory=CompiledModels)
-    _precision: str | None = None
 
     def __post_init__(self) -> None:
         """Leave the test data out, so that nothing can measure them."""
@@ -114,12 +123,11 @@ class Trials:
         """
         # A small model's checkpoint takes milliseconds, so each epoch is kept.
         changes: dict[str, Any] = {"seed": seed, "checkpoint_seconds": 0.0}
-        if recipe.training.precision == "auto" and self._precision:
-            changes["precision"] = self._precision  # Timed once, by the first trial.
+        changes["precision"] = one_precision(recipe, self.dataset, self.home)
         settings = recipe.training.model_copy(update=changes)
         deadline = Deadline(self.deadline) if self.deadline is not None else None
         with _quiet_tracing():
-            trained = train_trial(
+            return train_trial(
                 lambda: recipe.build_model(self.dataset),
                 self._streams,
                 folder,
@@ -133,9 +141,6 @@ class Trials:
                 key=compile_key(recipe, self.dataset),
                 prepare_weights=prepare_weights,
             )
-        if recipe.training.precision == "auto":
-            self._precision = trained.precision
-        return trained
 
     def record(
         self, recipe: Recipe, folder: Path, *, seed: int, **more: Any
@@ -172,7 +177,51 @@ class Trials:
         except DivergedError as error:
             result = failure(error)
         run_folder.write_json(folder / RESULT, result)
+        forget_checkpoints(folder)
         return result
+
+
+def one_precision(recipe: Recipe, dataset: Dataset, home: Path) -> str:
+    """Return the number format that all trainings in a folder share.
+
+    That of the recipe; "auto" is timed by the first one to ask, and kept, so that
+    folds, workers and a search that is gone on with compare like with like.
+
+    Args:
+        recipe: The recipe.
+        dataset: What it is trained on.
+        home: Folder of all trainings.
+    """
+    training = recipe.training
+    if training.precision != "auto":
+        return training.precision
+    path = home / PRECISION
+    if not path.is_file():
+        loss = losses.get(
+            recipe.loss,
+            labels=dataset.train[1],
+            label_smoothing=training.label_smoothing,
+        )
+        with placement.first_device(distribute.strategy(training.devices)):
+            timed = precision.resolve(
+                training,
+                lambda: recipe.build_model(dataset),
+                dataset,
+                loss,
+                rich.console.Console(quiet=True),
+            )
+        files.write_text(path, timed.precision)
+    return path.read_text(encoding="utf-8")
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Delete what only a training that goes on needs: as large as three models.
+
+    Args:
+        folder: That of one trial, or of all.
+    """
+    for checkpoints in [*folder.rglob("checkpoints")]:
+        shutil.rmtree(checkpoints)
 
 
 def failure(error: Exception) -> dict[str, Any]:

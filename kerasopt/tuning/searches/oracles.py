@@ -9,6 +9,7 @@ of it is one file, replaced atomically.
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from kerasopt import files
 from kerasopt.names import unknown
-from kerasopt.tuning.bayesian import Bayesian
+from kerasopt.tuning.searches.bayesian import Bayesian
 
 __all__ = ["METHODS", "make"]
 
@@ -102,7 +103,34 @@ class _Random(_Kept, keras_tuner.oracles.RandomSearchOracle):
 
 
 class _Hyperband(_Kept, keras_tuner.oracles.HyperbandOracle):
-    pass
+    """With fewer different trials than a bracket begins with, it goes on with those.
+
+    keras-tuner's ends there, before any trial was trained whole.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        self._first_sizes: dict[str, int] = {}
+        super().__init__(**arguments)
+
+    def _random_trial(self, trial_id: str, bracket: dict[str, Any]) -> dict[str, Any]:
+        response = super()._random_trial(trial_id, bracket)
+        if response["status"] == TrialStatus.RUNNING:
+            return response
+        self._first_sizes[str(bracket["bracket_num"])] = len(bracket["rounds"][0])
+        return self.populate_space(trial_id)
+
+    def _get_size(self, bracket_num: int, round_num: int) -> int:
+        size = super()._get_size(bracket_num, round_num)
+        first = self._first_sizes.get(str(bracket_num))
+        if first is None:
+            return size
+        return math.ceil(size * first / super()._get_size(bracket_num, 0))
+
+    def _more_state(self) -> dict[str, Any]:
+        return {"first_sizes": self._first_sizes}
+
+    def _set_more_state(self, state: dict[str, Any]) -> None:
+        self._first_sizes = state["first_sizes"]
 
 
 class _Grid(_Kept, keras_tuner.oracles.GridSearchOracle):

@@ -14,12 +14,12 @@ from kerasopt import recipes
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training.settings import validate
-from kerasopt.tuning import evolution
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.architecture_methods import Evolution, Hyperband
-from kerasopt.tuning.architecture_networks import ArchitectureSettings, Networks
-from kerasopt.tuning.architecture_result import COSTS, ArchitectureResult
-from kerasopt.tuning.evolution import GeneSpace
+from kerasopt.tuning.architectures import evolution
+from kerasopt.tuning.architectures.evolution import GeneSpace
+from kerasopt.tuning.architectures.methods import Evolution, Hyperband
+from kerasopt.tuning.architectures.networks import ArchitectureSettings, Networks
+from kerasopt.tuning.architectures.result import COSTS, ArchitectureResult
 from kerasopt.tuning.trials import OutOfTime
 
 __all__ = ["ArchitectureResult", "ArchitectureSettings", "search_architecture"]
@@ -108,10 +108,11 @@ def search_architecture(
     networks.keep(folder / COSTS)
     console = rich.console.Console(stderr=True, quiet=not verbose)
     make = Hyperband if chosen.method == "hyperband" else Evolution
+    clock = folders.Clock(folder, chosen.budget)
     # After the end of the time the folder tells what there is.
     ends = contextlib.suppress(OutOfTime)
-    with folders.interruption_told(folder, console), ends:
-        make(networks, space, folder, _Progress(chosen, console)).run()
+    with folders.at_work(folder, clock, console), ends:
+        make(networks, space, folder, clock, _Progress(chosen, clock, console)).run()
     return _finished(folder, chosen)
 
 
@@ -126,7 +127,7 @@ def _check_agreement(recipe: Recipe, settings: ArchitectureSettings) -> None:
     folders.check_every_epoch(recipe)
     if settings.method != "hyperband":
         return
-    from kerasopt.tuning.searching import check_keras_tuner
+    from kerasopt.tuning.searches.searching import check_keras_tuner
 
     check_keras_tuner()
     for name in _OF_EVOLUTION:
@@ -141,13 +142,18 @@ class _Progress:
     """A line for each trial."""
 
     def __init__(
-        self, settings: ArchitectureSettings, console: rich.console.Console
+        self,
+        settings: ArchitectureSettings,
+        clock: folders.Clock,
+        console: rich.console.Console,
     ) -> None:
         self.settings = settings
+        self.clock = clock
         self.console = console
 
     def __call__(self, record: Mapping[str, Any]) -> None:
         """Say what became of a trial."""
+        self.clock.keep()
         most = self.settings.most_trials
         parent = record.get("parent")
         origin = "" if parent is None else f", child of {parent}"

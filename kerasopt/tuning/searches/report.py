@@ -16,8 +16,8 @@ from kerasopt.charts import Chart
 from kerasopt.evaluation import formatting, page
 from kerasopt.evaluation.page import write
 from kerasopt.tuning import _table, figures
-from kerasopt.tuning.importance import MIN_TRIALS, importance, plot_importance
-from kerasopt.tuning.parallel import PAPER, RAMP
+from kerasopt.tuning.figures.importance import MIN_TRIALS, importance, plot_importance
+from kerasopt.tuning.figures.parallel import PAPER, RAMP
 
 __all__ = ["SearchReportData", "render", "write"]
 
@@ -63,7 +63,8 @@ class SearchReportData:
     Attributes:
         title: The page's.
         table: One row a trial: trial (its number), the fields, mean (the objective over
-            folds or seeds), status (completed, stopped, unfinished or failed) and,
+            folds or seeds), status (completed, partial, stopped, unfinished or failed)
+            and,
             where known, std, n (folds or seeds), epochs, seconds, parameters and
             reason.
         fields: The columns that were tuned.
@@ -72,6 +73,7 @@ class SearchReportData:
         description: A sentence below the title.
         space: The search space, nested.
         best: The recipe with the best settings, nested.
+        own: The values of the fields in the recipe that was searched.
         settings: How the search was made, such as method, trials, budget (seconds or
             text), folds and seed.
         seconds: How long it took; the default is the sum of the trials' seconds.
@@ -87,6 +89,7 @@ class SearchReportData:
     description: str | None = None
     space: Mapping[str, Any] = field(default_factory=dict)
     best: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -117,7 +120,7 @@ def render(data: SearchReportData) -> str:
     table = _table.check(data.table, ("trial", "mean", "status"), fields=data.fields)
     table = table.reset_index(drop=True)
     fields = list(data.fields)
-    packages = ("kerasopt.tuning", "kerasopt.evaluation")
+    packages = ("kerasopt.tuning.searches", "kerasopt.evaluation")
     template = page.environment(*packages).get_template("search.html.j2")
     columns = [name for name in _COLUMNS if name in table.columns]
     with_reasons = "reason" in table.columns and bool(table["reason"].notna().any())
@@ -129,6 +132,7 @@ def render(data: SearchReportData) -> str:
         objective=_lower(_table.objective_name(data.objective)),
         headline=_headline(table, data),
         best=page.yaml_text(data.best),
+        found=_found(table, data),
         progress=_progress(table, data),
         parallel=_parallel(table, data),
         no_parallel=_NO_VALUE if fields else _NO_FIELD,
@@ -173,6 +177,21 @@ def _best(row: pd.Series | None, objective: str) -> dict[str, Any] | None:
         "spread": _spread(row, objective),
         "parameters": None if formatting.is_missing(parameters) else parameters,
     }
+
+
+def _found(table: pd.DataFrame, data: SearchReportData) -> list[dict[str, Any]]:
+    """Return each field with the best trial's value and the recipe's own."""
+    winner = _table.best(table, maximize=data.maximize)
+    if winner is None:
+        return []
+    return [
+        {
+            "field": name,
+            "best": _setting(winner[name])["text"],
+            "own": _setting(data.own.get(name))["text"],
+        }
+        for name in data.fields
+    ]
 
 
 def _spread(row: pd.Series, objective: str) -> str | None:

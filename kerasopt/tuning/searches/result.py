@@ -19,7 +19,7 @@ from kerasopt.training import environment
 from kerasopt.training import run as run_folder
 from kerasopt.tuning import _table
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.space import with_values
+from kerasopt.tuning.fields import own_value, with_values
 from kerasopt.tuning.trials import trial_records
 
 __all__ = ["SearchResult"]
@@ -99,8 +99,8 @@ class SearchResult:
         """One row a trial: its fields, and what it gave.
 
         Mean and std of the objective over n folds, epochs, seconds, parameters, status
-        ("completed", "stopped" because it was hopeless, "failed" or "unfinished") and
-        the reason of a failure.
+        ("completed", "stopped" because it was hopeless, "partial" where Hyperband gave
+        it a part of the epochs, "failed" or "unfinished") and the reason of a failure.
         """
         rows = [
             {
@@ -132,6 +132,8 @@ class SearchResult:
         for record in self._records:
             if record["trial"] == best:
                 recipe = with_values(recipe, record["values"])
+        # That of the trials, so that their best is trained again.
+        recipe = recipe.replace("training.seed", self.definition["settings"]["seed"])
         content = recipe.to_dict()
         content["name"] = f"{recipe.name}-tuned"
         content["description"] = (
@@ -142,7 +144,7 @@ class SearchResult:
 
     def importance(self) -> pd.DataFrame:
         """Return how much of the objective's variation each field explains."""
-        from kerasopt.tuning import importance
+        from kerasopt.tuning.figures import importance
 
         return importance.importance(self.table, self.fields, objective=self.objective)
 
@@ -213,10 +215,11 @@ class SearchResult:
 
     def report(self) -> Path:
         """Write ``report.html`` anew and return its path."""
-        from kerasopt.tuning import report
+        from kerasopt.tuning.searches import report
 
         path = self.directory / REPORT
         recipe = self.definition["recipe"]
+        given = Recipe(recipe)
         page = report.render(
             report.SearchReportData(
                 title=f"Search: {recipe['name']}",
@@ -227,7 +230,8 @@ class SearchResult:
                 fields=self.fields,
                 space=self.definition["space"],
                 best=self.recipe.to_dict(),
-                settings=self.definition["settings"],
+                own={name: own_value(given, name) for name in self.fields},
+                settings=self.settings,
                 seconds=float(np.nansum(self.table["seconds"])),
                 environment=environment.describe(),
                 notes=self._notes(),

@@ -13,7 +13,7 @@ from kerasopt import recipes
 from kerasopt.data import Dataset, pipeline
 from kerasopt.evaluation import formatting
 from kerasopt.training import durations
-from kerasopt.tuning.advice_facts import Facts, measure_model
+from kerasopt.tuning.advising.facts import Facts, measure_model
 
 __all__ = ["Choices", "choose"]
 

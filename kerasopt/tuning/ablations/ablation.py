@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from kerasopt.data import Dataset
 from kerasopt.evaluation import formatting
 from kerasopt.evaluation.paired import mean_interval
 from kerasopt.recipes import Recipe
+from kerasopt.training import durations
 from kerasopt.tuning import _table
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.factors import Factor, find
-from kerasopt.tuning.space import with_values
+from kerasopt.tuning.ablations.factors import Factor, find
+from kerasopt.tuning.fields import own_value, with_values
 from kerasopt.tuning.trials import OutOfTime, Trials
 
 __all__ = ["Ablation", "ablate"]
@@ -83,11 +85,27 @@ class Ablation:
         unit = "percentage points of " if share else ""
         return shown.rename(columns={"difference": f"difference ({unit}{self.metric})"})
 
+    def _failures(self) -> str:
+        """Return what failed, in a sentence."""
+        if "reason" not in self.trainings:
+            return ""
+        failed = self.trainings.dropna(subset=["reason"])
+        names = ", ".join(
+            f"{row.configuration} (seed {row.seed})" for row in failed.itertuples()
+        )
+        if failed.empty:
+            return ""
+        return (
+            f"Failed, so left out with their pairs: {names}. {failed['reason'].iloc[0]}"
+        )
+
     def __repr__(self) -> str:
-        return self._readable().to_string(index=False)
+        table = self._readable().to_string(index=False)
+        return f"{table}\n\n{self._failures()}".rstrip()
 
     def _repr_html_(self) -> str:
-        return self._readable().to_html(index=False, border=0)
+        table = self._readable().to_html(index=False, border=0)
+        return f"{table}<p>{html.escape(self._failures())}</p>"
 
 
 def ablate(
@@ -117,13 +135,14 @@ def ablate(
 
     Args:
         recipe: What `kerasopt.recipes.load` gives or takes.
-        factors: Names from `kerasopt.tuning.factors.names`; or, for your own, a
+        factors: Names from `kerasopt.tuning.ablations.factors.names`; or your own, a
             mapping from a name to ``{"on": {field: value}, "off": {field: value}}``.
         seeds: How many seeds, from 0 on, or the seeds themselves.
         metric: ``"val_accuracy"`` or ``"val_loss"``.
         epochs: Length of each training; the recipe's own by default.
-        budget: Time for all trainings, such as ``"2h"``. They are made seed by seed,
-            so that what there is when it ends can be compared; call again for more.
+        budget: Time for all trainings, such as ``"2h"``, that of earlier calls which
+            this one goes on with included. They are made seed by seed, so that what
+            there is when it ends can be compared.
         dataset: Instead of the recipe's own.
         directory: Folder of the trainings; new below ``runs/`` by default.
         verbose: Show progress on standard error.
@@ -149,7 +168,8 @@ def ablate(
     if not isinstance(recipe, Recipe):
         recipe = recipes.load(recipe)
     plan = _Plan.made(recipe, factors, seeds, metric, epochs)
-    ends = folders.deadline(budget)
+    if budget is not None:
+        durations.seconds(budget)  # A mistake in it shows here.
     dataset = dataset or plan.recipe.load_data()
     folders.check_validation(dataset, "An ablation")
     for configuration in plan.configurations.values():
@@ -157,7 +177,12 @@ def ablate(
         configuration.build_model(dataset)
     definition = {**plan.definition, **folders.about(dataset)}
     folder = folders.opened(directory, "ablation", plan.recipe, definition)
-    trainings = _trained(plan, Trials(dataset, ends), folder, verbose)
+    clock = folders.Clock(folder, budget)
+    trials = Trials(dataset, folder, clock.deadline)
+    console = rich.console.Console(stderr=True, quiet=not verbose)
+    _say_what_was_chosen(plan, console)
+    with folders.at_work(folder, clock, console):
+        trainings = _trained(plan, trials, clock, console)
     table = compared(trainings, [each.name for each in plan.factors], metric)
     if not table["n"].any():
         if "reason" in trainings and trainings["reason"].notna().all():
@@ -165,7 +190,8 @@ def ablate(
             raise folders.all_failed(what, trainings["reason"])
         raise ValueError(
             f"Within the budget {budget!r} no two configurations could be compared. "
-            f"What was trained is kept: call it again with directory='{folder}'."
+            f"What was trained is kept: give more time (the budget counts from the "
+            f"beginning) and directory='{folder}'."
         )
     folders.write_table(folder / "ablation.csv", table)
     folders.write_table(folder / "trainings.csv", trainings)
@@ -228,10 +254,24 @@ class _Plan:
         return {"factors": {f.name: {"on": f.on, "off": f.off} for f in self.factors}}
 
 
-def _trained(plan: _Plan, trials: Trials, folder: Path, verbose: bool) -> pd.DataFrame:
+def _say_what_was_chosen(plan: _Plan, console: rich.console.Console) -> None:
+    """Tell the strategies that the recipe lacks, which were given a usual value."""
+    for factor in plan.factors:
+        if any(own_value(plan.recipe, name) != factor.on[name] for name in factor.on):
+            fields = ", ".join(f"{name}={value}" for name, value in factor.on.items())
+            console.print(
+                f"{factor.name}: the recipe has none, so {fields} is tried.",
+                highlight=False,
+                soft_wrap=True,
+                markup=False,
+            )
+
+
+def _trained(
+    plan: _Plan, trials: Trials, clock: folders.Clock, console: rich.console.Console
+) -> pd.DataFrame:
     """Train every configuration with every seed, as far as the time goes."""
     rows: list[dict[str, Any]] = []
-    console = rich.console.Console(stderr=True, quiet=not verbose)
     configurations = plan.configurations
     with rich.progress.Progress(
         *rich.progress.Progress.get_default_columns(),
@@ -242,12 +282,15 @@ def _trained(plan: _Plan, trials: Trials, folder: Path, verbose: bool) -> pd.Dat
         for seed in plan.seeds:
             for name, recipe in configurations.items():
                 bar.update(task, description=f"{name}, seed {seed}")
-                place = folder / "trainings" / f"{name.replace(' ', '-')}-seed-{seed}"
+                place = (
+                    trials.home / "trainings" / f"{name.replace(' ', '-')}-seed-{seed}"
+                )
                 try:
                     result = trials.record(recipe, place, seed=seed)
                 except OutOfTime:
                     return pd.DataFrame(rows)
                 rows.append({"configuration": name, "seed": seed, **result})
+                clock.keep()
                 bar.advance(task)
     return pd.DataFrame(rows)
 

@@ -14,8 +14,9 @@ from kerasopt.charts import Chart
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
 from kerasopt.training import run as run_folder
-from kerasopt.tuning import _table, evolution
+from kerasopt.tuning import _table
 from kerasopt.tuning import folder as folders
+from kerasopt.tuning.architectures import evolution
 from kerasopt.tuning.trials import trial_records
 
 __all__ = ["ArchitectureResult"]
@@ -81,8 +82,9 @@ class ArchitectureResult:
         ``flops`` of a prediction, ``latency_milliseconds`` (of one sample, measured
         before the training, on a machine that may have been busy), ``epochs`` of its
         own, ``lineage_epochs`` with those of its ancestors, whose weights it went on
-        with, ``seconds`` of its own, ``status`` ("completed", "failed" or
-        "unfinished") and the ``reason`` of a failure. What is unknown is empty.
+        with, ``seconds`` of its own, ``status`` ("completed", "partial" where
+        Hyperband gave it a part of the epochs, "failed" or "unfinished") and the
+        ``reason`` of a failure. What is unknown is empty.
         """
         rows = [self._row(record) for record in self._records.values()]
         table = pd.DataFrame(rows, columns=list(_COLUMNS))
@@ -93,10 +95,7 @@ class ArchitectureResult:
 
     @functools.cached_property
     def _records(self) -> dict[int, dict[str, Any]]:
-        records = {each["trial"]: each for each in trial_records(self.directory)}
-        if self._definition["settings"]["method"] == "hyperband":
-            _tell_rounds(records, self.directory)
-        return records
+        return {each["trial"]: each for each in trial_records(self.directory)}
 
     @functools.cached_property
     def _costs(self) -> dict[str, dict[str, Any]]:
@@ -213,26 +212,3 @@ def _check_cost(cost: str) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _tell_rounds(records: dict[int, dict[str, Any]], directory: Path) -> None:
-    """Add to hyperband's records which trial they go on with, and their own share.
-
-    A later round's epochs and seconds include those of the rounds before it.
-    """
-    from kerasopt.tuning import oracles
-
-    path = directory / oracles.STATE
-    trials = _read(path)["trials"] if path.is_file() else []
-    for each in sorted(trials, key=lambda trial: int(trial["trial_id"]), reverse=True):
-        record = records.get(int(each["trial_id"]))
-        if record is None or record["status"] != "completed":
-            continue
-        record["lineage_epochs"] = record["epochs"]
-        earlier = each["hyperparameters"]["values"].get("tuner/trial_id")
-        if earlier is None:
-            continue
-        # From the last trial to the first, so the earlier one's are still whole.
-        record["parent"] = int(earlier)
-        for name in ("epochs", "seconds"):
-            record[name] = round(record[name] - records[int(earlier)][name], 3)

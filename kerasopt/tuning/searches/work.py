@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 import statistics
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,23 @@ from kerasopt.training import DivergedError
 from kerasopt.training import run as run_folder
 from kerasopt.training.reuse import CompiledModels
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.settings import SearchSettings
-from kerasopt.tuning.space import Space, with_values
-from kerasopt.tuning.stopping import Hopeless, Until
-from kerasopt.tuning.trials import RESULT, TRIALS, VALUES, Trials, failure, recorded
+from kerasopt.tuning.fields import with_values
+from kerasopt.tuning.searches.settings import SearchSettings
+from kerasopt.tuning.searches.stopping import Hopeless, Until
+from kerasopt.tuning.space import Space
+from kerasopt.tuning.trials import (
+    RESULT,
+    TRIALS,
+    VALUES,
+    Trials,
+    failure,
+    forget_checkpoints,
+    recorded,
+)
 
 __all__ = ["Work", "folds_of"]
+
+MOST_DATASETS = 4
 
 
 @dataclass(eq=False)
@@ -42,6 +53,7 @@ class Work:
         dataset: The data, or None to load each trial's own, as where the space has
             fields of the data.
         deadline: When to stop, as `time.monotonic` counts.
+        data_dir: Folder with the dataset's files, where they can't be fetched.
     """
 
     recipe: Recipe
@@ -50,9 +62,10 @@ class Work:
     folder: Path
     dataset: Dataset | None = None
     deadline: float | None = None
+    data_dir: str | None = None
     _compiled: CompiledModels = field(default_factory=CompiledModels)
     _trials: dict[str, list[Trials]] = field(default_factory=dict)
-    _curves: dict[str, list[float]] = field(default_factory=dict)
+    _records: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def run(
         self,
@@ -72,7 +85,9 @@ class Work:
 
         Returns:
             The record: values, status, reason, and for those that ended mean, std, n,
-            epochs, seconds, parameters and curve (the objective by epoch).
+            epochs, seconds, parameters and curve (the objective by epoch). Where a
+            training goes on with that of another trial, epochs and seconds are its own
+            share, and parent, lineage_epochs and lineage_seconds tell the whole.
 
         Raises:
             OutOfTime: if the deadline came first.
@@ -91,8 +106,7 @@ class Work:
             record |= failure(error)
         run_folder.write_json(place / RESULT, record)
         if self.settings.method != "hyperband":  # Which may still go on with it.
-            for checkpoints in place.rglob("checkpoints"):
-                shutil.rmtree(checkpoints)
+            forget_checkpoints(place)
         return record
 
     def _train(
@@ -114,17 +128,38 @@ class Work:
         values = [each["value"] for each in results]
         if not all(map(math.isfinite, values)):
             raise DivergedError(f"{self.settings.objective} became {values}.")
+        status = "stopped" if results[-1]["stopped"] else "completed"
+        if until is not None and until < recipe.training.epochs:
+            status = "partial"
         return {
-            "status": "stopped" if results[-1]["stopped"] else "completed",
+            "status": status,
             "reason": None,
             "mean": statistics.fmean(values),
             "std": statistics.stdev(values) if len(values) > 1 else None,
             "n": len(values),
-            "epochs": sum(each["epochs"] for each in results),
-            "seconds": round(sum(each["seconds"] for each in results), 3),
+            **self._lengths(results, after),
             "parameters": results[0]["parameters"],
             "curve": results[0]["curve"],
         }
+
+    def _lengths(
+        self, results: list[dict[str, Any]], after: str | None
+    ) -> dict[str, Any]:
+        """Return the trial's own epochs and seconds, and those of its whole line."""
+        epochs = sum(each["epochs"] for each in results)
+        seconds = round(sum(each["seconds"] for each in results), 3)
+        lengths = {"epochs": epochs, "seconds": seconds}
+        if self.settings.method != "hyperband":
+            return lengths
+        lengths |= {"lineage_epochs": epochs, "lineage_seconds": seconds}
+        if after is None:
+            return lengths
+        # The checkpoint that it went on from counts the earlier epochs and seconds.
+        earlier = recorded(self.folder / TRIALS / after) or {}
+        lengths["parent"] = int(after)
+        lengths["epochs"] -= earlier.get("lineage_epochs", 0)
+        lengths["seconds"] -= earlier.get("lineage_seconds", 0)
+        return {**lengths, "seconds": round(lengths["seconds"], 3)}
 
     def _train_part(
         self,
@@ -153,15 +188,24 @@ class Work:
     def _folds(self, recipe: Recipe) -> list[Trials]:
         """Return what trains on the recipe's data, one for each fold."""
         section = json.dumps(recipe.to_dict()["data"], sort_keys=True)
+        if self.dataset is not None and recipe.data != self.recipe.data:
+            raise ValueError(
+                "This trial changes the data, but the first values of the space don't: "
+                "let the function of hp return its data.* fields always."
+            )
         if section not in self._trials:
-            dataset = self.dataset or recipe.load_data()
+            # Each holds its own copy of the data.
+            if len(self._trials) >= MOST_DATASETS:
+                self._trials.pop(next(iter(self._trials)))
+            dataset = self.dataset or recipe.load_data(data_dir=self.data_dir)
             if not self.settings.folds:  # Which make validation parts of their own.
                 folders.check_validation(dataset, "A search")
             parts = [dataset]
             if self.settings.folds:
                 parts = folds_of(dataset, self.settings.folds, seed=self.settings.seed)
             self._trials[section] = [
-                Trials(part, self.deadline, self._compiled) for part in parts
+                Trials(part, self.folder, self.deadline, self._compiled)
+                for part in parts
             ]
         return self._trials[section]
 
@@ -176,11 +220,13 @@ class Work:
     def _hopeless(self, recipe: Recipe, part: Path) -> Hopeless | None:
         if self.settings.stop is None or self.settings.method == "hyperband":
             return None
+        if recipe.training.budget is not None:
+            return None  # At the same epoch a faster network is further on.
         callback = Hopeless(
             self.settings.stop,
             objective=self.settings.objective,
             maximize=self.settings.maximize,
-            others=self._other_curves(),
+            others=self._other_curves(recipe.training.epochs),
             epochs=recipe.training.epochs,
         )
         history = part / run_folder.HISTORY
@@ -192,15 +238,28 @@ class Work:
 
     def has_results(self) -> bool:
         """Say whether any trial has ended well, those of other workers too."""
-        return bool(self._other_curves())
+        return any(each["status"] != "failed" for each in self._others())
 
-    def _other_curves(self) -> list[list[float]]:
+    def _other_curves(self, epochs: int) -> list[list[float]]:
+        """Return the objective by epoch of the others that train as long.
+
+        One that trains longer is at another point of its schedule.
+        """
+        usual = self.recipe.training.epochs
+        return [
+            each["curve"]
+            for each in self._others()
+            if each["status"] != "failed"
+            and each["values"].get("training.epochs", usual) == epochs
+        ]
+
+    def _others(self) -> Collection[dict[str, Any]]:
         """Return what the trials before this one gave, those of other workers too."""
         for path in (self.folder / TRIALS).glob(f"*/{RESULT}"):
-            if path.parent.name not in self._curves:
+            if path.parent.name not in self._records:
                 record = json.loads(path.read_text(encoding="utf-8"))
-                self._curves[path.parent.name] = record.get("curve") or []
-        return [curve for curve in self._curves.values() if curve]
+                self._records[path.parent.name] = record
+        return self._records.values()
 
 
 def folds_of(dataset: Dataset, folds: int, *, seed: int) -> list[Dataset]:

@@ -36,7 +36,8 @@ class SearchSettings(Section):
             keras-tuner's.
         trials: Most trials; None for 30, or as many as fit where there is a budget, or
             all of a grid. Hyperband decides itself how many are needed.
-        budget: Time for all trials, such as "10m", 600 (seconds) or "2h".
+        budget: Time for all trials, such as "10m", 600 (seconds) or "2h"; that of
+            earlier calls which this one goes on with is counted.
         objective: "val_accuracy" or "val_loss", of the weights that training keeps.
         folds: Train each trial once a fold, each fold being validation once
             (stratified, from training and validation data together); None takes the
@@ -44,7 +45,8 @@ class SearchSettings(Section):
         stop: When a trial is hopeless, after a tenth of its epochs. "median": its best
             result so far is below the median of the others' means so far. "halving":
             its best result isn't in the upper half of theirs at one of the epochs 1, 2,
-            4, 8, ... None: never.
+            4, 8, ... Only trials of equally many epochs are compared, and none that
+            trains for a time. None: never.
         workers: Processes that train at the same time, each on its share of the cores.
         seed: Of the choices and of every training.
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +16,12 @@ import numpy as np
 from kerasopt import files
 from kerasopt.models import inherit_weights, weights_by_path
 from kerasopt.training import run as run_folder
-from kerasopt.tuning import evolution
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.architecture_networks import Networks
-from kerasopt.tuning.evolution import Architecture, GeneSpace, Individual
-from kerasopt.tuning.settings import SearchSettings
+from kerasopt.tuning.architectures import evolution
+from kerasopt.tuning.architectures.evolution import Architecture, GeneSpace, Individual
+from kerasopt.tuning.architectures.networks import Networks
+from kerasopt.tuning.searches.settings import SearchSettings
+from kerasopt.tuning.searches.work import Work
 from kerasopt.tuning.trials import (
     RESULT,
     TRIALS,
@@ -31,7 +31,6 @@ from kerasopt.tuning.trials import (
     failure,
     recorded,
 )
-from kerasopt.tuning.work import Work
 
 __all__ = ["Evolution", "Hyperband"]
 
@@ -49,13 +48,13 @@ class Evolution:
     networks: Networks
     space: GeneSpace
     folder: Path
+    clock: folders.Clock
     tell: Callable[[Mapping[str, Any]], None]
     records: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.settings = self.networks.settings
-        deadline = folders.deadline(self.settings.budget)
-        self.trials = Trials(self.networks.dataset, deadline)
+        self.trials = Trials(self.networks.dataset, self.folder, self.clock.deadline)
 
     def run(self) -> None:
         """Train one network after the other; what is recorded isn't trained again."""
@@ -79,8 +78,7 @@ class Evolution:
         return self.folder / TRIALS / f"{trial:04d}"
 
     def _train(self, trial: int) -> dict[str, Any]:
-        deadline = self.trials.deadline
-        if deadline is not None and time.monotonic() >= deadline:
+        if self.clock.is_over:
             raise OutOfTime
         # A generator for each trial: a resumed search draws what it would have drawn.
         rng = np.random.default_rng([self.settings.seed, trial])
@@ -179,11 +177,12 @@ class Hyperband:
     networks: Networks
     space: GeneSpace
     folder: Path
+    clock: folders.Clock
     tell: Callable[[dict[str, Any]], None]
 
     def run(self) -> None:
         """Train; keras-tuner chooses."""
-        from kerasopt.tuning import tuner
+        from kerasopt.tuning.searches import tuner
         from kerasopt.tuning.space import Space
 
         chosen = self.networks.settings
@@ -201,7 +200,7 @@ class Hyperband:
             settings,
             self.folder,
             self.networks.dataset,
-            folders.deadline(chosen.budget),
+            self.clock.deadline,
         )
         with contextlib.suppress(tuner.AllFailed):  # What there is tells it.
             tuner.make(work, self.tell).search()

@@ -9,12 +9,15 @@ from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine.trial import TrialStatus
 
-from kerasopt.tuning import oracles
-from kerasopt.tuning.space import value_of
-from kerasopt.tuning.work import Work
+from kerasopt.tuning.searches import oracles
+from kerasopt.tuning.searches.work import Work
 
 __all__ = ["AllFailed", "RecipeTuner", "make"]
+
+RECIPE_FIRST = ("random", "bayesian")
+"""Methods whose first trial is the recipe itself."""
 
 FAILURES_AT_FIRST = 5
 """So many failed trials, none other before them, are enough to see that all will."""
@@ -72,6 +75,14 @@ class RecipeTuner(BaseTuner):
             raise keras_tuner.errors.FailedTrialError(record["reason"])
         return {self.work.settings.objective: record["mean"]}
 
+    def _try_run_and_update_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
+        """As keras-tuner's, without a traceback of what is recorded as failed."""
+        try:
+            self._run_and_update_trial(trial, *args, **kwargs)
+            trial.status = TrialStatus.COMPLETED
+        except keras_tuner.errors.FailedTrialError as error:
+            trial.status, trial.message = TrialStatus.FAILED, str(error)
+
     def on_trial_end(self, trial: Any) -> None:
         """Tell the oracle, and give up where nothing works."""
         super().on_trial_end(trial)
@@ -104,16 +115,8 @@ def make(
         seed=settings.seed,
     )
     oracle.deadline = work.deadline
-    if settings.method in ("random", "bayesian"):
-        oracle.first = _own_values(work)
+    if settings.method in RECIPE_FIRST and work.space.holds(work.recipe):
+        hp = keras_tuner.HyperParameters()
+        work.space.declare(hp, work.recipe)
+        oracle.first = dict(hp.values)
     return RecipeTuner(work, oracle, tell)
-
-
-def _own_values(work: Work) -> dict[str, Any] | None:
-    """Return the recipe's own values, if the space holds them all."""
-    if work.space.function is not None:
-        return None
-    hp = keras_tuner.HyperParameters()
-    values = work.space.declare(hp, work.recipe)
-    own = {field: value_of(work.recipe, field) for field in values}
-    return dict(hp.values) if values == own else None

@@ -58,7 +58,8 @@ def parallel_coordinates(
     trial is drawn last, bold and in another colour. Positive numbers that span more
     than 1.5 decades have a logarithmic axis; other values than numbers are categories,
     and trials that share one lie side by side, the better the higher. "none" stands
-    for no value. Failed trials aren't drawn.
+    for no value. Failed trials aren't drawn, and outcomes far below the others stand
+    at the end of their axis.
 
     Args:
         table: One row a trial, with the fields and trial, mean and status.
@@ -91,7 +92,10 @@ def parallel_coordinates(
         )
     # The worst first, so that the best lie on top.
     rows = rows.sort_values("mean", ascending=maximize, kind="stable")
-    scales = [*(_scale(rows[field]) for field in fields), _outcome(rows, objective)]
+    scales = [
+        *(_scale(rows[field]) for field in fields),
+        _outcome(rows, objective, maximize),
+    ]
     figure = Chart(figsize=(max(6.5, 1.3 * len(scales)), 4.6), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
@@ -155,8 +159,10 @@ def _explain(axes: Axes, best: pd.Series | None, objective: str, count: int) -> 
         )  # fmt: skip
 
 
-def _outcome(rows: pd.DataFrame, objective: str) -> _Scale:
-    return _numbers(rows["mean"].to_numpy() * _table.scale(objective), digits=4)
+def _outcome(rows: pd.DataFrame, objective: str, maximize: bool) -> _Scale:
+    values = rows["mean"].to_numpy()
+    shown = np.clip(values, *_table.near_the_best(values, maximize=maximize))
+    return _numbers(shown * _table.scale(objective), digits=4)
 
 
 def _scale(column: pd.Series) -> _Scale:
@@ -185,6 +191,9 @@ def _numbers(values: np.ndarray, *, digits: int = 3) -> _Scale:
     low, high = values.min(), values.max()
     if low == high:
         return _Scale(np.full(len(values), 0.5), [(0.5, _number_text(low, 4))])
+    few = len(set(values)) <= _MAX_NUMBERED
+    if low == 0 and few and _table.spans_decades(values[values > 0]):
+        return _steps(values)  # 0, 1e-5 and 1e-3: the first two would coincide.
     logarithmic = _table.spans_decades(values)
 
     def place(value: Any) -> Any:
@@ -203,6 +212,14 @@ def _numbers(values: np.ndarray, *, digits: int = 3) -> _Scale:
     inside = [mark for mark in marks if low < mark < high]
     ticks = [(float(place(m)), _number_text(m, digits)) for m in (low, high, *inside)]
     return _Scale(place(values), _spaced(ticks))
+
+
+def _steps(values: np.ndarray) -> _Scale:
+    """Return the axis of a few numbers that stand at equal distances."""
+    own, ranks = np.unique(values, return_inverse=True)
+    places = np.linspace(0, 1, len(own))
+    ticks = [(float(p), _number_text(v, 4)) for p, v in zip(places, own, strict=True)]
+    return _Scale(places[ranks], ticks)
 
 
 def _spaced(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
-from kerasopt.tuning import folder as folders
-from kerasopt.tuning.space import own_rate, value_of
+from kerasopt.tuning.fields import is_of_the_data, own_rate, value_of
 
 __all__ = ["Factor", "find", "names"]
 
@@ -23,7 +22,6 @@ _DEFAULTS: dict[str, tuple[str, Any, Any]] = {
             "rotation_range": 10,
             "width_shift_range": 0.1,
             "height_shift_range": 0.1,
-            "horizontal_flip": True,
         },
         None,
     ),
@@ -73,7 +71,7 @@ def find(
     """Return the factors that are named, as they are in a recipe.
 
     A strategy that the recipe has is taken as it is there; one that it lacks gets a
-    usual value: ``augment`` rotations by 10°, shifts by 0.1 and flips, ``batch_norm``
+    usual value: ``augment`` rotations by 10° and shifts by 0.1, ``batch_norm``
     after the activation, ``dropout`` 0.25, ``l2`` 1e-4, ``l1`` 1e-5,
     ``label_smoothing`` 0.1, ``weight_decay`` 0.01, ``schedule`` a cosine from the
     recipe's rate to 0, ``initializer`` He's normal. Without it: none; without
@@ -110,15 +108,17 @@ def find(
 
 
 def _check_apart(factors: Sequence[Factor]) -> None:
-    """Refuse two factors that set one field: one would undo the other."""
+    """Refuse two factors that set one field, or a part of it: one undoes the other."""
     owners: dict[str, str] = {}
     for factor in factors:
         for field in factor.on:
-            if field in owners:
-                raise ValueError(
-                    f"The factors {owners[field]!r} and {factor.name!r} both set "
-                    f"{field!r}: leave one of them out."
-                )
+            for other, owner in owners.items():
+                outer, inner = sorted((field, other), key=len)
+                if f"{inner}.".startswith(f"{outer}."):
+                    raise ValueError(
+                        f"The factors {owner!r} and {factor.name!r} both set "
+                        f"{inner!r}: leave one of them out."
+                    )
             owners[field] = factor.name
 
 
@@ -142,7 +142,7 @@ def _own(name: Any, fields: Any) -> Factor:
             f"The factor {name!r} must set the same fields on and off; given: "
             f"{sorted(fields['on'])} and {sorted(fields['off'])}."
         )
-    if data := [field for field in fields["on"] if folders.is_of_the_data(field)]:
+    if data := [field for field in fields["on"] if is_of_the_data(field)]:
         raise ValueError(
             f"The factor {name!r} changes the data ({data[0]}), but all "
             "configurations are compared on the same data."

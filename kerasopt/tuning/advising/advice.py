@@ -1,7 +1,7 @@
 """A starting recipe from what the data are like and how much time there is.
 
-`kerasopt.tuning.advice_facts` measures the training samples,
-`kerasopt.tuning.advice_rules` chooses each field by that.
+`kerasopt.tuning.advising.facts` measures the training samples,
+`kerasopt.tuning.advising.rules` chooses each field by that.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training import checks as training_checks
 from kerasopt.training import durations
-from kerasopt.tuning import advice_facts, advice_rules
-from kerasopt.tuning.advice_facts import Facts
-from kerasopt.tuning.advice_rules import Choices
+from kerasopt.tuning.advising.facts import Facts, measure
+from kerasopt.tuning.advising.rules import Choices, choose
 
 __all__ = ["Advice", "advise_settings"]
 
@@ -113,8 +112,8 @@ def advise_settings(
     checks.integer("seed", seed, least=0)
     if budget is not None:
         durations.seconds(budget)
-    facts = advice_facts.measure(dataset, seed)
-    choices = advice_rules.choose(dataset, facts, budget)
+    facts = measure(dataset, seed)
+    choices = choose(dataset, facts, budget)
     recipe = Recipe(_content(dataset, choices, seed))
     recipe.check()
     order = list(recipe.to_dict())  # The sections' order in a recipe file.

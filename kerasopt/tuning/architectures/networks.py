@@ -14,10 +14,10 @@ from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training import run as run_folder
 from kerasopt.training.settings import Budget, Section
-from kerasopt.tuning import cost, evolution
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.evolution import Architecture, GeneSpace
-from kerasopt.tuning.settings import Objective
+from kerasopt.tuning.architectures import cost, evolution
+from kerasopt.tuning.architectures.evolution import Architecture, GeneSpace
+from kerasopt.tuning.searches.settings import Objective
 
 __all__ = ["ArchitectureSettings", "Networks"]
 
@@ -48,7 +48,7 @@ class ArchitectureSettings(Section):
         most_latency_milliseconds: Nor is one that takes longer to predict one sample.
             The time is measured once, before the training: on a busy machine it is
             longer, and a search of the same seed chooses other networks.
-        space: {gene: values} instead of `kerasopt.tuning.evolution.GENES`:
+        space: {gene: values} instead of those of `architectures.evolution.GENES`:
             "num_stages", "depth", "width", "kernel_size", "block", "attention".
         seed: Of the choices; each trial's training has its own seed, made from it.
     """

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import rich.console
-import rich.progress
 
 from kerasopt import recipes
 from kerasopt.data import Dataset
-from kerasopt.evaluation import formatting
 from kerasopt.recipes import Recipe
 from kerasopt.training import run as run_folder
 from kerasopt.training.settings import validate
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.result import LIMITS, SearchResult
-from kerasopt.tuning.settings import SearchSettings
-from kerasopt.tuning.space import Space, SpaceLike, default_space
-from kerasopt.tuning.trials import OutOfTime
-from kerasopt.tuning.work import Work
+from kerasopt.tuning.fields import default_space, is_of_the_data
+from kerasopt.tuning.searches.progress import Progress
+from kerasopt.tuning.searches.result import LIMITS, SearchResult
+from kerasopt.tuning.searches.settings import SearchSettings
+from kerasopt.tuning.searches.work import Work
+from kerasopt.tuning.space import Space, SpaceLike
+from kerasopt.tuning.trials import OutOfTime, forget_checkpoints, trial_records
 
 __all__ = ["check_keras_tuner", "resume", "search"]
 
@@ -32,6 +32,7 @@ def search(
     space: SpaceLike | None = None,
     *,
     dataset: Dataset | None = None,
+    data_dir: str | None = None,
     directory: str | os.PathLike[str] | None = None,
     verbose: bool = True,
     **settings: Any,
@@ -55,6 +56,7 @@ def search(
             value}``, with conditions by ``hp.conditional_scope``. By default
             `kerasopt.tuning.default_space`.
         dataset: Instead of the recipe's own.
+        data_dir: Folder with the dataset's files, where they can't be fetched.
         directory: Folder of the search; new below ``runs/`` by default.
         verbose: Show progress on standard error.
         **settings: Fields of `kerasopt.tuning.SearchSettings`, whose help lists them:
@@ -67,9 +69,9 @@ def search(
         the folder with ``report.html`` and ``best.yaml``.
 
     Raises:
-        ValueError: before the first trial, if a field, value or setting doesn't fit or
-            the folder holds another search; after it, if the budget ended before a
-            trial did, or all trials failed.
+        ValueError: before the first trial, if a field, value or setting doesn't fit,
+            the folder holds another search or another process is at work in it; after
+            it, if the budget ended before a trial did, or all trials failed.
         ImportError: without keras-tuner (the extra ``tune``).
 
     Example:
@@ -91,8 +93,8 @@ def search(
     choices.check(recipe)
     _check_agreement(recipe, choices, chosen, dataset)
     shared = dataset
-    if dataset is None and not _touches_data(choices):
-        shared = recipe.load_data()
+    if dataset is None and not _touches_data(choices, recipe):
+        shared = recipe.load_data(data_dir=data_dir)
     if shared is not None:
         if not chosen.folds:  # Which make validation parts of their own.
             folders.check_validation(shared, "A search")
@@ -107,14 +109,20 @@ def search(
             **(folders.about(shared) if shared else {}),
         },
     )
-    run_folder.write_yaml(folder / LIMITS, chosen.limits)
-    work = Work(
-        recipe, choices, chosen, folder, shared, folders.deadline(chosen.budget)
-    )
+    clock = folders.Clock(folder, chosen.budget)
+    work = Work(recipe, choices, chosen, folder, shared, clock.deadline, data_dir)
     console = rich.console.Console(stderr=True, quiet=not verbose)
-    with folders.interruption_told(folder, console):
-        _run(work, console)
-    return _finished(folder, chosen)
+    with folders.at_work(folder, clock, console, f"kerasopt tune --resume {folder}"):
+        run_folder.write_yaml(folder / LIMITS, chosen.limits)
+        try:
+            _run(work, console, clock)
+        except BaseException:
+            # What there is can be looked at, though more was wanted.
+            _write(folder)
+            raise
+        if _write(folder):
+            return SearchResult(folder)
+    raise folders.no_result(folder, SearchResult(folder).table, chosen.budget)
 
 
 def resume(
@@ -131,7 +139,8 @@ def resume(
         data_dir: Folder with the dataset's files, where they can't be fetched.
         verbose: Show progress on standard error.
         **settings: ``trials``, ``budget`` and ``workers``, which may differ from what
-            the search was given before; the same by default.
+            the search was given before; the same by default. Of a budget the time that
+            was used before is gone.
 
     Returns:
         As `search`.
@@ -151,7 +160,7 @@ def resume(
     return search(
         recipe,
         definition["space"],
-        dataset=None if data_dir is None else recipe.load_data(data_dir=data_dir),
+        data_dir=data_dir,
         directory=directory,
         verbose=verbose,
         **{**found.settings, **settings},
@@ -172,7 +181,7 @@ def _check_agreement(
     recipe: Recipe, space: Space, settings: SearchSettings, dataset: Dataset | None
 ) -> None:
     """Refuse settings that don't go together."""
-    if _touches_data(space) and dataset is not None:
+    if dataset is not None and _touches_data(space, recipe):
         raise ValueError(
             "The space changes the data, but dataset=… is given: leave one of them out."
         )
@@ -192,78 +201,41 @@ def _check_agreement(
             f"{recipe.name!r} trains for a time ({recipe.training.budget!r}): set "
             "training.epochs, or take another method."
         )
+    if settings.method == "hyperband" and "training.epochs" in space.first(recipe):
+        raise ValueError(
+            "Hyperband decides how many epochs a trial gets: leave 'training.epochs' "
+            "out of the space, or take another method."
+        )
     folders.check_every_epoch(recipe)
 
 
-def _touches_data(space: Space) -> bool:
-    return any(map(folders.is_of_the_data, space.fields))
+def _touches_data(space: Space, recipe: Recipe) -> bool:
+    return any(map(is_of_the_data, space.first(recipe)))
 
 
-def _run(work: Work, console: rich.console.Console) -> None:
+def _run(work: Work, console: rich.console.Console, clock: folders.Clock) -> None:
+    """Train trials until there are enough, the time is over, or all fail."""
+    from kerasopt.tuning.searches import tuner
+
+    progress = Progress(work.settings, clock, console)
+    progress.begin(trial_records(work.folder), work.space.lacking(work.recipe))
     if work.settings.workers > 1:
-        from kerasopt.tuning import workers
+        from kerasopt.tuning.searches import workers
 
-        workers.run(work, console)
+        workers.run(work, progress)
         return
-    from kerasopt.tuning import tuner
-
     # After the end of the time, or failures alone, the folder tells what there is.
-    ends = contextlib.suppress(OutOfTime, tuner.AllFailed)
-    with _Progress(work.settings, console) as progress, ends:
+    with progress, contextlib.suppress(OutOfTime, tuner.AllFailed):
         tuner.make(work, progress.tell).search()
+    ended_by_itself = work.settings.trials is None and not clock.is_over
+    if work.settings.method == "hyperband" and ended_by_itself:
+        forget_checkpoints(work.folder)  # None of them is gone on with.
 
 
-def _finished(folder: Path, settings: SearchSettings) -> SearchResult:
-    """Return the result, or say why there is none."""
+def _write(folder: Path) -> bool:
+    """Write what can be looked at, if any trial was trained to its end."""
     result = SearchResult(folder)
-    table = result.table
-    if (table["status"] == "completed").any():
-        result.write()
-        return result
-    raise folders.no_result(folder, table, settings.budget)
-
-
-class _Progress:
-    """A bar, and a line for each trial that is the best so far."""
-
-    def __init__(self, settings: SearchSettings, console: rich.console.Console) -> None:
-        self.settings = settings
-        self.console = console
-        self.best: float | None = None
-        self.bar = rich.progress.Progress(
-            rich.progress.TextColumn("{task.description}"),
-            rich.progress.BarColumn(),
-            rich.progress.MofNCompleteColumn(),
-            rich.progress.TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
-
-    def __enter__(self) -> _Progress:
-        self.task = self.bar.add_task("trials", total=self.settings.most_trials)
-        self.bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.bar.stop()
-
-    def tell(self, record: dict[str, Any]) -> None:
-        """Count a trial, and say what is new."""
-        self.bar.advance(self.task)
-        if record["status"] == "failed":
-            self._say(f"Trial {record['trial']} failed: {record['reason']}")
-            return
-        sign = 1 if self.settings.maximize else -1
-        if self.best is None or sign * record["mean"] > sign * self.best:
-            self.best = record["mean"]
-            values = ", ".join(
-                f"{name}={formatting.short(value)}"
-                for name, value in record["values"].items()
-            )
-            self._say(
-                f"Trial {record['trial']}: {self.settings.objective} "
-                f"{record['mean']:.4f} with {values}"
-            )
-
-    def _say(self, message: str) -> None:
-        self.bar.console.print(message, highlight=False, soft_wrap=True, markup=False)
+    if not (result.table["status"] == "completed").any():
+        return False
+    result.write()
+    return True

@@ -1,0 +1,1 @@
+"""What each strategy of a recipe is worth."""

@@ -1,0 +1,1 @@
+"""A starting recipe from the data and the time at hand."""

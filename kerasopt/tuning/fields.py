@@ -1,0 +1,148 @@
+"""The dotted fields of a recipe: values, changes, and which to search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kerasopt.recipes import Recipe
+
+__all__ = [
+    "default_space",
+    "is_of_the_data",
+    "own_rate",
+    "own_value",
+    "value_of",
+    "with_values",
+]
+
+
+def default_space(recipe: Recipe) -> dict[str, Any]:
+    """Return a space around a recipe: learning rate, batch size, and what it has.
+
+    The rate goes from a tenth to ten times the recipe's, the batch from half to twice;
+    dropout and L2 join where the model takes them. The recipe's own values are among
+    them.
+
+    Args:
+        recipe: The recipe.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> space = default_space(ko.recipes.load("mnist-mlp"))
+        >>> list(space)[:2]
+        ['optimizer.learning_rate.peak', 'training.batch_size']
+        >>> list(space)[2:]
+        ['model.dropout', 'model.l2']
+    """
+    space: dict[str, Any] = {}
+    field, rate = _scaled_rate(recipe)
+    if rate:
+        space[field] = {
+            "min_value": rate / 10,
+            "max_value": rate * 10,
+            "sampling": "log",
+        }
+    size = recipe.training.batch_size
+    space["training.batch_size"] = sorted({max(1, size // 2), size, size * 2})
+    if recipe.model["name"] in ("mlp", "cnn"):
+        own = own_value(recipe, "model.dropout")
+        rates = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+        space["model.dropout"] = {"min_value": 0.0, "max_value": 0.5, "step": 0.1}
+        if own not in rates:  # Such as one rate for each layer.
+            space["model.dropout"] = [own, *rates]
+        space["model.l2"] = sorted(
+            {0.0, 1e-5, 1e-4, 1e-3, own_value(recipe, "model.l2")}
+        )
+    return space
+
+
+def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """Return a recipe with several fields changed, the outer ones first.
+
+    So "optimizer" doesn't undo "optimizer.learning_rate", in whatever order they come.
+
+    Args:
+        recipe: The recipe.
+        values: {field: value}.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> values = {"optimizer.learning_rate": 0.1, "optimizer": {"name": "sgd"}}
+        >>> with_values(ko.recipes.load("digits"), values).optimizer
+        {'name': 'sgd', 'learning_rate': 0.1}
+    """
+    for field in sorted(values, key=lambda name: name.count(".")):
+        recipe = recipe.replace(field, values[field])
+    return recipe
+
+
+def value_of(recipe: Recipe, field: str) -> Any:
+    """Return the value of a dotted field, or None."""
+    content: Any = recipe.to_dict()
+    for part in field.split("."):
+        content = content.get(part) if isinstance(content, dict) else None
+    return content
+
+
+def own_value(recipe: Recipe, field: str) -> Any:
+    """Return the value that a field has, be it written in the recipe or its default.
+
+    Args:
+        recipe: The recipe.
+        field: Dotted.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> recipe = ko.recipes.load("mnist-mlp").replace("optimizer", "sgd")
+        >>> own_value(recipe, "optimizer.learning_rate")
+        0.01
+        >>> own_value(recipe, "model.l2")
+        0.0
+    """
+    value = value_of(recipe, field)
+    section, _, rest = field.partition(".")
+    if value is not None:
+        return value
+    if field == "optimizer.learning_rate":
+        return _scaled_rate(recipe)[1]
+    if section != "model":
+        return None
+    from kerasopt import models
+
+    default = models.defaults(recipe.model["name"]).get(rest)
+    return list(default) if isinstance(default, tuple) else default
+
+
+def own_rate(recipe: Recipe) -> float:
+    """Return the learning rate that a recipe's optimizer has if none is given.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> recipe = ko.recipes.load("digits")
+        >>> own_rate(recipe.replace("optimizer", "sgd"))
+        0.01
+    """
+    from kerasopt import optimizers
+
+    rate = float(optimizers.get(recipe.optimizer).learning_rate)
+    return float(f"{rate:.6g}")  # Keras keeps 0.01 as 0.00999999977648.
+
+
+def _scaled_rate(recipe: Recipe) -> tuple[str, float | None]:
+    """Return the field that scales the learning rate, and its value."""
+    field = "optimizer.learning_rate"
+    rate = value_of(recipe, field)
+    if isinstance(rate, dict):
+        for name in ("peak", "initial_learning_rate"):
+            if isinstance(rate.get(name), (int, float)):
+                return f"{field}.{name}", rate[name]
+        return field, None
+    if rate is None and "groups" in (recipe.to_dict()["optimizer"] or {}):
+        return field, None
+    return field, rate or own_rate(recipe)
+
+
+def is_of_the_data(field: str) -> bool:
+    """Say whether a dotted field of a recipe changes its data."""
+    return field.split(".", maxsplit=1)[0] == "data"

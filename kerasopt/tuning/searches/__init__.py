@@ -1,0 +1,1 @@
+"""Searches: who chooses, who trains, who stops, what was found."""

@@ -1,0 +1,143 @@
+"""What a search says while it goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import rich.console
+import rich.progress
+
+from kerasopt.evaluation import formatting
+from kerasopt.tuning import folder as folders
+from kerasopt.tuning.searches.settings import SearchSettings
+
+__all__ = ["Progress"]
+
+SECONDS_OF_SILENCE = 10.0
+"""Without a terminal's bar a line follows at least so often, if a trial has ended."""
+
+
+class Progress:
+    """A bar, and a line for each trial that failed or is the best so far.
+
+    Args:
+        settings: The search's.
+        clock: Its clock, which is kept with each trial.
+        console: Where to say it.
+    """
+
+    def __init__(
+        self,
+        settings: SearchSettings,
+        clock: folders.Clock,
+        console: rich.console.Console,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.console = console
+        self.best: float | None = None
+        self.ended = 0
+        self._said = time.monotonic()
+        self.bar = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}"),
+            rich.progress.BarColumn(),
+            rich.progress.TextColumn("{task.fields[time]}"),
+            console=console,
+            transient=True,
+        )
+
+    def begin(
+        self, records: Iterable[Mapping[str, Any]], lacking: Mapping[str, Any]
+    ) -> None:
+        """Take up what is known, and say what differs from what people expect.
+
+        Args:
+            records: Trials of an earlier call.
+            lacking: The recipe's own values that the space doesn't hold.
+        """
+        for record in records:
+            if record["status"] != "unfinished":
+                self.ended += 1
+                self._is_best(record)
+        if self.ended:
+            self._say(f"Going on with {self._so_far()}.")
+        elif lacking:
+            own = ", ".join(f"{field}={value!r}" for field, value in lacking.items())
+            self._say(
+                f"The space lacks the recipe's own {own}: no trial is the recipe."
+            )
+
+    def __enter__(self) -> Progress:
+        """Show the bar."""
+        most = self.settings.most_trials
+        total = self.clock.budget if most is None else most
+        self.task = self.bar.add_task("", total=total, time="")
+        self._move()
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Remove the bar."""
+        self.bar.stop()
+
+    def tell(self, record: Mapping[str, Any]) -> None:
+        """Count a trial, and say what is new.
+
+        Args:
+            record: What it gave.
+        """
+        self.clock.keep()
+        self.ended += 1
+        self._move()
+        if record["status"] == "failed":
+            self._say(f"Trial {record['trial']} failed: {record['reason']}")
+        elif self._is_best(record):
+            values = ", ".join(
+                f"{name}={formatting.short(value)}"
+                for name, value in record["values"].items()
+            )
+            self._say(
+                f"Trial {record['trial']}: {self.settings.objective} "
+                f"{record['mean']:.4f} with {values}"
+            )
+        elif not self.console.is_terminal and self._is_silent():
+            self._say(f"{self._so_far()}, {self._time()}")
+
+    def _is_best(self, record: Mapping[str, Any]) -> bool:
+        """Note a trial's result if none so far is better, and say whether it is."""
+        mean, sign = record.get("mean"), 1 if self.settings.maximize else -1
+        if mean is None or record["status"] not in ("completed", "partial"):
+            return False
+        if self.best is not None and sign * mean <= sign * self.best:
+            return False
+        self.best = mean
+        return True
+
+    def _is_silent(self) -> bool:
+        return time.monotonic() - self._said > SECONDS_OF_SILENCE
+
+    def _move(self) -> None:
+        done = self.clock.seconds if self.settings.most_trials is None else self.ended
+        self.bar.update(
+            self.task, completed=done, description=self._so_far(), time=self._time()
+        )
+
+    def _so_far(self) -> str:
+        most = self.settings.most_trials
+        of = f" of {most}" if most else ""
+        words = f"{self.ended}{of} trials"
+        if self.best is None:
+            return words
+        return f"{words}, best {self.settings.objective} {self.best:.4f}"
+
+    def _time(self) -> str:
+        used = formatting.duration(self.clock.seconds)
+        if self.clock.budget is None:
+            return used
+        return f"{used} of {formatting.duration(self.clock.budget)}"
+
+    def _say(self, message: str) -> None:
+        self._said = time.monotonic()
+        self.bar.console.print(message, highlight=False, soft_wrap=True, markup=False)
