@@ -16,7 +16,9 @@ run: $(VENV)/installed-$(EXTRA)
 
 # Two processes: most tests are small and keep one core busy.
 test: lint
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	# The notebooks take longest, so they come first: both processes end together.
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest \
+		--numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed-$(EXTRA),dev
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ import rich.console
 
 from kerasopt.data import Dataset
 from kerasopt.evaluation import formatting
-from kerasopt.training import checks, placement, preparation, results
+from kerasopt.training import checks, placement, preparation, quiet, results
 from kerasopt.training import run as run_folder
 from kerasopt.training.loop import Loop
 from kerasopt.training.preparation import say
@@ -23,6 +23,7 @@ from kerasopt.training.settings import TrainingSettings, validate
 __all__ = ["fit"]
 
 
+@quiet.tracing()
 def fit(
     model: keras.Model | Callable[[], keras.Model],
     dataset: Dataset,

@@ -29,7 +29,7 @@ from kerasopt.training.settings import TrainingSettings
 
 __all__ = ["STEPS_A_CALL", "Streams", "TrainedTrial", "train_trial"]
 
-STEPS_A_CALL = 64
+STEPS_A_CALL = 16
 """Steps that run as one compiled call where the batches are a stream."""
 
 

@@ -6,12 +6,10 @@ has ended; before that there is its checkpoint, from which it goes on.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ import rich.console
 from kerasopt import distribute, files, losses, schedules
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import DivergedError, placement, precision
+from kerasopt.training import DivergedError, placement, precision, quiet
 from kerasopt.training import run as run_folder
 from kerasopt.training.reuse import CompiledModels
 from kerasopt.training.trial import Streams, TrainedTrial, train_trial
@@ -126,7 +124,7 @@ class Trials:
         changes["precision"] = one_precision(recipe, self.dataset, self.home)
         settings = recipe.training.model_copy(update=changes)
         deadline = Deadline(self.deadline) if self.deadline is not None else None
-        with _quiet_tracing():
+        with quiet.tracing():
             return train_trial(
                 lambda: recipe.build_model(self.dataset),
                 self._streams,
@@ -314,15 +312,3 @@ def _without_rates(optimizer: Any) -> Any:
         is_schedule = not isinstance(schedules.get(rate), float)
         kept["learning_rate"] = "schedule" if is_schedule else "number"
     return kept
-
-
-@contextlib.contextmanager
-def _quiet_tracing() -> Iterator[None]:
-    """Keep TensorFlow from warning that a new model is traced anew: it is new."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

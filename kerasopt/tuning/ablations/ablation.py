@@ -255,16 +255,20 @@ class _Plan:
 
 
 def _say_what_was_chosen(plan: _Plan, console: rich.console.Console) -> None:
-    """Tell the strategies that the recipe lacks, which were given a usual value."""
+    """Tell what each factor is, and which of them the recipe doesn't have."""
     for factor in plan.factors:
-        if any(own_value(plan.recipe, name) != factor.on[name] for name in factor.on):
-            fields = ", ".join(f"{name}={value}" for name, value in factor.on.items())
-            console.print(
-                f"{factor.name}: the recipe has none, so {fields} is tried.",
-                highlight=False,
-                soft_wrap=True,
-                markup=False,
-            )
+        sides = [
+            ", ".join(f"{name}={value}" for name, value in side.items())
+            for side in (factor.on, factor.off)
+        ]
+        has = all(own_value(plan.recipe, name) == factor.on[name] for name in factor.on)
+        console.print(
+            f"{factor.name}: {sides[0]}, or without it {sides[1]}"
+            f"{'' if has else ' (not in the recipe)'}.",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 def _trained(
@@ -273,6 +277,7 @@ def _trained(
     """Train every configuration with every seed, as far as the time goes."""
     rows: list[dict[str, Any]] = []
     configurations = plan.configurations
+    first: dict[str, str] = {}
     with rich.progress.Progress(
         *rich.progress.Progress.get_default_columns(),
         rich.progress.TimeElapsedColumn(),
@@ -282,9 +287,9 @@ def _trained(
         for seed in plan.seeds:
             for name, recipe in configurations.items():
                 bar.update(task, description=f"{name}, seed {seed}")
-                place = (
-                    trials.home / "trainings" / f"{name.replace(' ', '-')}-seed-{seed}"
-                )
+                # Of one factor "all" and "only" are the same: trained once.
+                same = first.setdefault(recipe.to_yaml(), name).replace(" ", "-")
+                place = trials.home / "trainings" / f"{same}-seed-{seed}"
                 try:
                     result = trials.record(recipe, place, seed=seed)
                 except OutOfTime:
