@@ -18,11 +18,11 @@ class Keep(logging.Handler):
         self.messages.append(record.getMessage())
 
 
-def trace_often():
-    """Do what TensorFlow warns of."""
-    function = tf.function(lambda number: tf.constant(number))
+def trace_often(function):
+    """Do what TensorFlow warns of, twice for each place in a program."""
+    traced = tf.function(function)
     for number in range(10):
-        function(number)
+        traced(number)
 
 
 def test_only_the_warning_of_retracing_is_left_out():
@@ -30,10 +30,10 @@ def test_only_the_warning_of_retracing_is_left_out():
     logger.addHandler(keep)
     try:
         with quiet.tracing():
-            trace_often()
+            trace_often(lambda number: tf.constant(3 * number))
             logger.warning("Something else")
         assert keep.messages == ["Something else"]
-        trace_often()
+        trace_often(lambda number: tf.constant(2 * number))
         assert any("triggered tf.function" in message for message in keep.messages)
     finally:
         logger.removeHandler(keep)
