@@ -142,6 +142,26 @@ def test_parallel_coordinates_place_and_colour_every_trial(maximize):
     assert legend_texts(figure)[0] == f"trial {winner}, the best: {value}"
 
 
+def test_parallel_coordinates_tell_small_values_from_zero_and_keep_the_good_apart():
+    table = pd.DataFrame(
+        {
+            "trial": range(6),
+            "l2": [0.0, 1e-5, 1e-4, 1e-3, 0.0, 1e-5],
+            "mean": [0.99, 0.98, 0.97, 0.96, 0.95, 0.1],
+            "status": "completed",
+        }
+    )
+    lines = lines_of(
+        figures.parallel_coordinates(table, ["l2"], objective="score", maximize=True)
+    )
+    places = np.array([segment[:, 1] for segment in lines.get_segments()])[::-1]
+    np.testing.assert_allclose(places[:, 0], np.array([0, 1, 2, 3, 0, 1]) / 3)
+    # The worst stands at the end, the others fill the rest of the axis.
+    low = 0.99 - 5 * (0.99 - 0.965)
+    expected = (np.array([0.99, 0.98, 0.97, 0.96, 0.95, low]) - low) / (0.99 - low)
+    np.testing.assert_allclose(places[:, 1], expected, atol=1e-9)
+
+
 def test_parallel_coordinates_leave_failed_trials_out_and_stopped_ones_unchosen():
     table, fields = trials(12)
     table.loc[6, "mean"] = 0.999  # Stopped.

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from pages import HOSTILE
+from scipy.stats import binomtest
 
 from kerasopt.tuning.searches import report
 from kerasopt.tuning.searches.report import SearchReportData
@@ -61,6 +62,8 @@ def complete(**changes) -> SearchReportData:
         "fields": FIELDS,
         "space": {"optimizer.learning_rate": {"low": 1e-4, "high": 0.1, "log": True}},
         "best": {"name": "digits", "model": {"name": "mlp", "units": (32, 32)}},
+        "own": {"optimizer.learning_rate": 0.0123, "model.units": [77]},
+        "samples": 200,
         "settings": {"method": "bayesian", "trials": 14, "budget": 1800, "seed": 3},
         "seconds": 900.0,
         "environment": {"python": "3.11.9", "packages": {"keras": "3.15.1"}},
@@ -86,6 +89,9 @@ def test_the_page_says_everything():
         "Time 15 min 0 s budget 30 min 0 s",
         "Parameters of the best 12,345",
         "kerasopt train best.yaml",
+        "Field Best The recipe's own",
+        "0.0123",
+        "[77]",
         "From 12 completed trials only",
         "{name: crop, padding: 2}",
         "loss is NaN",
@@ -130,6 +136,15 @@ def test_the_table_has_the_best_first_and_the_failed_last():
     assert found[-1].startswith("0 – failed") and found[-1].endswith("loss is NaN")
     lowest = rows(report.render(complete(objective="val_loss", maximize=False)))
     assert [int(row.split()[0]) for row in lowest] == [*range(2, 14), 1, 0]
+
+
+def test_the_best_has_the_interval_of_its_samples():
+    ends = binomtest(180, 200).proportion_ci(method="wilson")
+    words = f"95 % interval {100 * ends.low:.2f} to {100 * ends.high:.2f} % by 200"
+    assert words in Page(complete_html()).text
+    assert "interval" not in Page(report.render(complete(samples=None))).text
+    loss = complete(objective="val_loss", maximize=False)
+    assert "interval" not in Page(report.render(loss)).text
 
 
 def test_many_trials_are_folded_but_none_is_left_out():

@@ -371,7 +371,7 @@ def test_a_process_that_breaks_down_is_named(broken, grid, monkeypatch):
     folder = grid.directory.parent / f"broken-{broken}"
     folder.mkdir()
     work = SimpleNamespace(
-        folder=folder, settings=SimpleNamespace(workers=2), dataset=None
+        folder=folder, settings=SimpleNamespace(workers=2), recipe=recipe_of()
     )
     with pytest.raises(ValueError, match=f"{broken} of .*exit code 1.*state is torn"):
         workers.run(work, contextlib.nullcontext())

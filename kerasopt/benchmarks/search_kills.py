@@ -75,7 +75,7 @@ def measure(
     *,
     kills: int = 20,
     method: str = "bayesian",
-    trials: int = 40,
+    trials: int = 60,
     epochs: int = 60,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=_shared.positive, default=20)
     parser.add_argument("--method", default="bayesian")
-    parser.add_argument("--trials", type=_shared.positive, default=40)
+    parser.add_argument("--trials", type=_shared.positive, default=60)
     parser.add_argument("--epochs", type=_shared.positive, default=60)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     _shared.add_json_option(parser)

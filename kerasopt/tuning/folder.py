@@ -117,7 +117,8 @@ def seed_list(seeds: int | Sequence[int]) -> list[int]:
 def about(dataset: Dataset) -> dict[str, Any]:
     """Return what identifies the data that are trained and validated on."""
     hashes = {k: v for k, v in dataset.hashes.items() if not k.endswith("_test")}
-    return {"data": {"name": dataset.name, "sha256": hashes}}
+    samples = {part: dataset.sizes[part] for part in ("train", "validation")}
+    return {"data": {"name": dataset.name, "samples": samples, "sha256": hashes}}
 
 
 def opened(

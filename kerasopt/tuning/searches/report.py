@@ -14,6 +14,7 @@ import pandas as pd
 
 from kerasopt.charts import Chart
 from kerasopt.evaluation import formatting, page
+from kerasopt.evaluation.metrics import wilson
 from kerasopt.evaluation.page import write
 from kerasopt.tuning import _table, figures
 from kerasopt.tuning.figures.importance import MIN_TRIALS, importance, plot_importance
@@ -73,6 +74,7 @@ class SearchReportData:
         description: A sentence below the title.
         space: The search space, nested.
         best: The recipe with the best settings, nested.
+        samples: How many samples a trial was measured on, for the interval.
         own: The values of the fields in the recipe that was searched.
         settings: How the search was made, such as method, trials, budget (seconds or
             text), folds and seed.
@@ -89,6 +91,7 @@ class SearchReportData:
     description: str | None = None
     space: Mapping[str, Any] = field(default_factory=dict)
     best: Mapping[str, Any] = field(default_factory=dict)
+    samples: int | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
@@ -157,7 +160,7 @@ def _headline(table: pd.DataFrame, data: SearchReportData) -> dict[str, Any]:
     if seconds is None and "seconds" in table.columns:
         seconds = float(pd.to_numeric(table["seconds"]).sum())
     return {
-        "best": _best(_table.best(table, maximize=data.maximize), data.objective),
+        "best": _best(_table.best(table, maximize=data.maximize), data),
         "trials": len(table),
         "statuses": ", ".join(
             f"{counts[name]} {name}" for name in _table.STATUSES if name in counts
@@ -167,16 +170,25 @@ def _headline(table: pd.DataFrame, data: SearchReportData) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _best(row: pd.Series | None, objective: str) -> dict[str, Any] | None:
+def _best(row: pd.Series | None, data: SearchReportData) -> dict[str, Any] | None:
     if row is None:
         return None
     parameters = row.get("parameters")
     return {
-        "value": _table.value_text(objective, row["mean"]),
+        "value": _table.value_text(data.objective, row["mean"]),
         "trial": row["trial"],
-        "spread": _spread(row, objective),
+        "spread": _spread(row, data.objective),
+        "interval": _interval(row["mean"], data),
         "parameters": None if formatting.is_missing(parameters) else parameters,
     }
+
+
+def _interval(value: float, data: SearchReportData) -> str | None:
+    """Return what so many samples say about a share, None of anything else."""
+    if not data.samples or not _table.is_share(data.objective):
+        return None
+    bounds = wilson(round(value * data.samples), data.samples)
+    return f"{formatting.interval(bounds)} by {data.samples:,} samples"
 
 
 def _found(table: pd.DataFrame, data: SearchReportData) -> list[dict[str, Any]]:

@@ -204,6 +204,14 @@ class SearchResult:
         run_folder.write_yaml(self.directory / BEST, self.recipe.to_dict())
         self.report()
 
+    def _samples(self) -> int | None:
+        """Return how many samples a trial's objective is measured on, where known."""
+        samples = self.definition.get("data", {}).get("samples")
+        if samples is None:
+            return None
+        folds = self.definition["settings"]["folds"]
+        return sum(samples.values()) if folds else samples["validation"]
+
     def _notes(self) -> list[str]:
         own, given = self.definition["recipe"]["data"], self.definition.get("data")
         if given is None or given["name"] == own["name"]:
@@ -230,6 +238,7 @@ class SearchResult:
                 fields=self.fields,
                 space=self.definition["space"],
                 best=self.recipe.to_dict(),
+                samples=self._samples(),
                 own={name: own_value(given, name) for name in self.fields},
                 settings=self.settings,
                 seconds=float(np.nansum(self.table["seconds"])),

@@ -47,8 +47,9 @@ def run(work: Work, progress: Progress) -> None:
     Raises:
         ValueError: if a process fails; its last words are in the message.
     """
-    if work.dataset is not None:  # Before each worker times it for itself.
-        one_precision(work.recipe, work.dataset, work.folder)
+    if work.recipe.training.precision == "auto":  # Or each worker times it for itself.
+        dataset = work.dataset or work.recipe.load_data(data_dir=work.data_dir)
+        one_precision(work.recipe, dataset, work.folder)
     logs = work.folder / "workers"
     logs.mkdir(exist_ok=True)
     port = _free_port()
