@@ -97,6 +97,8 @@ def test_what_it_shows_and_writes(three):
     assert len(pd.read_csv(three.directory / "trainings.csv")) == 18
     assert "percentage points of val_accuracy" in repr(three)
     assert "<table" in three._repr_html_()
+    sure = three.table["low"] * three.table["high"] > 0
+    assert repr(three).split("\n\n")[0].count(" *") == sure.sum()
     assert three.plot().axes
     plain = three.to_dict()
     assert plain["metric"] == "val_accuracy"

@@ -663,8 +663,10 @@ def test_what_is_said(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "The space lacks the recipe's own optimizer.learning_rate=0.05" in said
     assert "Trial 0: val_accuracy" in said
-    ko.tuning.search(recipe, space, trials=2, **given)
+    ko.tuning.search(recipe, space, trials=3, **given)
     said = capsys.readouterr().err
-    assert "Going on with 1 of 2 trials, best val_accuracy" in said
+    assert "2 of 3 trials, best" in said
+    assert "no other values are left to try" in said
+    assert "Going on with 1 of 3 trials, best val_accuracy" in said
     assert "Trial 1 failed: DivergedError" in said
     assert "Traceback" not in said

@@ -30,6 +30,7 @@ from kerasopt.tuning.trials import OutOfTime, Trials
 __all__ = ["Ablation", "ablate"]
 
 ALL, NONE = "all", "none"
+EXPLAINED = "* The 95 % interval (low to high) leaves out 0."
 LEAVE_OUT, ADD_IN = "leave one out", "add one in"
 
 
@@ -82,6 +83,10 @@ class Ablation:
                 formatting.MISSING if formatting.is_missing(v) else format(v, digits)
                 for v in values
             ]
+        # Those whose interval leaves out 0.
+        shown["difference"] += np.where(
+            self.table["low"] * self.table["high"] > 0, " *", "  "
+        )
         unit = "percentage points of " if share else ""
         return shown.rename(columns={"difference": f"difference ({unit}{self.metric})"})
 
@@ -101,11 +106,11 @@ class Ablation:
 
     def __repr__(self) -> str:
         table = self._readable().to_string(index=False)
-        return f"{table}\n\n{self._failures()}".rstrip()
+        return f"{table}\n\n{EXPLAINED} {self._failures()}".rstrip()
 
     def _repr_html_(self) -> str:
         table = self._readable().to_html(index=False, border=0)
-        return f"{table}<p>{html.escape(self._failures())}</p>"
+        return f"{table}<p>{EXPLAINED} {html.escape(self._failures())}</p>"
 
 
 def ablate(

@@ -105,6 +105,12 @@ class Progress:
         elif not self.console.is_terminal and self._is_silent():
             self._say(f"{self._so_far()}, {self._time()}")
 
+    def tell_what_is_left(self) -> None:
+        """Say why a search that has time ended before its number of trials."""
+        most = self.settings.trials
+        if most is not None and self.ended < most:
+            self._say(f"{self._so_far()}: no other values are left to try.")
+
     def _is_best(self, record: Mapping[str, Any]) -> bool:
         """Note a trial's result if none so far is better, and say whether it is."""
         mean, sign = record.get("mean"), 1 if self.settings.maximize else -1

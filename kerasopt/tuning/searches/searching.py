@@ -227,6 +227,8 @@ def _run(work: Work, console: rich.console.Console, clock: folders.Clock) -> Non
     # After the end of the time, or failures alone, the folder tells what there is.
     with progress, contextlib.suppress(OutOfTime, tuner.AllFailed):
         tuner.make(work, progress.tell).search()
+    if not clock.is_over:
+        progress.tell_what_is_left()
     ended_by_itself = work.settings.trials is None and not clock.is_over
     if work.settings.method == "hyperband" and ended_by_itself:
         forget_checkpoints(work.folder)  # None of them is gone on with.
