@@ -268,7 +268,7 @@ def test_nothing_at_all_is_still_a_page():
 
 def test_one_trial_without_folds_is_enough():
     table = trials(1)[["trial", *FIELDS, "mean", "status"]]
-    html = report.render(complete(table=table, seconds=None))
+    html = report.render(complete(table=table, seconds=None, samples=None))
     page = Page(html)
     assert len(page.all("svg")) == 2
     assert "Best validation accuracy 70.00 % trial 0 " in page.text
