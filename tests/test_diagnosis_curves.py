@@ -1,9 +1,10 @@
-"""kerasopt.diagnosis.overfits on curves whose reading is plain."""
+"""kerasopt.diagnosis.curves on curves whose reading is plain, and on real ones."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import kerasopt as ko
 from kerasopt import diagnosis
 
 FALLS = 0.9 ** np.arange(12)
@@ -34,3 +35,64 @@ def test_bad_arguments():
         diagnosis.overfits(history)
     with pytest.raises(ValueError, match="patience must be an integer >= 1"):
         diagnosis.overfits(history.assign(val_loss=1.0), patience=0)
+
+
+FLAT = np.r_[FALLS[:6], np.full(6, FALLS[5])]
+
+
+@pytest.mark.parametrize(
+    ("loss", "val_loss", "accuracy", "verdict"),
+    [
+        (TURNS * [*np.ones(11), 3], TURNS, 0.5, "diverging"),
+        (FALLS * [*np.ones(11), np.nan], FALLS, 0.5, "diverging"),
+        (FALLS, TURNS, 0.99, "overfitting"),
+        (FALLS, FALLS, 0.5, "unfinished"),
+        (FLAT, FLAT, 0.5, "underfitting"),
+        (FLAT, FLAT, 0.97, "fitting"),
+        (np.full(12, 0.0), FLAT, 1.0, "fitting"),
+    ],
+)
+def test_each_verdict(loss, val_loss, accuracy, verdict):
+    columns = {"loss": loss, "val_loss": val_loss, "accuracy": accuracy}
+    found = diagnosis.diagnose(pd.DataFrame(columns))
+    assert found.verdict == verdict
+    assert repr(found).startswith(f"{verdict}: ")
+    assert bool(found.advice) == (verdict != "fitting")
+
+
+def test_the_goal_decides_what_underfits():
+    history = pd.DataFrame({"loss": FLAT, "val_loss": FLAT, "accuracy": 0.8})
+    assert diagnosis.diagnose(history, goal=0.7).verdict == "fitting"
+    assert diagnosis.diagnose(history, goal=0.9).verdict == "underfitting"
+    bare = history.drop(columns="accuracy")
+    assert "no accuracy to compare" in diagnosis.diagnose(bare).reason
+    for goal in (-1, 1.5, "much"):
+        with pytest.raises(ValueError, match="goal must lie in"):
+            diagnosis.diagnose(history, goal=goal)
+
+
+@pytest.mark.parametrize(
+    ("units", "samples", "epochs", "verdict"),
+    [
+        ([256, 256], 60, 40, "overfitting"),
+        ([1], 500, 25, "underfitting"),
+        ([64], 500, 2, "unfinished"),
+    ],
+)
+def test_real_trainings(units, samples, epochs, verdict, tmp_path):
+    """A network too large for its data, one too small, and one that has just begun."""
+    x, y = ko.data.load("digits").train
+    dataset = ko.data.from_arrays(
+        x[: samples + 200], y[: samples + 200], validation=200, seed=0
+    )
+    run = ko.fit(
+        lambda: ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=units),
+        dataset,
+        epochs=epochs,
+        optimizer={"name": "adam", "learning_rate": 0.01},
+        directory=tmp_path / "run",
+        verbose=False,
+    )
+    found = diagnosis.diagnose(run)
+    assert found.verdict == verdict, found
+    assert ("training.patience" in repr(found)) == (verdict == "overfitting")
