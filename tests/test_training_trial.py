@@ -13,6 +13,11 @@ from kerasopt.training.trial import Streams, train_trial
 AUGMENT = {"name": "affine", "rotation_range": 10, "width_shift_range": 0.1}
 COSINE = {"name": "sgd", "momentum": 0.9}
 COSINE["learning_rate"] = {"name": "cosine", "initial_learning_rate": 0.1}
+GROUPED = {
+    "name": "grouped",
+    "default": {"name": "sgd", "learning_rate": 0.1, "use_ema": True},
+    "groups": {"bias": {"name": "sgd", "learning_rate": 0.1, "use_ema": True}},
+}
 SAME = {"optimizer": COSINE, "augment": AUGMENT}
 
 
@@ -32,6 +37,7 @@ def settings(**changes):
     [
         {"optimizer": {"name": "sgd", "learning_rate": 0.1, "use_ema": True}},
         {"callbacks": ["lookahead"]},
+        {"optimizer": GROUPED},
     ],
 )
 def test_the_weights_that_are_left_are_measured(changes, tiny_digits, tmp_path):

@@ -151,9 +151,11 @@ def test_parallel_coordinates_tell_small_values_from_zero_and_keep_the_good_apar
             "status": "completed",
         }
     )
-    lines = lines_of(
-        figures.parallel_coordinates(table, ["l2"], objective="score", maximize=True)
+    figure = figures.parallel_coordinates(
+        table, ["l2"], objective="score", maximize=True
     )
+    lines = lines_of(figure)
+    assert "≤ 0.865" in [text.get_text() for text in figure.axes[0].texts]
     places = np.array([segment[:, 1] for segment in lines.get_segments()])[::-1]
     np.testing.assert_allclose(places[:, 0], np.array([0, 1, 2, 3, 0, 1]) / 3)
     # The worst stands at the end, the others fill the rest of the axis.

@@ -185,6 +185,21 @@ def test_hyperband_goes_on_where_there_are_few_combinations(tmp_path):
     assert (table["status"] == "completed").sum() == 1
 
 
+def test_hyperband_has_a_winner_though_trials_fail(tmp_path):
+    recipe = recipe_of(
+        optimizer={"name": "sgd", "learning_rate": 0.01}, training__epochs=9
+    )
+    space = {RATE: [0.003, 0.01, 0.03, 1e30]}
+    table = search(recipe, space, tmp_path, method="hyperband").table
+    assert (table["status"] == "failed").sum() == 1
+    assert (table["status"] == "completed").sum() == 1
+    with pytest.raises(ValueError, match=r"its end \(3 partial\): give more trials"):
+        search(
+            recipe, {SIZE: [16, 32, 48, 64]}, tmp_path / "few",
+            method="hyperband", trials=3,
+        )  # fmt: skip
+
+
 def test_folds_are_those_of_scikit_learn(tiny_digits, tmp_path):
     x = np.concatenate([tiny_digits.train[0], tiny_digits.validation[0]])
     y = np.concatenate([tiny_digits.train[1], tiny_digits.validation[1]])
@@ -317,7 +332,7 @@ def test_an_epoch_that_the_budget_cut_is_trained_again(tmp_path, monkeypatch):
     def over(self, batch, logs=None):
         batches.append(batch)
         if len(batches) == 18:  # In the midst of the second epoch of 12 steps.
-            self.at = 0.0
+            self.alarm.deadline = 0.0
         look(self, batch, logs)
 
     look = Deadline.on_train_batch_end
@@ -337,6 +352,34 @@ def test_an_epoch_that_the_budget_cut_is_trained_again(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(*[each.drop(columns="seconds") for each in rows])
 
 
+@pytest.mark.parametrize("ending", ["hyperband", "patience"])
+def test_a_trial_that_had_ended_trains_no_further(ending, tmp_path, monkeypatch):
+    """Killed between its last checkpoint and its result."""
+    from kerasopt.training import trial
+
+    recipe = recipe_of(training__epochs=9)
+    method = {"method": "hyperband"}
+    if ending == "patience":
+        recipe = recipe.replace("training.patience", 1)
+        recipe = recipe.replace(RATE, 1e-12)
+        method = {"method": "grid"}
+    space = {SIZE: [32, 64]}
+    whole = search(recipe, space, tmp_path / "whole", **method)
+
+    def killed(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trial._TrialLoop, "kept_measures", killed)
+        with pytest.raises(KeyboardInterrupt):
+            search(recipe, space, tmp_path / "killed", **method)
+    assert list((tmp_path / "killed").rglob("last.npz"))
+    found = search(recipe, space, tmp_path / "killed", **method)
+    pd.testing.assert_frame_equal(
+        found.table.drop(columns="seconds"), whole.table.drop(columns="seconds")
+    )
+
+
 def test_two_workers_share_the_trials(tmp_path):
     space = {RATE: [0.003, 0.01, 0.03], SIZE: [32, 64]}
     found = search(recipe_of(), space, tmp_path, method="grid", workers=2)
@@ -352,10 +395,13 @@ def test_two_workers_share_the_trials(tmp_path):
 @pytest.mark.parametrize("broken", ["chief", "worker-1"])
 def test_a_process_that_breaks_down_is_named(broken, grid, monkeypatch):
     """The chief's own words, not those of the workers that it leaves waiting."""
-    import contextlib
     from types import SimpleNamespace
 
+    import rich.console
+
+    from kerasopt.tuning.folder import Clock
     from kerasopt.tuning.searches import workers
+    from kerasopt.tuning.searches.progress import Progress
 
     def start(work, name, port, log):
         if name == broken:
@@ -373,8 +419,37 @@ def test_a_process_that_breaks_down_is_named(broken, grid, monkeypatch):
     work = SimpleNamespace(
         folder=folder, settings=SimpleNamespace(workers=2), recipe=recipe_of()
     )
+    clock = Clock(folder, None)
     with pytest.raises(ValueError, match=f"{broken} of .*exit code 1.*state is torn"):
-        workers.run(work, contextlib.nullcontext())
+        workers.run(
+            work, Progress(ko.tuning.SearchSettings(), clock, rich.console.Console())
+        )
+
+
+def test_a_worker_that_comes_too_late_is_not_waited_for(grid, monkeypatch):
+    """keras-tuner's chief is gone by then, and the worker would ask for an hour."""
+    from types import SimpleNamespace
+
+    import rich.console
+
+    from kerasopt.tuning.folder import Clock
+    from kerasopt.tuning.searches import workers
+    from kerasopt.tuning.searches.progress import Progress
+
+    def start(work, name, port, log):
+        words = "import time; time.sleep(60)" if name == "worker-1" else ""
+        return subprocess.Popen([sys.executable, "-c", words])
+
+    monkeypatch.setattr(workers, "_start", start)
+    folder = grid.directory.parent / "late"
+    folder.mkdir()
+    work = SimpleNamespace(
+        folder=folder, settings=SimpleNamespace(workers=2), recipe=recipe_of()
+    )
+    settings, console = ko.tuning.SearchSettings(), rich.console.Console(quiet=True)
+    began = time.monotonic()
+    workers.run(work, Progress(settings, Clock(folder, None), console))
+    assert time.monotonic() - began < 30
 
 
 def test_a_worker_ends_with_the_process_that_started_it():
@@ -670,3 +745,41 @@ def test_what_is_said(tmp_path, capsys):
     assert "Going on with 1 of 3 trials, best val_accuracy" in said
     assert "Trial 1 failed: DivergedError" in said
     assert "Traceback" not in said
+
+
+def test_the_time_is_kept_while_a_trial_trains(tmp_path, monkeypatch):
+    """So a kill gives none of it back."""
+    from kerasopt.tuning.folder import Clock
+
+    clock = Clock(tmp_path, "1h")
+    clock._started = clock._kept = time.monotonic() - 5  # As if it began then.
+    clock.keep()
+    assert 5 <= Clock(tmp_path, "1h").seconds < 60
+    kept = []
+    monkeypatch.setattr(Clock, "keep", lambda self: kept.append(self.seconds))
+    search(recipe_of(), {SIZE: [32]}, tmp_path / "x", method="grid", budget="1h")
+    assert len(kept) >= 2 + 1  # After each epoch and after the trial.
+
+
+def test_a_trial_is_told_once(tmp_path):
+    """Killed after its result was kept, before keras-tuner noted it."""
+    import rich.console
+
+    from kerasopt.tuning.folder import Clock
+    from kerasopt.tuning.searches.progress import Progress
+
+    record = {"trial": 0, "values": {}, "status": "completed", "mean": 0.5}
+    console = rich.console.Console(quiet=True)
+    settings = ko.tuning.SearchSettings(trials=3)
+    progress = Progress(settings, Clock(tmp_path, None), console)
+    progress.begin([record], {})
+    with progress:
+        progress.tell(record)
+        progress.tell({**record, "trial": 1})
+    assert len(progress.ended) == 2
+
+
+def test_results_as_json_are_not_mixed_with_what_keras_prints(tmp_path, capsys):
+    recipe = recipe_of(optimizer={"name": "sgd", "learning_rate": 0.05})
+    search(recipe, {RATE: [0.1, 1e30]}, tmp_path, method="grid")
+    assert capsys.readouterr().out == ""

@@ -216,6 +216,26 @@ def test_the_default_space_lies_around_the_recipe(name):
 
 
 @pytest.mark.parametrize(("optimizer", "rate"), [("adam", 0.001), ("sgd", 0.01)])
+@pytest.mark.parametrize(
+    ("space", "optimizer"),
+    [
+        ({"optimizer.momentum": [0.9, 0.0]}, "sgd"),
+        ({"optimizer.name": ["adam", "sgd"]}, "adam"),
+        ({"optimizer.nesterov": [True, False]}, {"name": "momentum"}),
+        ({"optimizer.weight_decay": [0.01, None]}, "adam"),
+        (
+            {SIZE: {"min_value": 8, "max_value": 128, "step": 2, "sampling": "log"}},
+            "adam",
+        ),
+        ({"model.dropout": [0.1, 0, 0.25]}, "adam"),
+        ({"model.l2": [0, 1e-4, 1]}, "adam"),
+    ],
+)
+def test_values_that_a_recipe_has_by_default_are_its_own(space, optimizer, recipe):
+    recipe = recipe.replace("optimizer", optimizer)
+    assert Space.read(space).lacking(recipe) == {}
+
+
 def test_a_recipe_without_a_rate_has_that_of_its_optimizer(optimizer, rate, recipe):
     space = default_space(recipe.replace("optimizer", optimizer))
     assert space[RATE]["min_value"] == pytest.approx(rate / 10)

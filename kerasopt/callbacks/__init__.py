@@ -7,6 +7,8 @@ from kerasopt.callbacks.keeping import (
     EpochLog,
     Progress,
     ResumableEarlyStopping,
+    TerminateOnNaN,
+    copy_unended,
 )
 from kerasopt.callbacks.lookahead import Lookahead
 from kerasopt.callbacks.norms import GradientNorms
@@ -30,7 +32,9 @@ __all__ = [
     "ResumableEarlyStopping",
     "ShareCallback",
     "SharpnessAware",
+    "TerminateOnNaN",
     "check_no_schedule",
+    "copy_unended",
     "get",
     "names",
     "register",

@@ -18,7 +18,14 @@ import rich.progress
 from kerasopt import files
 from kerasopt.callbacks.share import ShareCallback
 
-__all__ = ["Checkpoint", "EpochLog", "Progress", "ResumableEarlyStopping"]
+__all__ = [
+    "Checkpoint",
+    "EpochLog",
+    "Progress",
+    "ResumableEarlyStopping",
+    "TerminateOnNaN",
+    "copy_unended",
+]
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -97,6 +104,9 @@ class Checkpoint(keras.callbacks.Callback):
         early_stopping: Its memory is saved along.
         others: Callbacks whose ``variables`` are saved along.
         least_seconds: Least time between two checkpoints.
+
+    Attributes:
+        ended: Whether a callback had ended the training that was restored.
     """
 
     def __init__(
@@ -114,6 +124,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.early_stopping = early_stopping
         self.others = others
         self.least_seconds = least_seconds
+        self.ended = False
         self._saved_at = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -131,6 +142,7 @@ class Checkpoint(keras.callbacks.Callback):
             _assign(self._other_variables(), saved, "callbacks")
             best = [saved[f"best/{i}"] for i in range(state["best_count"])]
         self.log.rows = state["rows"]
+        self.ended = state["ended"]
         if self.early_stopping is not None and state["early_stopping"]:
             self.early_stopping.remember(state["early_stopping"], best or None)
         return int(state["epochs"])
@@ -146,6 +158,8 @@ class Checkpoint(keras.callbacks.Callback):
             memory = self.early_stopping.memory()
         state = {
             "epochs": epochs,
+            # This callback comes last, so the others have said so if it is over.
+            "ended": bool(self.model.stop_training),
             "rows": self.log.rows,
             "early_stopping": memory,
             "best_count": len(best),
@@ -159,6 +173,32 @@ class Checkpoint(keras.callbacks.Callback):
         }
         with _training_goes_on(), files.atomic(self.path) as temporary:
             np.savez(temporary, **arrays)  # type: ignore[arg-type]
+
+
+class TerminateOnNaN(keras.callbacks.Callback):
+    """Ends a training whose loss isn't finite; Keras's own also prints on stdout."""
+
+    def on_train_batch_end(
+        self, batch: int, logs: Mapping[str, float] | None = None
+    ) -> None:
+        """Look at the loss."""
+        if not np.isfinite(float((logs or {}).get("loss", 0.0))):
+            self.model.stop_training = True
+
+
+def copy_unended(source: Path, target: Path) -> None:
+    """Copy a checkpoint as that of a training which goes on where that one ended.
+
+    Args:
+        source: What a `Checkpoint` wrote.
+        target: Where the copy shall be.
+    """
+    with np.load(source, allow_pickle=False) as saved:
+        arrays = dict(saved)
+    state = {**json.loads(str(arrays["state"])), "ended": False}
+    arrays["state"] = np.array(json.dumps(state))
+    with files.atomic(target) as temporary:
+        np.savez(temporary, **arrays)
 
 
 class Progress(keras.callbacks.Callback):

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from kerasopt import callbacks as own_callbacks
 from kerasopt import checks, layers
 from kerasopt.data import pipeline
 from kerasopt.training.passes import Arrays, fit_arrays
@@ -187,7 +188,7 @@ def _train(
 
 
 def _stopping(patience: int | None) -> list[keras.callbacks.Callback]:
-    stopping: list[keras.callbacks.Callback] = [keras.callbacks.TerminateOnNaN()]
+    stopping: list[keras.callbacks.Callback] = [own_callbacks.TerminateOnNaN()]
     if patience is not None:
         stopping.append(
             keras.callbacks.EarlyStopping(

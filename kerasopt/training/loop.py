@@ -53,6 +53,7 @@ class Loop:
         self.folder = folder
         self.console = console
         self.seconds_before = 0.0
+        self.epochs = EPOCHS_WITHOUT_END if budget else settings.epochs
         self.log = own_callbacks.EpochLog(folder / run_folder.HISTORY)
         self.early_stopping = None
         if settings.patience is not None:
@@ -84,6 +85,8 @@ class Loop:
             if self.budget:
                 self.budget.resume_after(self.seconds_before)
             self._say(f"Going on after epoch {first_epoch}.")
+            if checkpoint.ended:
+                self.epochs = first_epoch  # It was over, and only the rest is missing.
         elif resume:
             self._say("The run has no checkpoint yet: starting at its first epoch.")
         progress = own_callbacks.Progress(
@@ -94,7 +97,7 @@ class Loop:
         )
         # The log stands before the checkpoint, which saves its rows; early stopping
         # after the user's, since the best weights that it brings back are the last.
-        active = [keras.callbacks.TerminateOnNaN(), self.log]
+        active = [own_callbacks.TerminateOnNaN(), self.log]
         active += [] if self.console.quiet else [progress]
         active += [self.budget] if self.budget else []
         active += extra_callbacks
@@ -128,7 +131,7 @@ class Loop:
                 steps_per_epoch=steps,
                 validation_data=validation,
                 validation_freq=self.settings.validation_freq,
-                epochs=EPOCHS_WITHOUT_END if self.budget else self.settings.epochs,
+                epochs=self.epochs,
                 initial_epoch=first_epoch,
                 callbacks=active,
                 verbose=0,

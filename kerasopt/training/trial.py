@@ -249,7 +249,8 @@ class _TrialLoop(Loop):
         """Say whether the last epoch was measured with other weights than are left."""
         optimizer = self.network.optimizer
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        return bool(optimizer.use_ema or self.ready.callbacks)
+        every = [optimizer, *getattr(optimizer, "optimizers", ())]  # Of each group.
+        return bool(self.ready.callbacks or any(each.use_ema for each in every))
 
     def _validated(self) -> dict[str, float]:
         batches = self._validation_batches()
@@ -270,7 +271,7 @@ class _TrialLoop(Loop):
             validation,
             batch_size=self.settings.batch_size,
             order=lambda epoch: pipeline.order(samples, seed, epoch).numpy(),
-            epochs=self.settings.epochs,
+            epochs=self.epochs,
             first_epoch=first_epoch,
             callbacks=active,
         )

@@ -104,14 +104,28 @@ def own_value(recipe: Recipe, field: str) -> Any:
     section, _, rest = field.partition(".")
     if value is not None:
         return value
-    if field == "optimizer.learning_rate":
-        return _scaled_rate(recipe)[1]
+    if section == "optimizer":
+        return _of_the_optimizer(recipe, rest)
     if section != "model":
         return None
     from kerasopt import models
 
     default = models.defaults(recipe.model["name"]).get(rest)
     return list(default) if isinstance(default, tuple) else default
+
+
+def _of_the_optimizer(recipe: Recipe, name: str) -> Any:
+    """Return what an optimizer has by its defaults, None if that is no number."""
+    spec = recipe.optimizer
+    if name == "name":
+        return spec if isinstance(spec, str) else None
+    if name == "learning_rate":
+        return _scaled_rate(recipe)[1]
+    from kerasopt import optimizers
+
+    made = optimizers.get(optimizers.complete(spec, epochs=1, steps_per_epoch=1))
+    value = getattr(made, name, None)
+    return value if isinstance(value, (bool, int, float)) else None
 
 
 def own_rate(recipe: Recipe) -> float:

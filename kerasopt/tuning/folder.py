@@ -24,6 +24,7 @@ from kerasopt.training import run as run_folder
 
 __all__ = [
     "METRICS",
+    "Alarm",
     "Clock",
     "about",
     "all_failed",
@@ -59,7 +60,26 @@ def check_validation(dataset: Dataset, who: str) -> None:
         )
 
 
-class Clock:
+class Alarm:
+    """A moment at which work ends.
+
+    Args:
+        deadline: As `time.monotonic` counts; None for no end.
+    """
+
+    def __init__(self, deadline: float | None = None) -> None:
+        self.deadline = deadline
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def keep(self) -> None:
+        """Do nothing: the process that began the work keeps the time."""
+
+
+class Clock(Alarm):
     """The time budget of what is done in a folder, over all calls together.
 
     A call that goes on with an interrupted or killed one has what that one left.
@@ -74,28 +94,24 @@ class Clock:
         self._before = 0.0
         if self._path.is_file():
             self._before = json.loads(self._path.read_text(encoding="utf-8"))["seconds"]
-        self._started = time.monotonic()
+        self._started = self._kept = time.monotonic()
+        self.given = budget
         self.budget = None if budget is None else durations.seconds(budget)
+        super().__init__(self.budget and self._started + self.budget - self._before)
 
     @property
     def seconds(self) -> float:
         """Time that was used so far."""
         return self._before + time.monotonic() - self._started
 
-    @property
-    def deadline(self) -> float | None:
-        """The moment at which the budget ends, as `time.monotonic` counts."""
-        if self.budget is None:
-            return None
-        return self._started + self.budget - self._before
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is left."""
-        return self.budget is not None and self.seconds >= self.budget
-
     def keep(self) -> None:
+        """Write down the time that was used, at most once a second."""
+        if time.monotonic() - self._kept >= 1.0:
+            self.write()
+
+    def write(self) -> None:
         """Write down the time that was used, for a call that goes on."""
+        self._kept = time.monotonic()
         run_folder.write_json(self._path, {"seconds": round(self.seconds, 3)})
 
 
@@ -172,21 +188,30 @@ def _check_same(folder: Path, there: dict[str, Any], given: dict[str, Any]) -> N
         )
 
 
-def no_result(folder: Path, table: pd.DataFrame, budget: Any) -> ValueError:
+def no_result(folder: Path, table: pd.DataFrame, clock: Clock) -> ValueError:
     """Return the error of a search that has no trial to choose.
 
     Args:
         folder: The search's.
         table: Its trials: status and reason.
-        budget: The time that it had, over all calls.
+        clock: Its clock.
     """
     failed = table[table["status"] == "failed"]
-    if len(failed):
+    if len(failed) and len(failed) == len(table):
         return all_failed(f"trials of the search in '{folder}'", failed["reason"])
+    if not clock.is_over:
+        found = table["status"].value_counts().items()
+        counts = ", ".join(f"{number} {status}" for status, number in found)
+        reasons = "; ".join(dict.fromkeys(failed["reason"]))
+        return ValueError(
+            f"No trial of the search in '{folder}' was trained to its end ({counts}): "
+            "give more trials=…, of which Hyperband's short trainings are some, and "
+            f"directory='{folder}' to go on. {reasons}".rstrip()
+        )
     return ValueError(
-        f"The budget of {budget!r} ended before the first trial was trained to its "
-        f"end. It is kept: give more time (budget counts from the beginning) and "
-        f"directory='{folder}' to go on with it, or fewer epochs."
+        f"The budget of {clock.given!r} ended before the first trial was trained to "
+        "its end. It is kept: give more time (the budget counts from the beginning) "
+        f"and directory='{folder}' to go on with it, or fewer epochs."
     )
 
 
@@ -222,11 +247,14 @@ def at_work(
             same = f"the same call with directory='{folder}'"
             words = f"{again} or {same}" if again else same
             console.print(
-                f"Interrupted. To go on: {words}.", highlight=False, soft_wrap=True
+                f"Interrupted. To go on: {words}.",
+                highlight=False,
+                soft_wrap=True,
+                markup=False,
             )
             raise
         finally:
-            clock.keep()
+            clock.write()
 
 
 def check_every_epoch(recipe: Recipe) -> None:

@@ -129,7 +129,7 @@ class Space:
         """
         own = {field: own_value(recipe, field) for field in self.fields}
         first = self.first(recipe) if own else {}
-        return {field: own[field] for field in own if first[field] != own[field]}
+        return {f: own[f] for f in own if not _is_same(first[f], own[f])}
 
     def holds(self, recipe: Recipe) -> bool:
         """Say whether the recipe itself is one of the space's; of a function, no."""
@@ -307,22 +307,32 @@ def _is_a_step(value: float, spec: Mapping[str, Any]) -> bool:
     if "step" not in spec:
         return True
     if spec.get("sampling") in SAMPLING[1:]:
-        return False
-    steps = (value - spec["min_value"]) / spec["step"]
+        if spec["sampling"] == "reverse_log" or value <= 0:
+            return False
+        steps = math.log(value / spec["min_value"], spec["step"])
+    else:
+        steps = (value - spec["min_value"]) / spec["step"]
     return math.isclose(steps, round(steps), abs_tol=1e-9)
 
 
 def _choose(hp: Any, field: str, values: list[Any], own: Any) -> Any:
     kinds = {type(value) for value in values}
-    default = {"default": own} if own in values and type(own) in kinds else {}
+    same = [value for value in values if _is_same(value, own)]
+    default = {"default": same[0]} if same else {}
     if kinds == {bool} and len(values) == 2:
         return hp.Boolean(field, **default)
     if len(kinds) == 1 and kinds <= {int, float, str}:
         return hp.Choice(field, values, **default)
     # keras-tuner takes one simple type; anything else goes by its text.
     texts = {json.dumps(value): value for value in values}
-    default = {"default": json.dumps(own)} if json.dumps(own) in texts else {}
+    same = [text for text, value in texts.items() if _is_same(value, own)]
+    default = {"default": same[0]} if same else {}
     return texts[hp.Choice(field, list(texts), **default)]
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Say whether two values are equal; 0 and 0.0 are, 0 and False aren't."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _plain(value: Any) -> Any:

@@ -80,6 +80,7 @@ def sweep(
     _check(recipe, field, values, seeds, dataset, equal_updates)
     if dataset is None and not is_of_the_data(field):
         dataset = recipe.load_data()
+    dataset = dataset and without_test(dataset)
     trials = [
         _trial(recipe, field, value, dataset, equal_updates=equal_updates)
         for value in values
@@ -104,9 +105,8 @@ def _trial(
 ) -> tuple[Recipe, Dataset]:
     """Return the changed recipe and its data; a mistake in it shows here."""
     changed = recipe.replace(field, value)
-    data = dataset or changed.load_data()
+    data = dataset or without_test(changed.load_data())
     folders.check_validation(data, "A sweep")
-    data = without_test(data)
     if equal_updates:
         changed = _as_long_as(recipe, changed, data)
     changed.check()

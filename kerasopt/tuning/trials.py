@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from kerasopt.training import DivergedError, placement, precision, quiet
 from kerasopt.training import run as run_folder
 from kerasopt.training.reuse import CompiledModels
 from kerasopt.training.trial import Streams, TrainedTrial, train_trial
+from kerasopt.tuning.folder import Alarm
 
 __all__ = [
     "Deadline",
@@ -60,12 +60,12 @@ class Deadline(keras.callbacks.Callback):
     """Breaks a training off when the time is over, by `OutOfTime`.
 
     Args:
-        at: The moment, as `time.monotonic` counts.
+        alarm: Tells the moment, and keeps the time that was used.
     """
 
-    def __init__(self, at: float) -> None:
+    def __init__(self, alarm: Alarm) -> None:
         super().__init__()
-        self.at = at
+        self.alarm = alarm
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Look at the clock.
@@ -73,8 +73,12 @@ class Deadline(keras.callbacks.Callback):
         `stop_training` would not do: Keras ends the epoch then as if it were whole,
         and the checkpoint would hold half an epoch for one.
         """
-        if time.monotonic() >= self.at:
+        if self.alarm.is_over:
             raise OutOfTime
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Keep the time, for a call that goes on after a kill."""
+        self.alarm.keep()
 
 
 @dataclass(eq=False)
@@ -84,13 +88,13 @@ class Trials:
     Attributes:
         dataset: The data; its test part is never looked at.
         home: Folder of all trainings that are compared.
-        deadline: When to stop, as `time.monotonic` counts; None for never.
+        clock: Tells when to stop.
         compiled: Compiled models that may be used again.
     """
 
     dataset: Dataset
     home: Path
-    deadline: float | None = None
+    clock: Alarm = field(default_factory=Alarm)
     compiled: CompiledModels = field(default_factory=CompiledModels)
 
     def __post_init__(self) -> None:
@@ -123,7 +127,6 @@ class Trials:
         changes: dict[str, Any] = {"seed": seed, "checkpoint_seconds": 0.0}
         changes["precision"] = one_precision(recipe, self.dataset, self.home)
         settings = recipe.training.model_copy(update=changes)
-        deadline = Deadline(self.deadline) if self.deadline is not None else None
         with quiet.tracing():
             return train_trial(
                 lambda: recipe.build_model(self.dataset),
@@ -134,7 +137,7 @@ class Trials:
                 loss=recipe.loss,
                 augment=recipe.augment,
                 callbacks=recipe.callbacks,
-                watchers=[*watchers, *([deadline] if deadline else [])],
+                watchers=[*watchers, Deadline(self.clock)],
                 compiled=self.compiled,
                 key=compile_key(recipe, self.dataset),
                 prepare_weights=prepare_weights,

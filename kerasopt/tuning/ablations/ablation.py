@@ -90,8 +90,8 @@ class Ablation:
         unit = "percentage points of " if share else ""
         return shown.rename(columns={"difference": f"difference ({unit}{self.metric})"})
 
-    def _failures(self) -> str:
-        """Return what failed, in a sentence."""
+    def failures(self) -> str:
+        """Return which trainings failed, and the first one's reason, in a sentence."""
         if "reason" not in self.trainings:
             return ""
         failed = self.trainings.dropna(subset=["reason"])
@@ -106,11 +106,11 @@ class Ablation:
 
     def __repr__(self) -> str:
         table = self._readable().to_string(index=False)
-        return f"{table}\n\n{EXPLAINED} {self._failures()}".rstrip()
+        return f"{table}\n\n{EXPLAINED} {self.failures()}".rstrip()
 
     def _repr_html_(self) -> str:
         table = self._readable().to_html(index=False, border=0)
-        return f"{table}<p>{EXPLAINED} {html.escape(self._failures())}</p>"
+        return f"{table}<p>{EXPLAINED} {html.escape(self.failures())}</p>"
 
 
 def ablate(
@@ -183,16 +183,21 @@ def ablate(
     definition = {**plan.definition, **folders.about(dataset)}
     folder = folders.opened(directory, "ablation", plan.recipe, definition)
     clock = folders.Clock(folder, budget)
-    trials = Trials(dataset, folder, clock.deadline)
+    trials = Trials(dataset, folder, clock)
     console = rich.console.Console(stderr=True, quiet=not verbose)
     _say_what_was_chosen(plan, console)
     with folders.at_work(folder, clock, console):
-        trainings = _trained(plan, trials, clock, console)
+        trainings = _trained(plan, trials, console)
     table = compared(trainings, [each.name for each in plan.factors], metric)
     if not table["n"].any():
         if "reason" in trainings and trainings["reason"].notna().all():
             what = f"trainings of the ablation in '{folder}'"
             raise folders.all_failed(what, trainings["reason"])
+        if not clock.is_over:
+            raise ValueError(
+                "No two configurations could be compared. "
+                f"{Ablation(table, trainings, metric, folder).failures()}"
+            )
         raise ValueError(
             f"Within the budget {budget!r} no two configurations could be compared. "
             f"What was trained is kept: give more time (the budget counts from the "
@@ -277,7 +282,7 @@ def _say_what_was_chosen(plan: _Plan, console: rich.console.Console) -> None:
 
 
 def _trained(
-    plan: _Plan, trials: Trials, clock: folders.Clock, console: rich.console.Console
+    plan: _Plan, trials: Trials, console: rich.console.Console
 ) -> pd.DataFrame:
     """Train every configuration with every seed, as far as the time goes."""
     rows: list[dict[str, Any]] = []
@@ -300,7 +305,6 @@ def _trained(
                 except OutOfTime:
                     return pd.DataFrame(rows)
                 rows.append({"configuration": name, "seed": seed, **result})
-                clock.keep()
                 bar.advance(task)
     return pd.DataFrame(rows)
 

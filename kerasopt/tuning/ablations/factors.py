@@ -113,6 +113,8 @@ def _check_apart(factors: Sequence[Factor]) -> None:
     for factor in factors:
         for field in factor.on:
             for other, owner in owners.items():
+                if owner == factor.name:
+                    continue  # `with_values` sets the outer one first.
                 outer, inner = sorted((field, other), key=len)
                 if f"{inner}.".startswith(f"{outer}."):
                     raise ValueError(

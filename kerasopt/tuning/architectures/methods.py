@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from kerasopt.tuning.trials import (
     OutOfTime,
     Trials,
     failure,
+    forget_checkpoints,
     recorded,
 )
 
@@ -54,7 +54,7 @@ class Evolution:
 
     def __post_init__(self) -> None:
         self.settings = self.networks.settings
-        self.trials = Trials(self.networks.dataset, self.folder, self.clock.deadline)
+        self.trials = Trials(self.networks.dataset, self.folder, self.clock)
 
     def run(self) -> None:
         """Train one network after the other; what is recorded isn't trained again."""
@@ -102,7 +102,7 @@ class Evolution:
         except Exception as error:  # Whatever it is: the other trials go on.
             record |= failure(error)
         run_folder.write_json(place / RESULT, record)
-        shutil.rmtree(place / "checkpoints", ignore_errors=True)
+        forget_checkpoints(place)
         return record
 
     def _trained(
@@ -200,10 +200,11 @@ class Hyperband:
             settings,
             self.folder,
             self.networks.dataset,
-            self.clock.deadline,
+            self.clock,
         )
         with contextlib.suppress(tuner.AllFailed):  # What there is tells it.
             tuner.make(work, self.tell).search()
+            work.forget_checkpoints()
 
     def _declare(self, hp: Any) -> dict[str, Any]:
         """Return the model for keras-tuner's genes, another one if it is too large."""

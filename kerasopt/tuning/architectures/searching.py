@@ -113,7 +113,7 @@ def search_architecture(
     ends = contextlib.suppress(OutOfTime)
     with folders.at_work(folder, clock, console), ends:
         make(networks, space, folder, clock, _Progress(chosen, clock, console)).run()
-    return _finished(folder, chosen)
+    return _finished(folder, clock)
 
 
 def _check_agreement(recipe: Recipe, settings: ArchitectureSettings) -> None:
@@ -173,11 +173,11 @@ class _Progress:
         )
 
 
-def _finished(folder: Path, settings: ArchitectureSettings) -> ArchitectureResult:
+def _finished(folder: Path, clock: folders.Clock) -> ArchitectureResult:
     """Return the result, or say why there is none."""
     result = ArchitectureResult(folder)
     table = result.table
     if (table["status"] == "completed").any():
         result.write()
         return result
-    raise folders.no_result(folder, table, settings.budget)
+    raise folders.no_result(folder, table, clock)

@@ -162,7 +162,13 @@ def _explain(axes: Axes, best: pd.Series | None, objective: str, count: int) -> 
 def _outcome(rows: pd.DataFrame, objective: str, maximize: bool) -> _Scale:
     values = rows["mean"].to_numpy()
     shown = np.clip(values, *_table.near_the_best(values, maximize=maximize))
-    return _numbers(shown * _table.scale(objective), digits=4)
+    scale = _numbers(shown * _table.scale(objective), digits=4)
+    if (shown == values).all():
+        return scale
+    # The tick at the end also stands for what lies beyond it.
+    end, sign = (0, "≤") if maximize else (1, "≥")
+    ticks = [(at, f"{sign} {text}" if at == end else text) for at, text in scale.ticks]
+    return _Scale(scale.places, ticks)
 
 
 def _scale(column: pd.Series) -> _Scale:

@@ -119,6 +119,19 @@ class _Hyperband(_Kept, keras_tuner.oracles.HyperbandOracle):
         self._first_sizes[str(bracket["bracket_num"])] = len(bracket["rounds"][0])
         return self.populate_space(trial_id)
 
+    @keras_tuner.synchronized
+    def end_trial(self, trial: Trial) -> None:
+        """Count a failed trial as the worst one.
+
+        keras-tuner promotes none while the completed ones of a round are no more than
+        those to drop, so with a few failures a bracket would never come to its end.
+        """
+        if trial.status == TrialStatus.FAILED:
+            worst = -math.inf if self.objective.direction == "max" else math.inf
+            self.update_trial(trial.trial_id, {self.objective.name: worst})
+            trial.status = TrialStatus.COMPLETED
+        super().end_trial(trial)
+
     def _get_size(self, bracket_num: int, round_num: int) -> int:
         size = super()._get_size(bracket_num, round_num)
         first = self._first_sizes.get(str(bracket_num))

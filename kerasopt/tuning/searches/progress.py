@@ -38,7 +38,7 @@ class Progress:
         self.clock = clock
         self.console = console
         self.best: float | None = None
-        self.ended = 0
+        self.ended: set[int] = set()
         self._said = time.monotonic()
         self.bar = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
@@ -59,7 +59,7 @@ class Progress:
         """
         for record in records:
             if record["status"] != "unfinished":
-                self.ended += 1
+                self.ended.add(record["trial"])
                 self._is_best(record)
         if self.ended:
             self._say(f"Going on with {self._so_far()}.")
@@ -89,7 +89,9 @@ class Progress:
             record: What it gave.
         """
         self.clock.keep()
-        self.ended += 1
+        if self.knows(record["trial"]):
+            return  # Killed after its result was kept, before keras-tuner noted it.
+        self.ended.add(record["trial"])
         self._move()
         if record["status"] == "failed":
             self._say(f"Trial {record['trial']} failed: {record['reason']}")
@@ -105,16 +107,26 @@ class Progress:
         elif not self.console.is_terminal and self._is_silent():
             self._say(f"{self._so_far()}, {self._time()}")
 
-    def tell_what_is_left(self) -> None:
+    def knows(self, trial: int) -> bool:
+        """Say whether a trial has been told.
+
+        Args:
+            trial: Its number.
+        """
+        return trial in self.ended
+
+    def tell_the_end(self) -> None:
         """Say why a search that has time ended before its number of trials."""
-        most = self.settings.trials
-        if most is not None and self.ended < most:
+        most, method = self.settings.most_trials, self.settings.method
+        enough = most is not None and len(self.ended) >= most
+        draws = method in ("random", "bayesian") or self.settings.trials is not None
+        if draws and method != "hyperband" and not enough and not self.clock.is_over:
             self._say(f"{self._so_far()}: no other values are left to try.")
 
     def _is_best(self, record: Mapping[str, Any]) -> bool:
         """Note a trial's result if none so far is better, and say whether it is."""
         mean, sign = record.get("mean"), 1 if self.settings.maximize else -1
-        if mean is None or record["status"] not in ("completed", "partial"):
+        if mean is None or record["status"] != "completed":
             return False
         if self.best is not None and sign * mean <= sign * self.best:
             return False
@@ -125,7 +137,8 @@ class Progress:
         return time.monotonic() - self._said > SECONDS_OF_SILENCE
 
     def _move(self) -> None:
-        done = self.clock.seconds if self.settings.most_trials is None else self.ended
+        by_time = self.settings.most_trials is None
+        done = self.clock.seconds if by_time else len(self.ended)
         self.bar.update(
             self.task, completed=done, description=self._so_far(), time=self._time()
         )
@@ -133,7 +146,7 @@ class Progress:
     def _so_far(self) -> str:
         most = self.settings.most_trials
         of = f" of {most}" if most else ""
-        words = f"{self.ended}{of} trials"
+        words = f"{len(self.ended)}{of} trials"
         if self.best is None:
             return words
         return f"{words}, best {self.settings.objective} {self.best:.4f}"

@@ -22,7 +22,7 @@ from kerasopt.tuning.searches.result import LIMITS, SearchResult
 from kerasopt.tuning.searches.settings import SearchSettings
 from kerasopt.tuning.searches.work import Work
 from kerasopt.tuning.space import Space, SpaceLike
-from kerasopt.tuning.trials import OutOfTime, forget_checkpoints, trial_records
+from kerasopt.tuning.trials import OutOfTime, trial_records
 
 __all__ = ["check_keras_tuner", "resume", "search"]
 
@@ -89,6 +89,8 @@ def search(
         recipe = recipes.load(recipe)
     recipe = recipe.for_budget()
     chosen = validate(SearchSettings, settings, "search")
+    if chosen.workers > 1:  # Or this process, which checks models, takes all of a GPU.
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     choices = Space.read(default_space(recipe) if space is None else space)
     choices.check(recipe)
     _check_agreement(recipe, choices, chosen, dataset)
@@ -110,19 +112,22 @@ def search(
         },
     )
     clock = folders.Clock(folder, chosen.budget)
-    work = Work(recipe, choices, chosen, folder, shared, clock.deadline, data_dir)
+    work = Work(recipe, choices, chosen, folder, shared, clock, data_dir)
     console = rich.console.Console(stderr=True, quiet=not verbose)
-    with folders.at_work(folder, clock, console, f"kerasopt tune --resume {folder}"):
+    # Which reads all but a function and arrays from the folder.
+    by_folder = dataset is None and choices.function is None
+    again = f"kerasopt tune --resume {folder}" if by_folder else ""
+    with folders.at_work(folder, clock, console, again):
         run_folder.write_yaml(folder / LIMITS, chosen.limits)
         try:
-            _run(work, console, clock)
+            _run(work, clock, console)
         except BaseException:
             # What there is can be looked at, though more was wanted.
             _write(folder)
             raise
         if _write(folder):
             return SearchResult(folder)
-    raise folders.no_result(folder, SearchResult(folder).table, chosen.budget)
+    raise folders.no_result(folder, SearchResult(folder).table, clock)
 
 
 def resume(
@@ -213,7 +218,7 @@ def _touches_data(space: Space, recipe: Recipe) -> bool:
     return any(map(is_of_the_data, space.first(recipe)))
 
 
-def _run(work: Work, console: rich.console.Console, clock: folders.Clock) -> None:
+def _run(work: Work, clock: folders.Clock, console: rich.console.Console) -> None:
     """Train trials until there are enough, the time is over, or all fail."""
     from kerasopt.tuning.searches import tuner
 
@@ -223,15 +228,13 @@ def _run(work: Work, console: rich.console.Console, clock: folders.Clock) -> Non
         from kerasopt.tuning.searches import workers
 
         workers.run(work, progress)
+        work.forget_checkpoints()
         return
     # After the end of the time, or failures alone, the folder tells what there is.
     with progress, contextlib.suppress(OutOfTime, tuner.AllFailed):
         tuner.make(work, progress.tell).search()
-    if not clock.is_over:
-        progress.tell_what_is_left()
-    ended_by_itself = work.settings.trials is None and not clock.is_over
-    if work.settings.method == "hyperband" and ended_by_itself:
-        forget_checkpoints(work.folder)  # None of them is gone on with.
+        progress.tell_the_end()
+        work.forget_checkpoints()
 
 
 def _write(folder: Path) -> bool:

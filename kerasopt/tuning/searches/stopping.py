@@ -65,18 +65,28 @@ class Hopeless(keras.callbacks.Callback):
         self.stopped = False
 
     def remember(self, curve: Sequence[float]) -> None:
-        """Take up the epochs before an interruption."""
+        """Take up the epochs before an interruption; the last may have ended the trial.
+
+        Args:
+            curve: One number an epoch.
+        """
         self.curve = [self.sign * value for value in curve]
+        self.stopped = self._is_behind()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Compare."""
         value = float((logs or {}).get(self.objective, math.nan))
         self.curve = [*self.curve[:epoch], self.sign * value]
-        early, last = epoch + 1 < EARLY * self.epochs, epoch + 1 >= self.epochs
-        if early or last:
-            return
-        if self.behind(np.array(self.curve), self.others):
-            self.stopped = self.model.stop_training = True
+        self.stopped = self._is_behind()
+        if self.stopped:
+            self.model.stop_training = True
+
+    def _is_behind(self) -> bool:
+        trained = len(self.curve)
+        early, last = trained < EARLY * self.epochs, trained >= self.epochs
+        if not trained or early or last:
+            return False
+        return bool(self.behind(np.array(self.curve), self.others))
 
 
 def is_behind_the_median(curve: np.ndarray, others: Sequence[np.ndarray]) -> bool:

@@ -114,7 +114,7 @@ def make(
         epochs=work.recipe.training.epochs,
         seed=settings.seed,
     )
-    oracle.deadline = work.deadline
+    oracle.deadline = work.clock.deadline
     if settings.method in RECIPE_FIRST and work.space.holds(work.recipe):
         hp = keras_tuner.HyperParameters()
         work.space.declare(hp, work.recipe)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import statistics
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from kerasopt import files
+from kerasopt.callbacks import copy_unended
 from kerasopt.data import Dataset
 from kerasopt.data.splits import class_indices
 from kerasopt.recipes import Recipe
@@ -52,7 +51,7 @@ class Work:
         folder: The search's folder.
         dataset: The data, or None to load each trial's own, as where the space has
             fields of the data.
-        deadline: When to stop, as `time.monotonic` counts.
+        clock: Tells when to stop.
         data_dir: Folder with the dataset's files, where they can't be fetched.
     """
 
@@ -61,7 +60,7 @@ class Work:
     settings: SearchSettings
     folder: Path
     dataset: Dataset | None = None
-    deadline: float | None = None
+    clock: folders.Alarm = field(default_factory=folders.Alarm)
     data_dir: str | None = None
     _compiled: CompiledModels = field(default_factory=CompiledModels)
     _trials: dict[str, list[Trials]] = field(default_factory=dict)
@@ -204,8 +203,7 @@ class Work:
             if self.settings.folds:
                 parts = folds_of(dataset, self.settings.folds, seed=self.settings.seed)
             self._trials[section] = [
-                Trials(part, self.folder, self.deadline, self._compiled)
-                for part in parts
+                Trials(part, self.folder, self.clock, self._compiled) for part in parts
             ]
         return self._trials[section]
 
@@ -214,8 +212,7 @@ class Work:
         earlier = self.folder / TRIALS / after
         earlier = earlier / f"fold-{index}" if self.settings.folds else earlier
         if not (part / run_folder.CHECKPOINT).is_file():
-            with files.atomic(part / run_folder.CHECKPOINT) as temporary:
-                shutil.copyfile(earlier / run_folder.CHECKPOINT, temporary)
+            copy_unended(earlier / run_folder.CHECKPOINT, part / run_folder.CHECKPOINT)
 
     def _hopeless(self, recipe: Recipe, part: Path) -> Hopeless | None:
         if self.settings.stop is None or self.settings.method == "hyperband":
@@ -235,6 +232,11 @@ class Work:
 
             callback.remember(pd.read_csv(history)[self.settings.objective].tolist())
         return callback
+
+    def forget_checkpoints(self) -> None:
+        """Delete them after the end, unless more time or trials go on with them."""
+        if self.settings.trials is None and not self.clock.is_over:
+            forget_checkpoints(self.folder)
 
     def has_results(self) -> bool:
         """Say whether any trial has ended well, those of other workers too."""

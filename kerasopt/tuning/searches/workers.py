@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from kerasopt.recipes import Recipe
+from kerasopt.tuning.folder import Alarm
 from kerasopt.tuning.searches.progress import Progress
 from kerasopt.tuning.searches.result import SearchResult
 from kerasopt.tuning.searches.settings import SearchSettings
@@ -27,7 +28,6 @@ from kerasopt.tuning.trials import (
     OutOfTime,
     one_precision,
     recorded,
-    trial_records,
 )
 
 __all__ = ["run"]
@@ -87,8 +87,8 @@ def _start(work: Work, name: str, port: int, log: Path) -> subprocess.Popen[byte
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     }
     end = ""
-    if work.deadline is not None:  # By the clock that processes share.
-        end = str(time.time() + work.deadline - time.monotonic())
+    if work.clock.deadline is not None:  # By the clock that processes share.
+        end = str(time.time() + work.clock.deadline - time.monotonic())
     command = [sys.executable, "-m", __name__, str(work.folder)]
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -105,20 +105,21 @@ def _wait(
 ) -> str | None:
     """Wait for the workers; return the name of the first process that fails.
 
-    The others would wait for ever for a dead worker's trial, and the chief has nothing
-    left to do when the workers have ended.
+    The others would wait for ever for a dead worker's trial.
     """
-    told = {each["trial"] for each in trial_records(work.folder)}
     while True:
         codes = {name: process.poll() for name, process in processes.items()}
         for path in sorted((work.folder / TRIALS).glob(f"*/{RESULT}")):
-            if int(path.parent.name) not in told:
-                told.add(int(path.parent.name))
+            if not progress.knows(int(path.parent.name)):
                 progress.tell(recorded(path.parent) or {})
+        progress.clock.keep()
         for name, code in codes.items():
             if code not in (0, None):
                 return name
-        if all(code == 0 for name, code in codes.items() if name != CHIEF):
+        # The chief ends when no trial is left; a worker that comes later waits for it
+        # in vain.
+        workers = [code for name, code in codes.items() if name != CHIEF]
+        if codes[CHIEF] == 0 or all(code == 0 for code in workers):
             return None
         time.sleep(POLL_SECONDS)
 
@@ -146,7 +147,7 @@ def main(folder: str, end: str, data_dir: str) -> None:
         space=Space.read(begun.definition["space"]),
         settings=SearchSettings(**begun.settings),
         folder=Path(folder),
-        deadline=time.monotonic() + float(end) - time.time() if end else None,
+        clock=Alarm(time.monotonic() + float(end) - time.time() if end else None),
         data_dir=data_dir or None,
     )
     with contextlib.suppress(OutOfTime, tuner.AllFailed):
