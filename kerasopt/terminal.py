@@ -190,7 +190,8 @@ def show_search(found: SearchResult, as_json: bool) -> None:
     from kerasopt.evaluation import formatting
 
     table = found.table[found.table["status"] == "completed"]
-    table = table.sort_values("mean", ascending=not found.maximize).head(5)
+    sign = -1 if found.maximize else 1  # The first of equals is the winner, as there.
+    table = table.iloc[(sign * table["mean"]).argsort(kind="stable")].head(5)
     show = formatting.percent if found.objective == "val_accuracy" else "{:.4f}".format
     # "learning_rate" fits into a column where "optimizer.learning_rate" doesn't.
     last = [field.rpartition(".")[2] for field in found.fields]
@@ -198,11 +199,14 @@ def show_search(found: SearchResult, as_json: bool) -> None:
     shown = rich.table.Table(found.objective, *headers, "trial")
     for row in table.to_dict(orient="records"):
         values = [_value(row[field]) for field in found.fields]
-        shown.add_row(show(row["mean"]), *values, str(row["trial"]))
+        spread = "" if row["n"] < 2 else f" ± {show(row['std'])}"
+        shown.add_row(show(row["mean"]) + spread, *values, str(row["trial"]))
     rich.console.Console().print(shown)
     command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]
+    equals = f"{found.equals} more trials; the first of them is taken"
     for name, words in (
         ("trials", found.counts()),
+        *((("as good", equals),) if found.equals else ()),
         ("report", str(found.directory / "report.html")),
         ("train the best", f"{command} train {found.directory / 'best.yaml'}"),
     ):

@@ -64,7 +64,7 @@ def test_of_noise_nothing_is_important():
     table["mean"] = np.random.default_rng(1).normal(size=60)
     frame = importance(table, FIELDS, objective="val_loss")
     assert frame.attrs["r2"] <= 0 and not frame["importance"].any()
-    assert "explain none" in frame.attrs["note"]
+    assert "don't tell which" in frame.attrs["note"]
     constant = importance(table.assign(mean=0.5), FIELDS, objective="val_loss")
     assert not constant["importance"].any()
 

@@ -102,6 +102,21 @@ def test_a_result_is_in_its_folder(grid):
     assert RATE in (grid.directory / "report.html").read_text()
 
 
+def test_the_first_of_equals_wins_and_is_shown(tmp_path, capsys):
+    from kerasopt import terminal
+
+    recipe = recipe_of(optimizer={"name": "sgd", "learning_rate": 0.0})
+    space = {"training.label_smoothing": [0.0, 0.1], SIZE: [32, 64, 128, 16]}
+    found = search(recipe, space, tmp_path, method="grid")
+    assert found.table["mean"].nunique() == 1  # It learns nothing.
+    assert (found.best_trial["trial"], found.equals) == (0, 7)
+    terminal.show_search(found, as_json=False)
+    said = capsys.readouterr().out
+    rows = [line.split("│")[-2].strip() for line in said.splitlines() if "%" in line]
+    assert rows == ["0", "1", "2", "3", "4"]
+    assert "7 more trials; the first of them is taken" in said
+
+
 def test_plots_are_drawn(grid):
     for chart in (grid.plot(), grid.plot("seconds"), grid.plot_parallel()):
         assert chart.axes
@@ -168,6 +183,11 @@ def test_hyperband_trains_few_to_the_end(tmp_path):
     assert set(table["status"]) == {"completed", "partial"}
     assert set(table["epochs"]) == {1, 2, 3}
     assert found.best_trial["status"] == "completed"
+    promoted = table.dropna(subset=["parent"])
+    assert (
+        table["trial"][promoted["parent"].astype(int)] < promoted["trial"].to_numpy()
+    ).all()
+    assert found.best_trial["lineage_epochs"] == 3
     assert not list(tmp_path.rglob("checkpoints"))
     # Those that go on have the values of one that ended after its first epoch.
     assert table[RATE].duplicated().any()
@@ -561,6 +581,9 @@ def test_what_went_well_before_counts_after_a_resume(tmp_path):
         ({}, {}, "The space is empty"),
         (lambda hp: {}, {}, "The space is empty"),
         ({"training.batchsize": [1]}, {}, "Did you mean 'batch_size'"),
+        ({"learning_rate": [1]}, {}, "Did you mean 'optimizer.learning_rate'"),
+        ({"batch_size": [1]}, {}, "Did you mean 'training.batch_size'"),
+        (["batch_size"], {}, "must be a mapping"),
         ({"modle.units": [[4]]}, {}, "Did you mean 'model'"),
         ({"model.unit": [[4]]}, {}, "unit"),
         ({"optimizer.learning_rat": [0.1]}, {}, "Did you mean 'learning_rate'"),
@@ -730,6 +753,15 @@ def test_only_trials_of_as_many_epochs_are_compared(tmp_path):
     assert work.has_results()
 
 
+def test_what_was_drawn_at_random_is_said(tiny_digits, tmp_path, capsys):
+    given = {"dataset": tiny_digits, "directory": tmp_path}
+    ko.tuning.search(recipe_of(), lambda hp: {RATE: hp.Float("rate", 0.01, 0.1)},
+                     trials=2, **given)  # fmt: skip
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the recipe itself isn't tried first" in said
+    assert "draws the first 3 at random" in said
+
+
 def test_what_is_said(tmp_path, capsys):
     recipe = recipe_of(optimizer={"name": "sgd", "learning_rate": 0.05})
     space = {RATE: [0.1, 1e30], SIZE: [32]}
@@ -767,12 +799,13 @@ def test_a_trial_is_told_once(tmp_path):
 
     from kerasopt.tuning.folder import Clock
     from kerasopt.tuning.searches.progress import Progress
+    from kerasopt.tuning.space import Space
 
     record = {"trial": 0, "values": {}, "status": "completed", "mean": 0.5}
     console = rich.console.Console(quiet=True)
     settings = ko.tuning.SearchSettings(trials=3)
     progress = Progress(settings, Clock(tmp_path, None), console)
-    progress.begin([record], {})
+    progress.begin([record], Space({SIZE: [32]}), recipe_of())
     with progress:
         progress.tell(record)
         progress.tell({**record, "trial": 1})

@@ -118,7 +118,8 @@ def test_the_texts_batch_sizes_on_fifty_thousand_images():
     [
         ({"values": []}, "at least one entry"),
         ({"values": "32"}, "at least one entry"),
-        ({"seeds": ()}, "at least one entry"),
+        ({"values": 32}, "at least one entry"),
+        ({"seeds": ()}, "seeds must be different integers"),
         ({"values": [0]}, "training.batch_size: input should be greater than 0"),
         ({"field": "training.batchsize"}, "Did you mean 'batch_size'"),
         (

@@ -61,7 +61,11 @@ def tune(
     ] = None,
     out: Folder = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with the search in this folder.")
+        Path | None,
+        typer.Option(
+            help="Go on with the search in this folder; --trials, --budget and "
+            "--workers may be others."
+        ),
     ] = None,
     data_dir: DataDir = None,
     json_: Json = False,

@@ -8,6 +8,7 @@ from typing import Any
 from kerasopt.recipes import Recipe
 
 __all__ = [
+    "check_dotted",
     "default_space",
     "is_of_the_data",
     "own_rate",
@@ -112,6 +113,39 @@ def own_value(recipe: Recipe, field: str) -> Any:
 
     default = models.defaults(recipe.model["name"]).get(rest)
     return list(default) if isinstance(default, tuple) else default
+
+
+def check_dotted(field: str, recipe: Recipe) -> None:
+    """Raise `ValueError` for a field whose section was forgotten, with the section.
+
+    Args:
+        field: Such as ``"learning_rate"``.
+        recipe: The recipe.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> check_dotted("batch_size", ko.recipes.load("digits"))
+        Traceback (most recent call last):
+        ...
+        ValueError: Unknown field of a recipe 'batch_size'. Did you mean ...
+    """
+    content = recipe.to_dict()
+    if field in content or "." in field:
+        return
+    from kerasopt import models
+
+    sections = {
+        "training": content["training"],
+        "model": models.defaults(recipe.model["name"]),
+        "optimizer": {"learning_rate": None},
+        "data": content["data"],
+    }
+    for section, names in sections.items():
+        if field in names:
+            raise ValueError(
+                f"Unknown field of a recipe {field!r}. Did you mean "
+                f"'{section}.{field}'?"
+            )
 
 
 def _of_the_optimizer(recipe: Recipe, name: str) -> Any:

@@ -206,12 +206,12 @@ def no_result(folder: Path, table: pd.DataFrame, clock: Clock) -> ValueError:
         return ValueError(
             f"No trial of the search in '{folder}' was trained to its end ({counts}): "
             "give more trials=…, of which Hyperband's short trainings are some, and "
-            f"directory='{folder}' to go on. {reasons}".rstrip()
+            f"directory='{folder}' (--resume {folder}) to go on. {reasons}".rstrip()
         )
     return ValueError(
         f"The budget of {clock.given!r} ended before the first trial was trained to "
         "its end. It is kept: give more time (the budget counts from the beginning) "
-        f"and directory='{folder}' to go on with it, or fewer epochs."
+        f"and directory='{folder}' (--resume {folder}), or fewer epochs."
     )
 
 

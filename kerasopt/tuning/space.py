@@ -17,7 +17,7 @@ from kerasopt.data import Dataset
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
 from kerasopt.recipes.text import parse
-from kerasopt.tuning.fields import own_value, with_values
+from kerasopt.tuning.fields import check_dotted, own_value, with_values
 
 __all__ = ["Space", "SpaceLike"]
 
@@ -76,8 +76,14 @@ class Space:
             return cls({}, given)
         if isinstance(given, (str, os.PathLike)):
             given = _from_file(Path(given))
-        if not isinstance(given, Mapping) or not given:
+        if not given:
             raise _empty(given)
+        if not isinstance(given, Mapping):
+            raise ValueError(
+                "The space must be a mapping of dotted fields to their values, as in "
+                "{'optimizer.learning_rate': [0.001, 0.01]}, or a function of hp; "
+                f"given: {given!r}."
+            )
         return cls({field: _checked(field, spec) for field, spec in given.items()})
 
     def declare(self, hp: Any, recipe: Recipe) -> dict[str, Any]:
@@ -147,9 +153,12 @@ class Space:
             ValueError: if the recipe has no such field, a value is out of its range, it
                 makes no difference to a trial, or a function declares nothing.
         """
+        recipe.check()  # Or its own mistakes would look like the space's.
         first = self.first(recipe)
         if not first:
             raise _empty(first)
+        for field in first:
+            check_dotted(field, recipe)
         for field in first:
             if reason := _NOT_SEARCHED.get(field):
                 raise ValueError(f"{field!r} can't be searched: {reason}.")

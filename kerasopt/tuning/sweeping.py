@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ def sweep(
     field: str,
     values: Sequence[Any],
     *,
-    seeds: Sequence[int] = (0,),
+    seeds: int | Sequence[int] = (0,),
     equal_updates: bool = False,
     dataset: Dataset | None = None,
     directory: str | os.PathLike[str] | None = None,
@@ -42,7 +42,8 @@ def sweep(
         recipe: What `kerasopt.recipes.load` gives or takes.
         field: Dotted, such as ``"training.batch_size"``.
         values: Its values.
-        seeds: Each value is trained with each of them.
+        seeds: Each value is trained with each of them; a number stands for so many,
+            from 0 on.
         equal_updates: For ``"training.batch_size"``: give every value about as many
             optimizer steps as the recipe's own batch size has, instead of as many
             epochs. At equal epochs batches of 256 get an eighth of the updates of
@@ -76,7 +77,7 @@ def sweep(
     """
     if not isinstance(recipe, Recipe):
         recipe = recipes.load(recipe)
-    values, seeds = _listed(values), _listed(seeds)
+    values, seeds = _listed(values), folders.seed_list(seeds)
     _check(recipe, field, values, seeds, dataset, equal_updates)
     if dataset is None and not is_of_the_data(field):
         dataset = recipe.load_data()
@@ -148,7 +149,7 @@ def _as_long_as(recipe: Recipe, changed: Recipe, dataset: Dataset) -> Recipe:
 
 def _listed(given: Any) -> list[Any]:
     """Return a list of plain numbers, also of an array; what isn't a list is empty."""
-    if isinstance(given, str):
+    if isinstance(given, str) or not isinstance(given, Iterable):
         return []
     return given.tolist() if isinstance(given, np.ndarray) else list(given)
 
@@ -161,8 +162,8 @@ def _check(
     dataset: Dataset | None,
     equal_updates: bool,
 ) -> None:
-    if not values or not seeds:
-        raise ValueError("values and seeds must be lists with at least one entry.")
+    if not values:
+        raise ValueError("values must be a list with at least one entry.")
     if field == "training.seed":
         raise ValueError("Give the seeds as seeds=…; they are the same for each value.")
     if dataset is not None and is_of_the_data(field):

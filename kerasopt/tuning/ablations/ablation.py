@@ -104,13 +104,20 @@ class Ablation:
             f"Failed, so left out with their pairs: {names}. {failed['reason'].iloc[0]}"
         )
 
+    def _notes(self) -> str:
+        sure = (self.table["low"] * self.table["high"] > 0).any()
+        single = (self.table["n"] == 1).any()
+        notes = [EXPLAINED] if sure else []
+        notes += ["A single pair gives no interval: give more seeds."] if single else []
+        return " ".join([*notes, self.failures()])
+
     def __repr__(self) -> str:
         table = self._readable().to_string(index=False)
-        return f"{table}\n\n{EXPLAINED} {self.failures()}".rstrip()
+        return f"{table}\n\n{self._notes()}".rstrip()
 
     def _repr_html_(self) -> str:
         table = self._readable().to_html(index=False, border=0)
-        return f"{table}<p>{EXPLAINED} {html.escape(self.failures())}</p>"
+        return f"{table}<p>{html.escape(self._notes())}</p>"
 
 
 def ablate(
@@ -186,7 +193,8 @@ def ablate(
     trials = Trials(dataset, folder, clock)
     console = rich.console.Console(stderr=True, quiet=not verbose)
     _say_what_was_chosen(plan, console)
-    with folders.at_work(folder, clock, console):
+    again = f"kerasopt ablate with --out {folder} and the same words"
+    with folders.at_work(folder, clock, console, again):
         trainings = _trained(plan, trials, console)
     table = compared(trainings, [each.name for each in plan.factors], metric)
     if not table["n"].any():
@@ -201,7 +209,7 @@ def ablate(
         raise ValueError(
             f"Within the budget {budget!r} no two configurations could be compared. "
             f"What was trained is kept: give more time (the budget counts from the "
-            f"beginning) and directory='{folder}'."
+            f"beginning) and directory='{folder}' (--out {folder})."
         )
     folders.write_table(folder / "ablation.csv", table)
     folders.write_table(folder / "trainings.csv", trainings)

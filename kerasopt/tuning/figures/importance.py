@@ -173,8 +173,8 @@ def _shares(fields: list[str], drops: np.ndarray) -> pd.DataFrame:
 def _note(found: pd.DataFrame, r2: float, trials: int) -> str:
     if not found["importance"].any():
         return (
-            f"The fields explain none of the differences between {trials} completed "
-            "trials."
+            f"{trials} completed trials don't tell which field matters: a forest can't "
+            "predict the outcome of one from the others. More trials may."
         )
     if trials < _OUT_OF_SAMPLE:
         return (
@@ -210,6 +210,8 @@ def plot_importance(frame: pd.DataFrame) -> Chart:
     frame = _table.check(frame, ("field", "importance", "std"))
     if frame.empty:
         return _table.sentence("No field was tuned.")
+    if not frame["importance"].any():
+        return _table.sentence("The trials don't tell which field matters.")
     frame = frame.sort_values("importance", kind="stable")
     figure = Chart(figsize=(9.5, 1.0 + 0.34 * max(2, len(frame))), layout="constrained")
     axes = figure.subplots()

@@ -10,8 +10,10 @@ import rich.console
 import rich.progress
 
 from kerasopt.evaluation import formatting
+from kerasopt.recipes import Recipe
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.searches.settings import SearchSettings
+from kerasopt.tuning.space import Space
 
 __all__ = ["Progress"]
 
@@ -49,13 +51,14 @@ class Progress:
         )
 
     def begin(
-        self, records: Iterable[Mapping[str, Any]], lacking: Mapping[str, Any]
+        self, records: Iterable[Mapping[str, Any]], space: Space, recipe: Recipe
     ) -> None:
         """Take up what is known, and say what differs from what people expect.
 
         Args:
             records: Trials of an earlier call.
-            lacking: The recipe's own values that the space doesn't hold.
+            space: What is searched.
+            recipe: What is changed.
         """
         for record in records:
             if record["status"] != "unfinished":
@@ -63,7 +66,9 @@ class Progress:
                 self._is_best(record)
         if self.ended:
             self._say(f"Going on with {self._so_far()}.")
-        elif lacking:
+        elif space.function is not None:
+            self._say("The space is a function: the recipe itself isn't tried first.")
+        elif lacking := space.lacking(recipe):
             own = ", ".join(f"{field}={value!r}" for field, value in lacking.items())
             self._say(
                 f"The space lacks the recipe's own {own}: no trial is the recipe."
@@ -122,6 +127,19 @@ class Progress:
         draws = method in ("random", "bayesian") or self.settings.trials is not None
         if draws and method != "hyperband" and not enough and not self.clock.is_over:
             self._say(f"{self._so_far()}: no other values are left to try.")
+
+    def tell_what_was_random(self, fields: int) -> None:
+        """Say so of a Bayesian search that came to no proposal of its own.
+
+        Args:
+            fields: How many are searched.
+        """
+        at_first = 3 * fields
+        if self.settings.method == "bayesian" and len(self.ended) <= at_first:
+            self._say(
+                f"{len(self.ended)} trials: a Bayesian search draws the first "
+                f"{at_first} at random, so nothing was proposed by their results."
+            )
 
     def _is_best(self, record: Mapping[str, Any]) -> bool:
         """Note a trial's result if none so far is better, and say whether it is."""

@@ -251,7 +251,8 @@ def _parallel(table: pd.DataFrame, data: SearchReportData) -> dict[str, Any] | N
     )
     caption = (
         "Each line is a trial, the stronger its colour the better; a stopped one has "
-        "the value at which it was stopped, failed ones are left out."
+        "the value at which it was stopped, failed ones are left out; what is far from "
+        "the others stands at the end of the axis, marked ≤ or ≥."
     )
     return _drawn(figure, "parallel", text, caption)
 
@@ -269,6 +270,8 @@ def _importance(
             f"{MIN_TRIALS}."
         )
     found = importance(table, data.fields, objective=data.objective)
+    if not found["importance"].any():
+        return None, found.attrs["note"]
     shares = ", ".join(
         f"{row.field} {formatting.percent(row.importance, digits=0)}"
         for row in found.itertuples()

@@ -101,19 +101,27 @@ class SearchResult:
         Mean and std of the objective over n folds, epochs, seconds, parameters, status
         ("completed", "stopped" because it was hopeless, "partial" where Hyperband gave
         it a part of the epochs, "failed" or "unfinished") and the reason of a failure.
+        With folds epochs and seconds are those of all folds. With Hyperband they are a
+        trial's own share, ``parent`` is the trial that it goes on with, and
+        ``lineage_epochs`` are those of both and of what went before.
         """
+        measures = list(_MEASURES)
+        if self.definition["settings"]["method"] == "hyperband":
+            measures[4:4] = ["lineage_epochs", "parent"]
         rows = [
             {
                 "trial": record["trial"],
                 **{field: record["values"].get(field) for field in self.fields},
-                **{name: record.get(name) for name in _MEASURES},
+                **{name: record.get(name) for name in measures},
             }
             for record in self._records
         ]
-        columns = ["trial", *self.fields, *_MEASURES]
+        columns = ["trial", *self.fields, *measures]
         table = pd.DataFrame(rows, columns=columns)
         for name in ("mean", "std", "seconds", "epochs", "parameters"):
             table[name] = pd.to_numeric(table[name])
+        if "parent" in table:
+            table["parent"] = table["parent"].astype("Int64")
         return table
 
     @property
@@ -123,6 +131,12 @@ class SearchResult:
         if best is None:
             raise ValueError(f"No trial of the search in '{self.directory}' succeeded.")
         return best
+
+    @property
+    def equals(self) -> int:
+        """How many other completed trials are exactly as good as the best one."""
+        ended = self.table[self.table["status"] == "completed"]
+        return int((ended["mean"] == self.best_trial["mean"]).sum()) - 1
 
     @property
     def recipe(self) -> Recipe:

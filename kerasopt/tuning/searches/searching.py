@@ -18,7 +18,7 @@ from kerasopt.training.settings import validate
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.fields import default_space, is_of_the_data
 from kerasopt.tuning.searches.progress import Progress
-from kerasopt.tuning.searches.result import LIMITS, SearchResult
+from kerasopt.tuning.searches.result import LIMITS, REPORT, SearchResult
 from kerasopt.tuning.searches.settings import SearchSettings
 from kerasopt.tuning.searches.work import Work
 from kerasopt.tuning.space import Space, SpaceLike
@@ -123,7 +123,9 @@ def search(
             _run(work, clock, console)
         except BaseException:
             # What there is can be looked at, though more was wanted.
-            _write(folder)
+            if _write(folder):
+                found = f"So far: {SearchResult(folder).counts()}, {folder}/{REPORT}."
+                console.print(found, highlight=False, soft_wrap=True, markup=False)
             raise
         if _write(folder):
             return SearchResult(folder)
@@ -223,7 +225,7 @@ def _run(work: Work, clock: folders.Clock, console: rich.console.Console) -> Non
     from kerasopt.tuning.searches import tuner
 
     progress = Progress(work.settings, clock, console)
-    progress.begin(trial_records(work.folder), work.space.lacking(work.recipe))
+    progress.begin(trial_records(work.folder), work.space, work.recipe)
     if work.settings.workers > 1:
         from kerasopt.tuning.searches import workers
 
@@ -235,6 +237,7 @@ def _run(work: Work, clock: folders.Clock, console: rich.console.Console) -> Non
         tuner.make(work, progress.tell).search()
         progress.tell_the_end()
         work.forget_checkpoints()
+    progress.tell_what_was_random(len(work.space.first(work.recipe)))
 
 
 def _write(folder: Path) -> bool:
