@@ -17,7 +17,8 @@ def test_each_side_is_measured_on_what_was_held_out(capsys):
     )  # fmt: skip
     linear = LogisticRegression(max_iter=10_000).fit(x_train, y_train)
     expected = linear.score(x_test, y_test)
-    assert abs(found["logistic regression"][0] - expected) <= 1 / len(x_test)
+    # Theirs is in float64: one sample of 45 may lie on the other side.
+    assert abs(found["logistic regression"][0] - expected) < 1.5 / len(x_test)
     assert all(0 < found[side][0] <= 1 for side in advice.SIDES)
     assert found["advised"][0] > found["defaults"][0]
     advice.show(result)

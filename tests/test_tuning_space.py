@@ -123,7 +123,7 @@ def test_a_function_gives_its_fields(recipe):
     [
         ({}, "The space is empty"),
         (None, "The space is empty"),
-        ([RATE], "The space is empty"),
+        ([RATE], "must be a mapping"),
         ({RATE: []}, "must be a list of values"),
         ({RATE: 0.1}, "must be a list of values"),
         ({RATE: "abc"}, "must be a list of values"),
@@ -161,7 +161,11 @@ def test_what_is_no_space(space, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "The space is empty"), ("a: [", "Can't read the space"), ("- 1", "empty")],
+    [
+        ("", "The space is empty"),
+        ("a: [", "Can't read the space"),
+        ("- 1", "must be a mapping"),
+    ],
 )
 def test_what_is_no_file_of_a_space(text, message, tmp_path):
     (tmp_path / "space.yaml").write_text(text)
@@ -215,7 +219,6 @@ def test_the_default_space_lies_around_the_recipe(name):
     assert Space.read(space).holds(recipe)
 
 
-@pytest.mark.parametrize(("optimizer", "rate"), [("adam", 0.001), ("sgd", 0.01)])
 @pytest.mark.parametrize(
     ("space", "optimizer"),
     [
@@ -236,6 +239,7 @@ def test_values_that_a_recipe_has_by_default_are_its_own(space, optimizer, recip
     assert Space.read(space).lacking(recipe) == {}
 
 
+@pytest.mark.parametrize(("optimizer", "rate"), [("adam", 0.001), ("sgd", 0.01)])
 def test_a_recipe_without_a_rate_has_that_of_its_optimizer(optimizer, rate, recipe):
     space = default_space(recipe.replace("optimizer", optimizer))
     assert space[RATE]["min_value"] == pytest.approx(rate / 10)
