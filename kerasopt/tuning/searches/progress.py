@@ -135,7 +135,7 @@ class Progress:
             fields: How many are searched.
         """
         at_first = 3 * fields
-        if self.settings.method == "bayesian" and len(self.ended) <= at_first:
+        if self.settings.method == "bayesian" and 0 < len(self.ended) <= at_first:
             self._say(
                 f"{len(self.ended)} trials: a Bayesian search draws the first "
                 f"{at_first} at random, so nothing was proposed by their results."
