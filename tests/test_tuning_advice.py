@@ -108,7 +108,8 @@ def test_the_advice_for_digits_beats_logistic_regression(tmp_path):
     (x, y), (x_validation, y_validation) = (
         (x.reshape(len(x), -1) / 255, y) for x, y in (dataset.train, dataset.validation)
     )
-    recipe = advise_settings(dataset).recipe.replace("training.epochs", 12)
+    # With fewer epochs the last bits of the kernels decide over several images.
+    recipe = advise_settings(dataset).recipe.replace("training.epochs", 20)
     run = recipe.run(dataset=dataset, directory=tmp_path / "run", verbose=False)
     linear = LogisticRegression(max_iter=1000).fit(x, y)
     found = run.metrics["validation_accuracy"]
