@@ -203,7 +203,8 @@ def show_search(found: SearchResult, as_json: bool) -> None:
         shown.add_row(show(row["mean"]) + spread, *values, str(row["trial"]))
     rich.console.Console().print(shown)
     command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]
-    equals = f"{found.equals} more trials; the first of them is taken"
+    others = "trial" if found.equals == 1 else "trials"
+    equals = f"{found.equals} more {others}; the first of them is taken"
     for name, words in (
         ("trials", found.counts()),
         *((("as good", equals),) if found.equals else ()),

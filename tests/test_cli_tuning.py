@@ -47,6 +47,7 @@ def test_ablate(command, tmp_path):
     code, out, err = command(*words, "--plot", "forest.png")
     assert code == 0, err
     assert "leave one out" in out
+    assert "all but dropout" in out
     assert "mine" in out
     with Image.open(tmp_path / "forest.png") as figure:
         assert figure.size[0] > 300

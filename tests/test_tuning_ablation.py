@@ -208,6 +208,21 @@ def test_a_strategy_that_a_recipe_has_is_taken_as_it_is_there():
     assert augment.off == {"augment": None}
 
 
+def test_the_schedules_of_groups_end_at_their_peaks():
+    recipe = ko.recipes.load("cifar10-same-net")
+    (schedule,) = factors.find(["schedule"], recipe)
+    assert schedule.on == {"optimizer": recipe.optimizer}
+    (changed,) = schedule.off.values()
+    assert changed["default"] == {**recipe.optimizer["default"], "learning_rate": 0.1}
+    (group,) = changed["groups"].values()
+    assert (group["name"], group["learning_rate"]) == ("conv_muon", 0.1)
+    assert changed["groups"].keys() == recipe.optimizer["groups"].keys()
+    without = recipe.replace("optimizer", changed)
+    without.check()
+    with pytest.raises(ValueError, match="no usual value for an optimizer with groups"):
+        factors.find(["schedule"], without)
+
+
 def test_own_factors(tiny_digits, tmp_path):
     own = {
         "wide": {
@@ -220,6 +235,7 @@ def test_own_factors(tiny_digits, tmp_path):
     assert table.loc["all", "parameters"] > table.loc["none", "parameters"]
     # With one factor alone both questions are the same.
     assert found.table["difference"].nunique() == 1
+    assert "Of one factor both designs are the same" in repr(found)
     assert set(found.trainings["seed"]) == {4}
 
 

@@ -284,7 +284,8 @@ def test_the_forest_plot_shows_differences_and_intervals():
 def test_the_forest_plot_of_a_loss_of_one_design_has_no_unit():
     one = effects()[lambda t: t["design"] == "leave one out"]
     figure = figures.forest(one, metric="val_loss")
-    assert figure.axes[0].get_xlabel() == "Validation loss: gain through the factor"
+    label = figure.axes[0].get_xlabel()
+    assert label == ("Validation loss: gain through the factor, mean and 95 % interval")
     assert legend_texts(figure) == ["leave one out"]
     assert "+0.0100 [+0.0050, +0.0150], n=5" in [
         text.get_text() for text in figure.axes[0].texts
@@ -362,7 +363,7 @@ def test_the_pareto_figure_draws_the_front_and_numbers_it():
     figure = figures.pareto(table, cost="parameters", **ACCURACY)
     axes = figure.axes[0]
     assert axes.get_xscale() == "log"
-    assert [text.get_text() for text in axes.texts] == ["7", "9"]
+    assert [text.get_text() for text in axes.texts] == ["9", "7"]
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [80, 90, 90])
     assert axes.get_xlabel() == "Parameters"
     free = figures.pareto(table.assign(parameters=[0, 1, 2]), cost="parameters", **LOSS)

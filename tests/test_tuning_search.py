@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 from sklearn.model_selection import StratifiedKFold
 
 import kerasopt as ko
@@ -660,7 +661,7 @@ def test_a_folder_of_another_search_is_refused(grid, tmp_path):
     with pytest.raises(ValueError, match="isn't the folder of a search"):
         ko.tuning.resume(tmp_path)
     (tmp_path / "definition.yaml").write_text("kind: ablation\n")
-    with pytest.raises(ValueError, match="isn't the folder of a search"):
+    with pytest.raises(ValueError, match=r"go on with it by kerasopt\.tuning\.ablate"):
         ko.tuning.resume(tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["definition.yaml", "thesis.txt"]
 
@@ -770,6 +771,8 @@ def test_what_is_said(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "The space lacks the recipe's own optimizer.learning_rate=0.05" in said
     assert "Trial 0: val_accuracy" in said
+    fields = f"{RATE}, {SIZE}"
+    assert f"Searching {fields}; a trial trains for at most 2 epochs." in said
     ko.tuning.search(recipe, space, trials=3, **given)
     said = capsys.readouterr().err
     assert "2 of 3 trials, best" in said
@@ -777,6 +780,53 @@ def test_what_is_said(tmp_path, capsys):
     assert "Going on with 1 of 3 trials, best val_accuracy" in said
     assert "Trial 1 failed: DivergedError" in said
     assert "Traceback" not in said
+    ko.tuning.search(recipe, space, trials=1, **given)
+    assert "\n2 trials, best val_accuracy" in (said := capsys.readouterr().err)
+    assert "give more trials to train more" in said
+    ko.tuning.search(recipe, space, budget=0.01, **given)
+    said = capsys.readouterr().err
+    assert "have used up the budget of 0.01" in said
+    assert "give a longer one" in said
+
+
+def test_a_search_says_how_long_a_timed_trial_is(tiny_digits, tmp_path, capsys):
+    timed = recipe_of(training__budget="5s")
+    ko.tuning.search(timed, {SIZE: [32]}, trials=1, dataset=tiny_digits,
+                     directory=tmp_path)  # fmt: skip
+    assert "a trial trains for 5.0 s" in capsys.readouterr().err
+
+
+def test_data_of_ones_own_are_wanted_again(tiny_digits, tmp_path):
+    (x, y), (held_x, held_y) = tiny_digits.train, tiny_digits.validation
+    dataset = ko.data.from_arrays(x, y, validation=(held_x, held_y))
+    recipe = recipe_of(data={"name": "arrays"})
+    found = search(recipe, {SIZE: [32, 64]}, tmp_path, dataset=dataset, trials=1)
+    assert not found.has_its_data
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "run(dataset=…)" in page
+    assert "kerasopt train" not in page
+    for call in (found.recipe.run, lambda: ko.tuning.resume(tmp_path, verbose=False)):
+        with pytest.raises(ValueError, match=r"from_arrays .* given as dataset="):
+            call()
+    more = ko.tuning.resume(tmp_path, dataset=dataset, trials=2, verbose=False)
+    assert len(more.table) == 2
+
+
+def test_the_winner_on_a_folder_of_images_trains_from_anywhere(tmp_path, monkeypatch):
+    for name, shade in (("cat", 40), ("dog", 200)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(10):
+            image = Image.new("RGB", (8, 8), (shade + index,) * 3)
+            image.save(tmp_path / "photos" / name / f"{index}.png")
+    section = {"name": "directory", "path": "photos", "image_size": [8, 8],
+               "validation": 4, "test": 0.2}  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    found = search(recipe_of(data=section), {SIZE: [2, 4]}, "found", trials=1)
+    assert found.has_its_data
+    monkeypatch.chdir(tmp_path / "found")
+    best = ko.recipes.load("best.yaml")
+    assert best.load_data().class_names == ("cat", "dog")
+    assert "kerasopt train best.yaml" in Path("report.html").read_text()
 
 
 def test_the_time_is_kept_while_a_trial_trains(tmp_path, monkeypatch):

@@ -164,6 +164,7 @@ def ablate(
         print(json.dumps(found.to_dict(), indent=2))
         return
     print(found)
+    print(f"\n{found.configurations().round(4).to_string()}")
     print(f"\n{'all of it':20} {found.directory}")
     if plot is not None:
         print(f"{'drawn':20} {plot}")

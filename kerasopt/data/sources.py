@@ -104,8 +104,11 @@ def load(
         <Dataset 'digits': train 1,300, validation 137, test 360; (8, 8, 1) uint8; \
 10 classes>
     """
-    if not isinstance(name, str):
-        raise unknown("dataset", name, available())
+    if name not in _datasets:
+        raise ValueError(
+            f"{unknown('dataset', name, available())} Data of your own are made by "
+            "kerasopt.data.from_arrays or from_directory and given as dataset=…."
+        )
     whole = _datasets.factory(name)(data_dir=data_dir)
     if size is not None:
         whole = _shrink(whole, size=size, seed=seed)

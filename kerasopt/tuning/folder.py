@@ -56,7 +56,7 @@ def check_validation(dataset: Dataset, who: str) -> None:
     if dataset.validation is None:
         raise ValueError(
             f"{who} compares on validation data, and this dataset has none: load it "
-            "with validation=0.1."
+            "with validation=0.1, or set data.validation=0.1 in the recipe."
         )
 
 
@@ -188,14 +188,18 @@ def _check_same(folder: Path, there: dict[str, Any], given: dict[str, Any]) -> N
         )
 
 
-def no_result(folder: Path, table: pd.DataFrame, clock: Clock) -> ValueError:
+def no_result(
+    folder: Path, table: pd.DataFrame, clock: Clock, option: str = ""
+) -> ValueError:
     """Return the error of a search that has no trial to choose.
 
     Args:
         folder: The search's.
         table: Its trials: status and reason.
         clock: Its clock.
+        option: The command's option that goes on with it, if there is one.
     """
+    again = f"directory='{folder}'" + (f" ({option} {folder})" if option else "")
     failed = table[table["status"] == "failed"]
     if len(failed) and len(failed) == len(table):
         return all_failed(f"trials of the search in '{folder}'", failed["reason"])
@@ -206,12 +210,12 @@ def no_result(folder: Path, table: pd.DataFrame, clock: Clock) -> ValueError:
         return ValueError(
             f"No trial of the search in '{folder}' was trained to its end ({counts}): "
             "give more trials=…, of which Hyperband's short trainings are some, and "
-            f"directory='{folder}' (--resume {folder}) to go on. {reasons}".rstrip()
+            f"{again} to go on. {reasons}".rstrip()
         )
     return ValueError(
         f"The budget of {clock.given!r} ended before the first trial was trained to "
         "its end. It is kept: give more time (the budget counts from the beginning) "
-        f"and directory='{folder}' (--resume {folder}), or fewer epochs."
+        f"and {again}, or let a trial be shorter (training.epochs, training.budget)."
     )
 
 

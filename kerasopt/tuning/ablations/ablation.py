@@ -62,7 +62,7 @@ class Ablation:
     def configurations(self) -> pd.DataFrame:
         """Return mean and std of the metric over the seeds, by configuration."""
         grouped = self.trainings.groupby("configuration", sort=False)[self.metric]
-        return grouped.agg(["count", "mean", "std"]).rename(columns={"count": "n"})
+        return grouped.agg(["mean", "std", "count"]).rename(columns={"count": "n"})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table and the trainings in the types that JSON has."""
@@ -109,6 +109,8 @@ class Ablation:
         single = (self.table["n"] == 1).any()
         notes = [EXPLAINED] if sure else []
         notes += ["A single pair gives no interval: give more seeds."] if single else []
+        if self.table["factor"].nunique() == 1:
+            notes += ["Of one factor both designs are the same trainings."]
         return " ".join([*notes, self.failures()])
 
     def __repr__(self) -> str:

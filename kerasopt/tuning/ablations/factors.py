@@ -34,6 +34,9 @@ _DEFAULTS: dict[str, tuple[str, Any, Any]] = {
     "weight_decay": ("optimizer.weight_decay", 0.01, None),
 }
 _SPECIAL = ("optimizer", "schedule")
+_AS_AN_OWN_ONE = (
+    "give it as {{'schedule': {{'on': {{'{field}': …}}, 'off': {{'{field}': …}}}}}}."
+)
 
 
 @dataclass(frozen=True)
@@ -170,15 +173,39 @@ def _named(name: Any, recipe: Recipe) -> Factor:
 def _schedule(recipe: Recipe) -> Factor:
     field = "optimizer.learning_rate"
     own = value_of(recipe, field)
-    if isinstance(own, dict):
-        rate = own.get("peak", own.get("initial_learning_rate"))
-        if rate is None:
+    if value_of(recipe, "optimizer.groups") is not None:
+        constant = _without_schedules(recipe.optimizer)
+        if constant == recipe.optimizer:
             raise ValueError(
-                f"The factor 'schedule' doesn't know which constant rate stands for "
-                f"{own!r}: give it as {{'schedule': {{'on': {{'{field}': …}}, 'off': "
-                f"{{'{field}': …}}}}}}."
+                "The factor 'schedule' has no usual value for an optimizer with "
+                f"groups: {_AS_AN_OWN_ONE.format(field='optimizer')}"
             )
-        return Factor("schedule", {field: own}, {field: rate})
+        return Factor("schedule", {"optimizer": recipe.optimizer},
+                      {"optimizer": constant})  # fmt: skip
+    if isinstance(own, dict):
+        return Factor("schedule", {field: own}, {field: _peak(own)})
     rate = own_rate(recipe) if own is None else own
     cosine = {"name": "cosine", "initial_learning_rate": rate}
     return Factor("schedule", {field: cosine}, {field: rate})
+
+
+def _peak(schedule: Mapping[str, Any]) -> float:
+    rate = schedule.get("peak", schedule.get("initial_learning_rate"))
+    if rate is None:
+        raise ValueError(
+            f"The factor 'schedule' doesn't know which constant rate stands for "
+            f"{schedule!r}: {_AS_AN_OWN_ONE.format(field='optimizer.learning_rate')}"
+        )
+    return rate
+
+
+def _without_schedules(optimizer: Any) -> Any:
+    """Return an optimizer's fields with each schedule's peak in its place."""
+    if not isinstance(optimizer, Mapping):
+        return optimizer
+    return {
+        name: _peak(value)
+        if name == "learning_rate" and isinstance(value, Mapping)
+        else _without_schedules(value)
+        for name, value in optimizer.items()
+    }

@@ -135,7 +135,10 @@ class ArchitectureResult:
             ValueError: if there is no such trial.
         """
         if trial not in self._records:
-            raise unknown("trial", trial, map(str, self._records))
+            raise ValueError(
+                f"There is no trial {trial!r}: the search has those from "
+                f"{min(self._records)} to {max(self._records)}."
+            )
         record = self._records[trial]
         recipe = Recipe(self._definition["recipe"])
         content = recipe.replace("model", record["values"]["model"]).to_dict()

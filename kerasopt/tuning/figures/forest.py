@@ -84,9 +84,12 @@ def forest(table: pd.DataFrame, *, metric: str) -> Chart:
                     parse_math=False, color=INK)  # fmt: skip
     axes.grid(visible=False, axis="y")
     axes.set_ylim(-0.6, len(factors) - 0.4)
-    unit = " (percentage points)" if _table.is_share(metric) else ""
-    axes.set_xlabel(f"{_table.objective_name(metric)}: gain through the factor{unit}",
-                    parse_math=False)  # fmt: skip
+    unit = " in percentage points" if _table.is_share(metric) else ""
+    axes.set_xlabel(
+        f"{_table.objective_name(metric)}: gain through the factor{unit}, mean and "
+        "95 % interval",
+        parse_math=False,
+    )
     handles = [
         axes.plot([], [], linewidth=1.6, markersize=6, **_DESIGNS[d])[0]
         for d in designs

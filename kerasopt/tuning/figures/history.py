@@ -140,7 +140,7 @@ def _limits(
     """Return the vertical limits, which leave out values that are far off."""
     seen = values[np.isfinite(values) & (status != "failed")]
     low, high = _table.near_the_best(seen, maximize=maximize)
-    room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    room = 0.08 * (high - low) or 0.01 * abs(high) or 1.0
     return low - room, high + room
 
 

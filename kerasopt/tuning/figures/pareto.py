@@ -100,7 +100,7 @@ def pareto(table: pd.DataFrame, *, cost: str, objective: str, maximize: bool) ->
         >>> figure = pareto(table, cost="parameters", objective="val_accuracy",
         ...                 maximize=True)
         >>> [text.get_text() for text in figure.axes[0].texts]
-        ['0', '1']
+        ['1', '0']
     """
     table = _table.check(table, ("trial", "mean", "status", cost))
     table = table.assign(
@@ -155,10 +155,10 @@ def _cost_axis(axes: Axes, costs: np.ndarray) -> None:
 
 
 def _number_front(axes: Axes, front: pd.DataFrame, *, upwards: bool) -> None:
-    """Write the trials' numbers, but none over another."""
+    """Write the trials' numbers, but none over another, the best one first."""
     ends = axes.transData.transform(front[["_cost", "_shown"]].to_numpy(dtype=float))
-    last = np.array([-np.inf, -np.inf])
-    for (_, row), end in zip(front.iterrows(), ends, strict=True):
+    last = np.array([np.inf, np.inf])
+    for (_, row), end in reversed([*zip(front.iterrows(), ends, strict=True)]):
         if (np.abs(end - last) < (16, 11)).all():
             continue
         last = end

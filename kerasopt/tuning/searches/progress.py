@@ -64,8 +64,9 @@ class Progress:
             if record["status"] != "unfinished":
                 self.ended.add(record["trial"])
                 self._is_best(record)
+        self._say_what_is_done(space.first(recipe), recipe)
         if self.ended:
-            self._say(f"Going on with {self._so_far()}.")
+            self._say(self._what_is_left())
         elif space.function is not None:
             self._say("The space is a function: the recipe itself isn't tried first.")
         elif lacking := space.lacking(recipe):
@@ -73,6 +74,25 @@ class Progress:
             self._say(
                 f"The space lacks the recipe's own {own}: no trial is the recipe."
             )
+
+    def _say_what_is_done(self, fields: Iterable[str], recipe: Recipe) -> None:
+        training = recipe.training
+        length = f"at most {training.epochs} epoch{'s' * (training.epochs > 1)}"
+        if training.budget_seconds:
+            length = formatting.duration(training.budget_seconds)
+        self._say(f"Searching {', '.join(fields)}; a trial trains for {length}.")
+
+    def _what_is_left(self) -> str:
+        most = self.settings.most_trials
+        if self.clock.is_over:
+            return (
+                f"{self._so_far()}. Their {formatting.duration(self.clock.seconds)} "
+                f"have used up the budget of {self.clock.given!r}, which counts from "
+                "the beginning: give a longer one to train more."
+            )
+        if most is not None and len(self.ended) >= most:
+            return f"{self._so_far()}: give more trials to train more."
+        return f"Going on with {self._so_far()}."
 
     def __enter__(self) -> Progress:
         """Show the bar."""
@@ -163,7 +183,7 @@ class Progress:
 
     def _so_far(self) -> str:
         most = self.settings.most_trials
-        of = f" of {most}" if most else ""
+        of = f" of {most}" if most and len(self.ended) <= most else ""
         words = f"{len(self.ended)}{of} trials"
         if self.best is None:
             return words

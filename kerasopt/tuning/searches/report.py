@@ -81,6 +81,8 @@ class SearchReportData:
         seconds: How long it took; the default is the sum of the trials' seconds.
         environment: Versions, machine and data, nested.
         notes: Sentences for the top of the page, such as a caveat.
+        has_its_data: Whether the best settings name the data, so that a command trains
+            with them.
     """
 
     title: str
@@ -97,6 +99,7 @@ class SearchReportData:
     seconds: float | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    has_its_data: bool = True
 
 
 def render(data: SearchReportData) -> str:
@@ -132,6 +135,7 @@ def render(data: SearchReportData) -> str:
         title=data.title,
         description=data.description,
         notes=list(data.notes),
+        has_its_data=data.has_its_data,
         objective=_lower(_table.objective_name(data.objective)),
         headline=_headline(table, data),
         best=page.yaml_text(data.best),

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from kerasopt import data
 from kerasopt.charts import Chart
 from kerasopt.evaluation import formatting
 from kerasopt.recipes import Recipe
@@ -26,6 +27,10 @@ __all__ = ["SearchResult"]
 
 BEST, TABLE, REPORT = "best.yaml", "trials.csv", "report.html"
 LIMITS = "limits.yaml"
+_CALLS = {
+    "architecture": "kerasopt.tuning.search_architecture",
+    "ablation": "kerasopt.tuning.ablate",
+}
 _MEASURES = (
     "mean",
     "std",
@@ -62,9 +67,11 @@ class SearchResult:
             )
         self.definition = yaml.safe_load(path.read_text(encoding="utf-8"))
         if self.definition.get("kind") != "search":
+            kind = self.definition.get("kind")
+            call = _CALLS.get(kind, "kerasopt.tuning")
             raise ValueError(
-                f"'{directory}' isn't the folder of a search, but that of an "
-                f"{self.definition.get('kind')}."
+                f"'{directory}' isn't the folder of a search of settings, but of the "
+                f"kind {kind!r}: go on with it by {call}(…, directory=…)."
             )
 
     @property
@@ -156,6 +163,19 @@ class SearchResult:
         )
         return Recipe(content)
 
+    @property
+    def has_its_data(self) -> bool:
+        """Whether the recipe names the data that were searched with.
+
+        Else they were given: ``result.recipe.run(dataset=…)`` wants them again.
+        """
+        own, given = self.definition["recipe"]["data"], self.definition.get("data")
+        if given is None:
+            return True
+        if own["name"] == "directory":
+            return given["name"] == Path(own["path"]).resolve().name
+        return given["name"] == own["name"] and own["name"] in data.available()
+
     def importance(self) -> pd.DataFrame:
         """Return how much of the objective's variation each field explains."""
         from kerasopt.tuning.figures import importance
@@ -215,7 +235,10 @@ class SearchResult:
         for field in self.fields:
             table[field] = [_cell(value) for value in table[field]]
         folders.write_table(self.directory / TABLE, table)
-        run_folder.write_yaml(self.directory / BEST, self.recipe.to_dict())
+        best = self.recipe.to_dict()
+        if best["data"].get("path"):  # So that it trains from any folder.
+            best["data"]["path"] = str(Path(best["data"]["path"]).absolute())
+        run_folder.write_yaml(self.directory / BEST, best)
         self.report()
 
     def _samples(self) -> int | None:
@@ -227,12 +250,12 @@ class SearchResult:
         return sum(samples.values()) if folds else samples["validation"]
 
     def _notes(self) -> list[str]:
-        own, given = self.definition["recipe"]["data"], self.definition.get("data")
-        if given is None or given["name"] == own["name"]:
+        if self.has_its_data:
             return []
+        name = self.definition["data"]["name"]
         return [
-            f"The search was given data of its own ({given['name']}), which best.yaml "
-            "doesn't name: train with search_result.recipe.run(dataset=…)."
+            f"The search was given data of its own ({name}), which best.yaml can't "
+            "load: train with search_result.recipe.run(dataset=…)."
         ]
 
     def report(self) -> Path:
@@ -258,6 +281,7 @@ class SearchResult:
                 seconds=float(np.nansum(self.table["seconds"])),
                 environment=environment.describe(),
                 notes=self._notes(),
+                has_its_data=self.has_its_data,
             )
         )
         report.write(path, page)

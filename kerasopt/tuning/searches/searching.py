@@ -129,12 +129,13 @@ def search(
             raise
         if _write(folder):
             return SearchResult(folder)
-    raise folders.no_result(folder, SearchResult(folder).table, clock)
+    raise folders.no_result(folder, SearchResult(folder).table, clock, "--resume")
 
 
 def resume(
     directory: str | os.PathLike[str],
     *,
+    dataset: Dataset | None = None,
     data_dir: str | None = None,
     verbose: bool = True,
     **settings: Any,
@@ -143,6 +144,7 @@ def resume(
 
     Args:
         directory: The search's folder.
+        dataset: What the search was given, if it wasn't the recipe's own.
         data_dir: Folder with the dataset's files, where they can't be fetched.
         verbose: Show progress on standard error.
         **settings: ``trials``, ``budget`` and ``workers``, which may differ from what
@@ -153,8 +155,8 @@ def resume(
         As `search`.
 
     Raises:
-        ValueError: if the folder isn't a search's, or its space was a function of hp or
-            its data arrays: call `search` with the same ones and ``directory=``.
+        ValueError: if the folder isn't a search's, its data are others, or its space
+            was a function of hp: call `search` with the same one and ``directory=``.
     """
     found = SearchResult(directory)
     definition = found.definition
@@ -167,6 +169,7 @@ def resume(
     return search(
         recipe,
         definition["space"],
+        dataset=dataset,
         data_dir=data_dir,
         directory=directory,
         verbose=verbose,
