@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ import yaml
 
 import kerasopt as ko
 from kerasopt.models import inherit_weights, weights_by_path
+from kerasopt.tuning import folder as folders
 from kerasopt.tuning.architectures import cost, evolution
 from kerasopt.tuning.architectures.result import ArchitectureResult
 from kerasopt.tuning.architectures.searching import search_architecture
@@ -349,6 +351,13 @@ def test_data_without_validation_are_refused(tmp_path):
     dataset = ko.data.load("digits", size=100, validation=0)
     with pytest.raises(ValueError, match="architecture search compares on validation"):
         searched(tmp_path / "s", dataset)
+
+
+def test_a_best_recipe_has_the_whole_path_of_its_images(tmp_path):
+    recipe = ko.recipes.load("digits").replace("data.path", "photos")
+    folders.write_recipe(tmp_path / "best.yaml", recipe)
+    best = ko.recipes.load(str(tmp_path / "best.yaml"))
+    assert best.data.path == str(Path("photos").absolute())
 
 
 def test_what_a_result_lacks_is_told(found, tmp_path):

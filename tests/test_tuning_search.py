@@ -661,7 +661,9 @@ def test_a_folder_of_another_search_is_refused(grid, tmp_path):
     with pytest.raises(ValueError, match="isn't the folder of a search"):
         ko.tuning.resume(tmp_path)
     (tmp_path / "definition.yaml").write_text("kind: ablation\n")
-    with pytest.raises(ValueError, match=r"go on with it by kerasopt\.tuning\.ablate"):
+    with pytest.raises(
+        ValueError, match=r"isn't the folder of a search.*tuning\.ablate"
+    ):
         ko.tuning.resume(tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["definition.yaml", "thesis.txt"]
 
@@ -794,6 +796,25 @@ def test_a_search_says_how_long_a_timed_trial_is(tiny_digits, tmp_path, capsys):
     ko.tuning.search(timed, {SIZE: [32]}, trials=1, dataset=tiny_digits,
                      directory=tmp_path)  # fmt: skip
     assert "a trial trains for 5.0 s" in capsys.readouterr().err
+
+
+def test_a_search_says_no_length_that_is_searched_itself(tiny_digits, tmp_path, capsys):
+    given = {"dataset": tiny_digits, "trials": 1}
+    ko.tuning.search(recipe_of(), {"training.epochs": [1, 2]},
+                     directory=tmp_path / "a", **given)  # fmt: skip
+    assert "Searching training.epochs.\n" in capsys.readouterr().err
+    ko.tuning.search(recipe_of(), {SIZE: [32]}, folds=2,
+                     directory=tmp_path / "b", **given)  # fmt: skip
+    said = capsys.readouterr().err
+    assert "trains for at most 2 epochs in each of 2 folds." in said
+
+
+def test_an_alias_of_the_data_is_their_name(grid, tmp_path):
+    definition = yaml.safe_load((grid.directory / "definition.yaml").read_text())
+    definition["recipe"]["data"]["name"] = "Fashion"
+    definition["data"]["name"] = "fashion_mnist"
+    (tmp_path / "definition.yaml").write_text(yaml.safe_dump(definition))
+    assert SearchResult(tmp_path).has_its_data
 
 
 def test_data_of_ones_own_are_wanted_again(tiny_digits, tmp_path):

@@ -18,7 +18,7 @@ from kerasopt.data.published import PUBLISHED, Published, Source
 from kerasopt.data.splits import resolve_size, stratified_split
 from kerasopt.names import Names, unknown
 
-__all__ = ["DataUnavailableError", "available", "cached", "fetch", "load"]
+__all__ = ["DataUnavailableError", "available", "cached", "canonical", "fetch", "load"]
 
 Arrays = dict[str, np.ndarray]
 
@@ -41,6 +41,19 @@ def available() -> list[str]:
         ['cifar10', 'digits', 'fashion_mnist', 'mnist']
     """
     return list(_datasets)
+
+
+def canonical(name: str) -> str | None:
+    """Return the name that a dataset of `load` has, or None for an unknown one.
+
+    Args:
+        name: A name or alias, in any case.
+
+    Example:
+        >>> canonical("Fashion"), canonical("arrays")
+        ('fashion_mnist', None)
+    """
+    return _datasets.canonical(name) if name in _datasets else None
 
 
 def cached(

@@ -13,6 +13,7 @@ __all__ = [
     "is_of_the_data",
     "own_rate",
     "own_value",
+    "scale_of",
     "value_of",
     "with_values",
 ]
@@ -182,13 +183,24 @@ def _scaled_rate(recipe: Recipe) -> tuple[str, float | None]:
     field = "optimizer.learning_rate"
     rate = value_of(recipe, field)
     if isinstance(rate, dict):
-        for name in ("peak", "initial_learning_rate"):
-            if isinstance(rate.get(name), (int, float)):
-                return f"{field}.{name}", rate[name]
-        return field, None
-    if rate is None and "groups" in (recipe.to_dict()["optimizer"] or {}):
+        name = scale_of(rate)
+        return (f"{field}.{name}", rate[name]) if name else (field, None)
+    if rate is None and value_of(recipe, "optimizer.groups") is not None:
         return field, None
     return field, rate or own_rate(recipe)
+
+
+def scale_of(schedule: Mapping[str, Any]) -> str | None:
+    """Return the argument of a schedule that scales all its rates, None without one.
+
+    Example:
+        >>> scale_of({"name": "one_cycle", "peak": 0.1})
+        'peak'
+    """
+    for name in ("peak", "initial_learning_rate"):
+        if isinstance(schedule.get(name), (int, float)):
+            return name
+    return None
 
 
 def is_of_the_data(field: str) -> bool:

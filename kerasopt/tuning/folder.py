@@ -35,6 +35,7 @@ __all__ = [
     "no_result",
     "opened",
     "seed_list",
+    "write_recipe",
     "write_table",
 ]
 
@@ -268,6 +269,14 @@ def check_every_epoch(recipe: Recipe) -> None:
             "A search compares after every epoch: set training.validation_freq to 1 "
             f"(it is {recipe.training.validation_freq})."
         )
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write a recipe that trains from any folder: the path of its images is whole."""
+    content = recipe.to_dict()
+    if content["data"]["path"]:
+        content["data"]["path"] = str(Path(content["data"]["path"]).absolute())
+    run_folder.write_yaml(path, content)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

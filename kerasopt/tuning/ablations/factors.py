@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
-from kerasopt.tuning.fields import is_of_the_data, own_rate, value_of
+from kerasopt.tuning.fields import is_of_the_data, own_rate, scale_of, value_of
 
 __all__ = ["Factor", "find", "names"]
 
@@ -34,9 +34,6 @@ _DEFAULTS: dict[str, tuple[str, Any, Any]] = {
     "weight_decay": ("optimizer.weight_decay", 0.01, None),
 }
 _SPECIAL = ("optimizer", "schedule")
-_AS_AN_OWN_ONE = (
-    "give it as {{'schedule': {{'on': {{'{field}': …}}, 'off': {{'{field}': …}}}}}}."
-)
 
 
 @dataclass(frozen=True)
@@ -171,17 +168,17 @@ def _named(name: Any, recipe: Recipe) -> Factor:
 
 
 def _schedule(recipe: Recipe) -> Factor:
-    field = "optimizer.learning_rate"
-    own = value_of(recipe, field)
     if value_of(recipe, "optimizer.groups") is not None:
         constant = _without_schedules(recipe.optimizer)
         if constant == recipe.optimizer:
             raise ValueError(
                 "The factor 'schedule' has no usual value for an optimizer with "
-                f"groups: {_AS_AN_OWN_ONE.format(field='optimizer')}"
+                f"groups: {_as_an_own_one('optimizer')}"
             )
         return Factor("schedule", {"optimizer": recipe.optimizer},
                       {"optimizer": constant})  # fmt: skip
+    field = "optimizer.learning_rate"
+    own = value_of(recipe, field)
     if isinstance(own, dict):
         return Factor("schedule", {field: own}, {field: _peak(own)})
     rate = own_rate(recipe) if own is None else own
@@ -190,13 +187,18 @@ def _schedule(recipe: Recipe) -> Factor:
 
 
 def _peak(schedule: Mapping[str, Any]) -> float:
-    rate = schedule.get("peak", schedule.get("initial_learning_rate"))
-    if rate is None:
+    name = scale_of(schedule)
+    if name is None:
         raise ValueError(
             f"The factor 'schedule' doesn't know which constant rate stands for "
-            f"{schedule!r}: {_AS_AN_OWN_ONE.format(field='optimizer.learning_rate')}"
+            f"{schedule!r}: {_as_an_own_one('optimizer.learning_rate')}"
         )
-    return rate
+    return schedule[name]
+
+
+def _as_an_own_one(field: str) -> str:
+    sides = ", ".join(f"'{side}': {{'{field}': …}}" for side in ("on", "off"))
+    return f"give it as {{'schedule': {{{sides}}}}}."
 
 
 def _without_schedules(optimizer: Any) -> Any:

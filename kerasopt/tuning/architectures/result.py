@@ -13,7 +13,6 @@ import yaml
 from kerasopt.charts import Chart
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
-from kerasopt.training import run as run_folder
 from kerasopt.tuning import _table
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.architectures import evolution
@@ -196,7 +195,7 @@ class ArchitectureResult:
     def write(self) -> None:
         """Write the table and the best recipe into the folder."""
         folders.write_table(self.directory / TABLE, self.table)
-        run_folder.write_yaml(self.directory / BEST, self.recipe.to_dict())
+        folders.write_recipe(self.directory / BEST, self.recipe)
 
     def __repr__(self) -> str:
         best = self.best_trial

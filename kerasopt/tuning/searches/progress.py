@@ -76,11 +76,16 @@ class Progress:
             )
 
     def _say_what_is_done(self, fields: Iterable[str], recipe: Recipe) -> None:
-        training = recipe.training
-        length = f"at most {training.epochs} epoch{'s' * (training.epochs > 1)}"
-        if training.budget_seconds:
-            length = formatting.duration(training.budget_seconds)
-        self._say(f"Searching {', '.join(fields)}; a trial trains for {length}.")
+        searched, training = list(fields), recipe.training
+        words = f"Searching {', '.join(searched)}"
+        if not {"training.epochs", "training.budget"} & {*searched}:
+            length = f"at most {formatting.epochs(training.epochs)}"
+            if training.budget_seconds:
+                length = formatting.duration(training.budget_seconds)
+            words += f"; a trial trains for {length}"
+            if self.settings.folds:
+                words += f" in each of {self.settings.folds} folds"
+        self._say(f"{words}.")
 
     def _what_is_left(self) -> str:
         most = self.settings.most_trials

@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from kerasopt import data
 from kerasopt.charts import Chart
+from kerasopt.data import sources
 from kerasopt.evaluation import formatting
 from kerasopt.recipes import Recipe
 from kerasopt.training import environment
-from kerasopt.training import run as run_folder
 from kerasopt.tuning import _table
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.fields import own_value, with_values
@@ -68,10 +67,10 @@ class SearchResult:
         self.definition = yaml.safe_load(path.read_text(encoding="utf-8"))
         if self.definition.get("kind") != "search":
             kind = self.definition.get("kind")
-            call = _CALLS.get(kind, "kerasopt.tuning")
+            call = _CALLS.get(kind, "the call that made it")
             raise ValueError(
                 f"'{directory}' isn't the folder of a search of settings, but of the "
-                f"kind {kind!r}: go on with it by {call}(…, directory=…)."
+                f"kind {kind!r}: go on with it by {call}, with directory=…."
             )
 
     @property
@@ -174,7 +173,7 @@ class SearchResult:
             return True
         if own["name"] == "directory":
             return given["name"] == Path(own["path"]).resolve().name
-        return given["name"] == own["name"] and own["name"] in data.available()
+        return given["name"] == sources.canonical(own["name"])
 
     def importance(self) -> pd.DataFrame:
         """Return how much of the objective's variation each field explains."""
@@ -235,10 +234,7 @@ class SearchResult:
         for field in self.fields:
             table[field] = [_cell(value) for value in table[field]]
         folders.write_table(self.directory / TABLE, table)
-        best = self.recipe.to_dict()
-        if best["data"].get("path"):  # So that it trains from any folder.
-            best["data"]["path"] = str(Path(best["data"]["path"]).absolute())
-        run_folder.write_yaml(self.directory / BEST, best)
+        folders.write_recipe(self.directory / BEST, self.recipe)
         self.report()
 
     def _samples(self) -> int | None:
