@@ -12,7 +12,7 @@ import pytest
 
 from kerasopt import files
 from kerasopt.data import cache
-from kerasopt.data.dataset import sha256
+from kerasopt.data.hashing import sha256
 
 ARRAYS = {
     "x": np.arange(60_000, dtype=np.uint8).reshape(100, 600),

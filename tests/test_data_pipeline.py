@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasopt import augment
 from kerasopt.data import pipeline
@@ -96,3 +97,78 @@ def test_steps_count_the_smaller_last_batch():
     for samples, size in itertools.product([1, 31, 32, 33, 50_000], [1, 32]):
         whole, rest = divmod(samples, size)
         assert pipeline.steps_per_epoch(samples, size) == whole + (rest > 0)
+
+
+@pytest.mark.parametrize(
+    ("array", "pixel_scale", "expected", "dtype"),
+    [
+        (np.array([0, 255], "uint8"), 255.0, [0, 1], "float32"),
+        (np.array([0, 255], "int64"), 255.0, [0, 1], "float32"),
+        (np.array([0, 255], "float64"), 255.0, [0, 1], "float32"),
+        (np.array([0, 1], "uint8"), 1.0, [0, 1], "float32"),
+        (np.array([True, False]), 1.0, [1, 0], "float32"),
+        (np.array([7, 90_000]), 1.0, [7, 90_000], "int64"),
+        (np.full((1, 1, 1, 3), 7), 1.0, [7, 7, 7], "float32"),
+        (np.array([0.5, 2], "float16"), 1.0, [0.5, 2], "float32"),
+    ],
+)
+def test_the_pixel_scale_decides_whatever_the_dtype(
+    array, pixel_scale, expected, dtype
+):
+    scaled = pipeline.scale(array, pixel_scale)
+    assert scaled.dtype == dtype
+    np.testing.assert_allclose(scaled.numpy().ravel(), expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        None,
+        augment.get("affine", rotation_range=20),
+        augment.get("image_data_generator", horizontal_flip=True),
+        lambda images: np.float32(1) * tf.cast(images, tf.float32),
+    ],
+)
+def test_augmented_pixels_are_scaled_once(dtype, augmentation):
+    images = np.full((4, 8, 8, 3), 204, dtype)
+    (batch, _), *_ = pipeline.training_batches(
+        images,
+        np.arange(4),
+        batch_size=4,
+        seed=0,
+        augmentation=augmentation,
+        pixel_scale=255.0,
+    ).take(1)
+    np.testing.assert_allclose(batch, 0.8, atol=0.01)
+    for batch in pipeline.evaluation_batches(images, pixel_scale=255.0):
+        np.testing.assert_allclose(batch, 0.8, rtol=1e-6)
+    some = pipeline.some_samples(images, pixel_scale=255.0)
+    np.testing.assert_allclose(some, 0.8, rtol=1e-6)
+
+
+def test_several_inputs_labels_and_weights_stay_together():
+    x = {"a": X, "b": (X * 2.0, Y)[1]}
+    y, weights = (Y, Y * 2), Y * 3.0
+    training = pipeline.training_batches(
+        x, y, batch_size=4, seed=0, sample_weight=weights, pixel_scale=1.0
+    ).take(3)
+    evaluation = pipeline.evaluation_batches(
+        x, y, batch_size=4, sample_weight=weights, pixel_scale=1.0
+    )
+    for batches in (training, evaluation):
+        rows = []
+        for inputs, labels, weight in batches:
+            assert inputs["b"].dtype == tf.int64
+            np.testing.assert_array_equal(inputs["a"][:, 0], labels[0].numpy() * 25)
+            np.testing.assert_array_equal(inputs["b"], labels[0])
+            np.testing.assert_array_equal(labels[1], labels[0].numpy() * 2)
+            np.testing.assert_array_equal(weight, labels[0].numpy() * 3.0)
+            rows += inputs["b"].numpy().tolist()
+        assert sorted(rows) == list(range(10))
+    assert rows == list(range(10))
+
+
+def test_samples_without_labels():
+    batches = pipeline.training_batches(X, None, batch_size=4, seed=0).take(3)
+    assert [len(batch) for batch in batches] == [1, 1, 1]

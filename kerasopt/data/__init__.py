@@ -1,9 +1,10 @@
 """Data: published datasets, the user's own arrays and folders, honest splits.
 
-`load`, `from_arrays` and `from_directory` return a `Dataset`: checked,
-read-only arrays with validation data cut from the training data alone.
-Nothing here needs TensorFlow; `kerasopt.data.pipeline`, which turns a dataset
-into a ``tf.data.Dataset``, is imported on first use.
+`load`, `from_arrays`, `from_directory` and `from_stream` return a `Dataset`:
+checked splits and their task, with validation data cut from the training data
+alone. Nothing here imports TensorFlow, unless a stream is read;
+`kerasopt.data.pipeline`, which turns a dataset into a ``tf.data.Dataset``, is
+imported on first use.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kerasopt.data.adapters import as_dataset, from_stream
 from kerasopt.data.arrays import from_arrays
-from kerasopt.data.dataset import Dataset, check_validation, overlap
+from kerasopt.data.dataset import Dataset
 from kerasopt.data.folders import from_directory
 from kerasopt.data.images import read_image
+from kerasopt.data.leakage import check_validation, overlap
+from kerasopt.data.pixels import pixel_scale
 from kerasopt.data.sources import DataUnavailableError, available, cached, load
 from kerasopt.data.splits import stratified_split
+from kerasopt.data.streams import Stream, StreamError
+from kerasopt.data.structure import count
 
 if TYPE_CHECKING:
     from kerasopt.data import pipeline
@@ -24,14 +30,20 @@ if TYPE_CHECKING:
 __all__ = [
     "DataUnavailableError",
     "Dataset",
+    "Stream",
+    "StreamError",
+    "as_dataset",
     "available",
     "cached",
     "check_validation",
+    "count",
     "from_arrays",
     "from_directory",
+    "from_stream",
     "load",
     "overlap",
     "pipeline",
+    "pixel_scale",
     "read_image",
     "stratified_split",
 ]

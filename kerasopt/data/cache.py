@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from kerasopt import files
-from kerasopt.data.dataset import sha256
+from kerasopt.data.hashing import sha256
 from kerasopt.data.progress import say
 
 __all__ = ["CacheDamaged", "cache_file", "folder", "lock", "read", "write"]

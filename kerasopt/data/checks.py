@@ -1,25 +1,27 @@
-"""Checks on arrays of features and labels: fail early, and say what to do."""
+"""Checks on samples and weights: fail early, and say what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from kerasopt.data.hashing import row_chunks
 
 __all__ = [
     "Pair",
     "as_array",
     "as_pair",
+    "as_triple",
     "check_features",
-    "check_labels",
-    "count_classes",
+    "check_finite",
+    "check_weights",
+    "is_lazy",
 ]
 
-Pair = tuple[np.ndarray, np.ndarray]
+Pair = tuple[Any, Any]
 
-# A row of soft labels (label smoothing, mixup) sums to 1 up to float16 rounding.
-_LABEL_SUM_TOLERANCE = 1e-2
+_IMAGE_SIDE = 16
 
 
 def as_array(values: Any, *, what: str) -> np.ndarray:
@@ -33,12 +35,18 @@ def as_array(values: Any, *, what: str) -> np.ndarray:
         The array, which may share memory with `values`.
 
     Raises:
-        ValueError: if NumPy can't make one array of it.
+        ValueError: if NumPy can't make one array of it, or if it is a masked
+            array with masked values.
 
     Example:
         >>> as_array([[1, 2], [3, 4]], what="train x").shape
         (2, 2)
     """
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{what} is a masked array with masked values, which would be trained "
+            "on. Fill them (x.filled(0)) or drop those rows."
+        )
     try:
         return np.asarray(values)
     except (ValueError, TypeError) as error:
@@ -48,7 +56,7 @@ def as_array(values: Any, *, what: str) -> np.ndarray:
         ) from error
 
 
-def as_pair(pair: Any, *, what: str) -> tuple[Any, Any]:
+def as_pair(pair: Any, *, what: str) -> Pair:
     """Unpack ``(x, y)``.
 
     Args:
@@ -66,70 +74,134 @@ def as_pair(pair: Any, *, what: str) -> tuple[Any, Any]:
         ([1.0], [0])
     """
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        size = f" of {len(pair)}" if isinstance(pair, (tuple, list)) else ""
         raise ValueError(
-            f"{what} must be a pair (x, y) of arrays; "
-            f"given: a {type(pair).__name__}{size}."
+            f"{what} must be a pair (x, y) of arrays; given: {_described(pair)}."
         )
     return pair[0], pair[1]
 
 
-def check_features(x: Any, *, what: str) -> np.ndarray:
-    """Check the features of one split.
-
-    Images are ``(n, height, width, channels)``; of ``(n, height, width)`` it
-    is understood that the channel axis is missing, and it is added. Vectors
-    are ``(n, features)``.
+def as_triple(split: Any, *, what: str) -> tuple[Any, Any, Any]:
+    """Unpack ``(x, y)`` or ``(x, y, sample_weight)``.
 
     Args:
-        x: The features, numbers.
+        split: A tuple or list of two or three.
+        what: How messages call it (``"test"``).
+
+    Returns:
+        x, y and the weights, which are None if there are none.
+
+    Raises:
+        ValueError: if it is something else.
+
+    Example:
+        >>> as_triple(([1.0], [0]), what="test")
+        ([1.0], [0], None)
+    """
+    if not isinstance(split, (tuple, list)) or len(split) not in (2, 3):
+        raise ValueError(
+            f"{what} must be a pair (x, y) or a triple (x, y, sample_weight); "
+            f"given: {_described(split)}."
+        )
+    x, y, *weights = split
+    return x, y, weights[0] if weights else None
+
+
+def _described(value: Any) -> str:
+    size = f" of {len(value)}" if isinstance(value, (tuple, list)) else ""
+    return f"a {type(value).__name__}{size}"
+
+
+def check_features(x: Any, *, what: str) -> Any:
+    """Check one array of samples.
+
+    Any shape ``(n, ...)`` is accepted: vectors, series, images, volumes. Of
+    numbers alone, ``(n,)``, each becomes a vector of one feature.
+
+    Args:
+        x: The samples, numbers. Lazy arrays (`ImageFiles`) pass as they are.
         what: How messages call them (``"train x"``).
 
     Returns:
-        An array of rank 2 or 4.
+        An array of rank 2 or more.
 
     Raises:
-        ValueError: on no rows, a wrong rank, values that aren't numbers, NaN
-            and infinity, and channels that come first.
+        ValueError: on no rows, values that aren't numbers, NaN and infinity,
+            and images whose channels come first.
 
     Example:
-        >>> import numpy as np
-        >>> check_features(np.zeros((5, 28, 28)), what="train x").shape
-        (5, 28, 28, 1)
+        >>> check_features(np.zeros((5, 20, 3)), what="train x").shape
+        (5, 20, 3)
+        >>> check_features([0.5, 1.5], what="train x").shape
+        (2, 1)
     """
+    if is_lazy(x):
+        return x
     array = as_array(x, what=what)
     if array.dtype.kind not in "buif":
         raise ValueError(
             f"{what} must hold numbers; given: dtype {array.dtype}. "
             "Encode text and categories as numbers first."
         )
-    if array.ndim not in (2, 3, 4):
+    if not array.ndim:
         raise ValueError(
-            f"{what} has shape {array.shape}. Accepted: images (n, height, width, "
-            "channels) or (n, height, width), vectors (n, features)."
+            f"{what} is a single number. Accepted: arrays of shape (n, ...), one row "
+            "for each sample."
         )
     if 0 in array.shape:
         raise ValueError(
             f"{what} is empty: its shape is {array.shape}. "
             "Give at least one sample, or None for a split that you don't have."
         )
-    if array.ndim == 3:
-        array = array[..., np.newaxis]
-    if array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[3] > 4:
+    if array.ndim == 1:
+        array = array[:, np.newaxis]
+    _refuse_channels_first(array, what=what)
+    check_finite(array, what=what)
+    return array
+
+
+def is_lazy(x: Any) -> bool:
+    """Return whether samples are read from files when they are needed.
+
+    Example:
+        >>> is_lazy(np.zeros(3))
+        False
+    """
+    return hasattr(x, "read") and hasattr(x, "shape")
+
+
+def _refuse_channels_first(array: np.ndarray, *, what: str) -> None:
+    if array.ndim != 4 or array.shape[1] not in (1, 3):
+        return
+    if min(array.shape[2:]) >= _IMAGE_SIDE:
         raise ValueError(
             f"{what} has shape {array.shape}, which looks like channels first. "
             "Channels come last: use x.transpose(0, 2, 3, 1)."
         )
-    _check_finite(array, what=what)
-    return array
 
 
-def _check_finite(array: np.ndarray, *, what: str) -> None:
-    if array.dtype.kind != "f":
+def check_finite(array: np.ndarray, *, what: str) -> None:
+    """Refuse NaN and infinite values.
+
+    Args:
+        array: Any array.
+        what: How messages call it.
+
+    Raises:
+        ValueError: with the number of such values and the first one.
+
+    Example:
+        >>> check_finite(np.array([1.0, np.nan]), what="train x")
+        Traceback (most recent call last):
+        ...
+        ValueError: train x has 1 NaN or infinite values of 2; the first is nan at \
+index (1,). Drop those rows or fill the gaps before training.
+    """
+    # Part by part: the mask of a whole array would take a quarter of its memory.
+    if array.dtype.kind != "f" or all(
+        np.isfinite(rows).all() for rows in row_chunks(array)
+    ):
         return
     bad = ~np.isfinite(array)
-    if not bad.any():
-        return
     first = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
     raise ValueError(
         f"{what} has {int(bad.sum()):,} NaN or infinite values of {array.size:,}; "
@@ -138,109 +210,51 @@ def _check_finite(array: np.ndarray, *, what: str) -> None:
     )
 
 
-def check_labels(y: Any, *, what: str, num_classes: int) -> np.ndarray:
-    """Check the labels of one split.
+def check_weights(weights: Any, *, samples: int | None, what: str) -> Any:
+    """Check sample weights.
 
     Args:
-        y: Integers ``(n,)`` or ``(n, 1)`` in ``0..num_classes - 1``, or
-            one-hot or soft labels ``(n, num_classes)``, the rows of which sum
-            to 1.
-        what: How messages call them (``"train y"``).
-        num_classes: Number of classes.
+        weights: Numbers of shape (n,) or (n, 1), or None.
+        samples: Number of samples that they belong to.
+        what: How messages call them (``"train sample_weight"``).
 
     Returns:
-        int64 of rank 1, or float32 of rank 2.
+        float32 array of shape (n,), or None.
 
     Raises:
-        ValueError: on another shape or type, or a label out of range.
+        ValueError: on another length, negative or infinite weights, NaN, and
+            weights that are all zero.
 
     Example:
-        >>> check_labels([[0], [2]], what="train y", num_classes=3)
-        array([0, 2])
+        >>> check_weights([1, 2], samples=2, what="train sample_weight")
+        array([1., 2.], dtype=float32)
     """
-    array = as_array(y, what=what)
+    if weights is None:
+        return None
+    array = as_array(weights, what=what)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim == 2:
-        return _check_one_hot(array, what=what, num_classes=num_classes)
-    if array.ndim != 1 or array.dtype.kind not in "bui":
+    if array.ndim != 1 or array.dtype.kind not in "buif":
         raise ValueError(
-            f"{what} has shape {array.shape} and dtype {array.dtype}. Accepted: "
-            "integer labels (n,), or one-hot labels (n, num_classes). Whole "
-            "numbers stored as floats: y.astype('int64'); names of classes: "
-            "kerasopt.data.from_arrays maps them."
+            f"{what} has shape {array.shape} and dtype {array.dtype}. Accepted: one "
+            "number for each sample, shape (n,)."
         )
-    bad = (array < 0) | (array >= num_classes)
-    if bad.any():
-        index = int(bad.argmax())
+    if samples is not None and len(array) != samples:
         raise ValueError(
-            f"{what} has {int(bad.sum()):,} labels outside 0..{num_classes - 1}; "
-            f"the first is {array[index]} at index {index}. Labels count from 0: "
-            "subtract 1 from labels that count from 1, or raise num_classes "
-            f"(given: {num_classes})."
-        )
-    return array.astype(np.int64)
-
-
-def _check_one_hot(array: np.ndarray, *, what: str, num_classes: int) -> np.ndarray:
-    if array.shape[1] != num_classes:
-        raise ValueError(
-            f"{what} has shape {array.shape}, but there are {num_classes} classes. "
-            f"One-hot labels have the shape (n, {num_classes})."
-        )
-    if array.dtype.kind not in "buif":
-        raise ValueError(
-            f"{what} must hold numbers; given: dtype {array.dtype}. "
-            "Accepted: integer labels (n,), or one-hot labels (n, num_classes)."
+            f"{what} has {len(array):,} weights for {samples:,} samples: give one "
+            "weight for each sample."
         )
     array = array.astype(np.float32)
-    _check_finite(array, what=what)
-    sums = array.sum(axis=1)
-    bad = (np.abs(sums - 1) > _LABEL_SUM_TOLERANCE) | (array < 0).any(axis=1)
-    if bad.any():
-        index = int(bad.argmax())
+    check_finite(array, what=what)
+    if (array < 0).any():
+        index = int((array < 0).argmax())
         raise ValueError(
-            f"{what} has {int(bad.sum()):,} rows that aren't shares of one: row "
-            f"{index} sums to {sums[index]:g}. One-hot and soft labels are not "
-            "negative and each row sums to 1."
+            f"{what} has {int((array < 0).sum()):,} negative weights; the first is "
+            f"{array[index]:g} at index {index}. Weights are 0 or larger."
+        )
+    if not array.any():
+        raise ValueError(
+            f"{what} is 0 for every sample, so there is nothing to learn. Give at "
+            "least one sample a weight above 0."
         )
     return array
-
-
-def count_classes(labels: Sequence[Any], *, class_names: Sequence[str]) -> int:
-    """Find the number of classes that the names, or else the labels, imply.
-
-    Args:
-        labels: The labels of each split, training first.
-        class_names: One name a class, or empty.
-
-    Returns:
-        The number of classes.
-
-    Raises:
-        ValueError: if integer labels leave gaps, so that their number isn't
-            certain.
-
-    Example:
-        >>> count_classes([[0, 1, 2, 1]], class_names=())
-        3
-    """
-    if class_names:
-        return len(class_names)
-    arrays = [as_array(y, what="y") for y in labels]
-    if arrays[0].ndim == 2 and arrays[0].shape[1] > 1:
-        return int(arrays[0].shape[1])
-    # check_labels has the words for labels that aren't whole numbers.
-    whole = [a.ravel() for a in arrays if a.dtype.kind in "bui" and a.size]
-    if not whole:
-        return 2
-    present = np.unique(np.concatenate(whole)).astype(np.int64)
-    count = int(present[-1]) + 1
-    if present[0] >= 0 and len(present) < count:
-        missing = int(np.flatnonzero(present != np.arange(len(present)))[0])
-        raise ValueError(
-            f"The labels run from {present[0]} to {present[-1]}, but no sample has "
-            f"the label {missing}. Labels count from 0 without gaps; if a class is "
-            f"meant to be empty, say num_classes={count}."
-        )
-    return max(count, 2)

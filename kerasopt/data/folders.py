@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from kerasopt.data.dataset import Dataset
+from kerasopt.data.image_reading import choose_cache, read_all
 from kerasopt.data.images import (
     COLORS,
     ImageError,
     check_size,
-    decode,
     displayed_size,
     quiet,
 )
+from kerasopt.data.parallel import in_threads, reading_threads
 from kerasopt.data.progress import track
 from kerasopt.data.splits import resolve_size, stratified_split
 from kerasopt.names import unknown
@@ -29,6 +29,8 @@ __all__ = ["from_directory"]
 
 _LARGEST_DEFAULT_SIDE = 256
 _SHOWN = 5
+_LISTED = 50
+_CORRUPT = ("error", "skip")
 _VALIDATION_FOLDERS = ("validation", "valid", "val")
 _NO_IMAGES = ("thumbs.db", "desktop.ini")
 # Test samples never depend on the user's seed: results stay comparable.
@@ -55,6 +57,8 @@ def from_directory(
     seed: int = 0,
     color: str = "rgb",
     max_images: int | None = None,
+    cache: str = "auto",
+    corrupt: str = "error",
 ) -> Dataset:
     """Read a folder of images, in which each subfolder is a class.
 
@@ -76,13 +80,22 @@ def from_directory(
         seed: Seed of the validation cut and of `max_images`.
         color: "rgb" or "grayscale".
         max_images: Use at most so many training images (stratified).
+        cache: Where decoded images are kept. "memory" decodes each once into an
+            array. "disk" decodes each once into a file in ``$KERASOPT_HOME/datasets``
+            (or ``~/.kerasopt/datasets``), "none" decodes it each time; memory
+            doesn't grow with the folder then, and x of each split is an
+            `ImageFiles`. "auto" takes memory if the images fit in a quarter of what
+            is free, else disk if they fit in half of what is free, else none.
+        corrupt: "error" refuses files that can't be read and lists them; "skip"
+            leaves them out, and `Dataset.skipped` names them. Each file is decoded
+            once before training to find them.
 
     Returns:
-        The dataset, uint8 in 0..255.
+        The dataset, uint8 in 0..255. `Dataset.paths` has the file of each image.
 
     Raises:
         ValueError: if folders or classes are missing or empty, and if files
-            can't be read as images: it lists the first few.
+            can't be read as images: it lists up to 50 of them, and their number.
 
     Example:
         >>> import tempfile
@@ -99,6 +112,8 @@ def from_directory(
     """
     if color not in COLORS:
         raise unknown("color", color, COLORS)
+    if corrupt not in _CORRUPT:
+        raise unknown("corrupt", corrupt, _CORRUPT)
     root = Path(directory).expanduser()
     if not root.is_dir():
         raise ValueError(f"There is no folder {root}.")
@@ -106,21 +121,44 @@ def from_directory(
     if max_images is not None:
         splits["train"] = _at_most(splits["train"], max_images, seed)
     splits = _cut(splits, validation=validation, test=test, seed=seed)
+    total = sum(len(files.paths) for files in splits.values())
     size = check_size(image_size) if image_size is not None else None
+    errors: dict[Path, str] = {}
     with quiet():
-        shapes = _inspect(splits)
-        size = size or _usual_size(shapes)
-        _check_memory(len(shapes), size, color)
-        arrays = _decode_all(splits, size=size, color=color)
-    pairs = {split: (arrays[split], files.labels) for split, files in splits.items()}
+        if size is None:
+            sizes = _inspect(splits, errors)
+            if not sizes:
+                _report(errors, total)
+            size = _usual_size(sizes)
+        images = read_all(
+            {split: files.paths for split, files in splits.items()},
+            size=size,
+            color=color,
+            cache=choose_cache(cache, total * size[0] * size[1] * COLORS[color]),
+            errors=errors,
+        )
+    if corrupt == "error":
+        _report(errors, total)
+    kept = {
+        split: files.take(np.flatnonzero(images[split].readable))
+        for split, files in splits.items()
+    }
+    _check_classes(kept["train"], classes)
+    pairs = {
+        split: (images[split].x, files.labels)
+        for split, files in kept.items()
+        if files.paths
+    }
     return Dataset(
         train=pairs["train"],
         validation=pairs.get("validation"),
         test=pairs.get("test"),
         num_classes=len(classes),
         class_names=classes,
-        source=f"folder {root.name or root}, {len(shapes):,} image files",
+        source=f"folder {root.name or root}, {total - len(errors):,} image files",
         name=root.resolve().name or "images",
+        paths={split: files.paths for split, files in kept.items()},
+        skipped=tuple(sorted(map(str, errors))),
     )
 
 
@@ -238,30 +276,27 @@ def _cut(
     return result
 
 
-def _inspect(splits: dict[str, _Files]) -> list[tuple[int, int]]:
+def _inspect(
+    splits: dict[str, _Files], errors: dict[Path, str]
+) -> list[tuple[int, int]]:
     """Read the headers of all the files, before time goes into decoding."""
     paths = [path for files in splits.values() for path in files.paths]
-    sizes: list[tuple[int, int]] = []
-    errors: list[str] = []
-    for path in track(paths, description="Inspecting images", total=len(paths)):
+
+    def size_of(path: Path) -> tuple[int, int] | ImageError:
         try:
-            sizes.append(displayed_size(path))
+            return displayed_size(path)
         except ImageError as error:
-            errors.append(str(error))
-    _report(errors, len(paths))
+            return error
+
+    found = in_threads(size_of, paths, threads=reading_threads(), ahead=64)
+    results = track(found, description="Inspecting images", total=len(paths))
+    sizes: list[tuple[int, int]] = []
+    for path, size in zip(paths, results, strict=True):
+        if isinstance(size, ImageError):
+            errors[path] = str(size)
+        else:
+            sizes.append(size)
     return sizes
-
-
-def _report(errors: list[str], total: int) -> None:
-    if not errors:
-        return
-    more = len(errors) - _SHOWN
-    lines = "\n".join(f"  - {error}" for error in errors[:_SHOWN])
-    raise ValueError(
-        f"{len(errors):,} of {total:,} files can't be used as images:\n{lines}"
-        + (f"\n  ... and {more:,} more" if more > 0 else "")
-        + "\nRemove or replace them."
-    )
 
 
 def _usual_size(sizes: list[tuple[int, int]]) -> tuple[int, int]:
@@ -270,53 +305,24 @@ def _usual_size(sizes: list[tuple[int, int]]) -> tuple[int, int]:
     return max(1, round(height * shrink)), max(1, round(width * shrink))
 
 
-def _check_memory(count: int, size: tuple[int, int], color: str) -> None:
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        # Windows has no sysconf: there NumPy's own MemoryError must do.
+def _report(errors: dict[Path, str], total: int) -> None:
+    """Refuse files that can't be read; all of them are counted, most are listed."""
+    if not errors:
         return
-    needed = count * size[0] * size[1] * COLORS[color]
-    if needed > 0.8 * memory:
+    more = len(errors) - _LISTED
+    lines = "\n".join(f"  - {error}" for error in sorted(errors.values())[:_LISTED])
+    raise ValueError(
+        f"{len(errors):,} of {total:,} files can't be used as images:\n{lines}"
+        + (f"\n  ... and {more:,} more" if more > 0 else "")
+        + "\nRemove or replace them, or leave them out with corrupt='skip'."
+    )
+
+
+def _check_classes(files: _Files, classes: tuple[str, ...]) -> None:
+    counts = np.bincount(files.labels, minlength=len(classes))
+    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if empty:
         raise ValueError(
-            f"{count:,} images of {size[0]} x {size[1]} pixels take "
-            f"{needed / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f}: "
-            "give a smaller image_size=(height, width) or max_images=."
+            f"No training image of {', '.join(empty[:_SHOWN])} can be read: add some, "
+            "or remove the folder."
         )
-
-
-def _decode_all(
-    splits: dict[str, _Files], *, size: tuple[int, int], color: str
-) -> dict[str, np.ndarray]:
-    shape = (*size, COLORS[color])
-    arrays = {
-        split: np.empty((len(files.paths), *shape), dtype=np.uint8)
-        for split, files in splits.items()
-    }
-    jobs = [
-        (path, arrays[split][index])
-        for split, files in splits.items()
-        for index, path in enumerate(files.paths)
-    ]
-
-    def fill(job: tuple[Path, np.ndarray]) -> str | None:
-        path, target = job
-        try:
-            target[...] = decode(path, size=size, color=color)
-        except ImageError as error:
-            return str(error)
-        return None
-
-    # Pillow unpacks and resizes without holding Python's lock.
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        try:
-            results = track(
-                pool.map(fill, jobs), description="Reading images", total=len(jobs)
-            )
-            errors = [error for error in results if error]
-        except BaseException:
-            # Otherwise an interrupt would wait for every image in the queue.
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    _report(errors, len(jobs))
-    return arrays

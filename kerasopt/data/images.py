@@ -15,9 +15,17 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["COLORS", "ImageError", "decode", "displayed_size", "read_image"]
+__all__ = [
+    "COLORS",
+    "ImageError",
+    "decode",
+    "decode_and_look",
+    "displayed_size",
+    "read_image",
+]
 
 COLORS = {"rgb": 3, "grayscale": 1}
+_MODES = {"rgb": "RGB", "grayscale": "L"}
 
 # Formats that Pillow reads by itself; EPS, for one, would start Ghostscript.
 _FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
@@ -210,20 +218,60 @@ def decode(path: Path, *, size: tuple[int, int], color: str) -> np.ndarray:
         ...     decode(path, size=(2, 3), color="grayscale").shape
         (2, 3, 1)
     """
+    return decode_and_look(path, size=size, color=color)[0]
+
+
+def decode_and_look(
+    path: Path, *, size: tuple[int, int], color: str
+) -> tuple[np.ndarray, bool]:
+    """Decode one file, and say whether any JPEG decoder gives the same pixels.
+
+    Args:
+        path: The file.
+        size: (height, width) in pixels of the result.
+        color: "rgb" or "grayscale".
+
+    Returns:
+        uint8 array (height, width, channels), and whether it is a plain JPEG: of
+        this size and color already, and upright.
+
+    Raises:
+        ImageError: if it can't be used.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.jpg")
+        ...     Image.new("RGB", (10, 5), "red").save(path)
+        ...     for size in ((5, 10), (2, 4)):
+        ...         decode_and_look(path, size=size, color="rgb")[1]
+        True
+        False
+    """
     from PIL import Image, ImageOps
 
     height, width = size
     with _opened(path) as image:
+        plain = (
+            image.format == "JPEG"
+            and image.size == (width, height)
+            and image.mode == _MODES[color]
+            and image.getexif().get(_ORIENTATION, 1) == 1
+        )
         # JPEG can be unpacked at a fraction of its size; twice the wanted one
         # leaves the result to the resizing below.
         side = 2 * max(height, width)
         image.draft(None, (side, side))
         eight_bit = _to_eight_bit(image, path)
         upright = ImageOps.exif_transpose(eight_bit)
-        colored = _without_alpha(upright).convert("RGB" if color == "rgb" else "L")
+        colored = _without_alpha(upright)
+        if colored.mode != _MODES[color]:
+            colored = colored.convert(_MODES[color])
         if colored.size != (width, height):
             colored = colored.resize((width, height), Image.Resampling.BILINEAR)
-        return np.array(colored, dtype=np.uint8).reshape(height, width, COLORS[color])
+        pixels = np.array(colored, dtype=np.uint8)
+        return pixels.reshape(height, width, COLORS[color]), plain
 
 
 def _to_eight_bit(image: Image, path: Path) -> Image:

@@ -1,7 +1,7 @@
 """From arrays to batches: tf.data streams for training and evaluation.
 
-Pixels stay uint8 until the last step, which divides them by 255; float arrays
-pass as they are.
+Samples keep their dtype until the last step, which divides them by the data's
+`pixel_scale`: 255 for pixels, 1 for everything else.
 """
 
 from __future__ import annotations
@@ -15,12 +15,22 @@ import numpy as np
 import tensorflow as tf
 
 from kerasopt import augment
+from kerasopt.data.checks import is_lazy
+from kerasopt.data.image_pipeline import batch_reader, image_decoder
+from kerasopt.data.pixels import looks_like_images
+from kerasopt.data.structure import first_leaf, leaves, map_leaves
 
 __all__ = [
+    "as_tensors",
+    "augmented",
     "evaluation_batches",
     "order",
+    "parallel_calls",
+    "parts_of",
     "predict",
+    "prefetched",
     "scale",
+    "scale_all",
     "some_samples",
     "steps_per_epoch",
     "training_batches",
@@ -46,60 +56,92 @@ def steps_per_epoch(num_samples: int, batch_size: int) -> int:
     return math.ceil(num_samples / batch_size)
 
 
-def scale(images: Any) -> tf.Tensor:
-    """Return uint8 pixels as float32 in [0, 1], other numbers as float32.
+def scale(samples: Any, pixel_scale: float | None = None) -> tf.Tensor:
+    """Return samples as the model sees them: pixels as float32 in [0, 1].
+
+    Args:
+        samples: Numbers of any dtype.
+        pixel_scale: What `kerasopt.data.pixel_scale` says of the data: 255.0 divides
+            by 255. With 1.0 integers of 16 bits or more stay integers, unless they
+            are images; all else becomes float32. None divides uint8 alone.
 
     Example:
         >>> scale(np.array([0, 255], "uint8")).numpy().tolist()
         [0.0, 1.0]
+        >>> scale(np.array([0, 1], "uint8"), pixel_scale=1.0).numpy().tolist()
+        [0.0, 1.0]
+        >>> scale(np.array([0, 255]), pixel_scale=255.0).numpy().tolist()
+        [0.0, 1.0]
     """
-    images = tf.convert_to_tensor(images)
-    if images.dtype == tf.uint8:
-        return tf.cast(images, tf.float32) / 255.0
-    return tf.cast(images, tf.float32)
+    samples = tf.convert_to_tensor(samples)
+    if pixel_scale is None:
+        pixel_scale = 255.0 if samples.dtype == tf.uint8 else 1.0
+    elif pixel_scale == 1 and _stays_integer(samples):
+        return samples
+    floats = tf.cast(samples, tf.float32)
+    return floats / pixel_scale if pixel_scale != 1 else floats
 
 
-def some_samples(x: np.ndarray) -> np.ndarray:
+def _stays_integer(samples: tf.Tensor) -> bool:
+    """Return whether samples are indices or counts; images never are."""
+    return (
+        samples.dtype.is_integer
+        and samples.dtype.size > 1
+        and not looks_like_images(samples)
+    )
+
+
+def some_samples(x: Any, *, pixel_scale: float | None = None) -> Any:
     """Return what layers adapt to: the first samples, as the model will see them.
+
+    Args:
+        x: Samples, an array or `kerasopt.data.image_files.ImageFiles`.
+        pixel_scale: As for `scale`.
 
     Example:
         >>> some_samples(np.full((6000, 2), 255, "uint8")).shape
         (5000, 2)
     """
-    return scale(x[:SAMPLES_TO_ADAPT]).numpy()
+    return map_leaves(lambda a: scale(a[:SAMPLES_TO_ADAPT], pixel_scale).numpy(), x)
 
 
 def training_batches(
-    x: np.ndarray,
-    y: np.ndarray,
+    x: Any,
+    y: Any,
     *,
     batch_size: int,
     seed: int,
     augmentation: Any = None,
-    first_epoch: int = 0,
-    only_epoch: tf.Variable | None = None,
+    first_epoch: Any = 0,
+    first_step: Any = 0,
     image_size: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+    pixel_scale: float | None = None,
+    sample_weight: Any = None,
 ) -> tf.data.Dataset:
     """Return the endless stream of shuffled, augmented training batches.
 
-    Every epoch is `steps_per_epoch` batches that hold each sample once, the last
-    one smaller if need be. Order and augmentation of epoch e depend on
-    ``(seed, e)`` alone, so a resumed training sees what an unbroken one would.
+    Every epoch is `steps_per_epoch` batches that hold each sample once, the last one
+    smaller if need be. Order and augmentation of a batch depend on ``(seed, epoch,
+    step)`` alone, so a resumed training sees what an unbroken one would.
 
     Args:
-        x: Samples, uint8 or float, shape (n, ...).
-        y: Labels, shape (n,) or (n, classes).
+        x: Samples, shape (n, ...); also a dict or tuple of arrays, or
+            `kerasopt.data.image_files.ImageFiles`.
+        y: Labels, shape (n,) or (n, classes); also a dict or tuple, or None.
         batch_size: Samples in a batch, over all replicas.
         seed: Any integer.
         augmentation: What `kerasopt.augment.apply` takes, or None.
-        first_epoch: Where the stream starts.
-        only_epoch: Holds the number of an epoch. The stream then has this one epoch
-            and ends; each new iteration reads the number again.
+        first_epoch: Where the stream starts: a number, or a `tf.Variable` that each
+            new iterator reads.
+        first_step: The step of the first epoch to start with, likewise.
         image_size: Function of (epoch, step) that returns the side in pixels to
             which the batch's images are brought, or 0 for their own size.
+        pixel_scale: By what samples are divided: see `scale`.
+        sample_weight: Weight of each sample, or None.
 
     Returns:
-        A `tf.data.Dataset` of (images float32, labels) pairs.
+        A `tf.data.Dataset` of (images float32, labels) pairs; of (x,) without
+        labels, and of (x, y, weights) with weights.
 
     Example:
         >>> x, y = np.zeros((5, 2), "float32"), np.arange(5)
@@ -107,37 +149,144 @@ def training_batches(
         >>> [len(labels) for _, labels in batches.take(4)]
         [3, 2, 3, 2]
     """
-    num_samples = len(x)
-    # The arrays are handed over once; each batch then gathers its own rows.
-    with tf.device("CPU:0"):
-        samples, labels = tf.constant(x), tf.constant(y)
+    num_samples = len(first_leaf(x))
+    read, decode = _reader(x), image_decoder(x)
+    read_labels = [_reader(part) for part in parts_of(y, sample_weight)]
 
+    @augment.unconverted
     def shuffled_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        shuffled = order(num_samples, seed, epoch)
-        rows = tf.data.Dataset.from_tensor_slices(shuffled).batch(batch_size)
-        return rows.enumerate().map(lambda step, indices: (epoch, step, indices))
+        is_first = tf.equal(epoch, _integer(first_epoch))
+        start = tf.where(is_first, _integer(first_step), 0)
+        shuffled = order(num_samples, seed, epoch)[start * batch_size :]
+        rows = tf.data.Dataset.from_tensor_slices(shuffled)
+        batches = _row_batches(rows, decode, batch_size)
+        return batches.enumerate(start).map(lambda step, parts: (epoch, step, *parts))
 
-    def load(epoch: tf.Tensor, step: tf.Tensor, rows: tf.Tensor) -> Any:
-        images = tf.gather(samples, rows)
+    def load(epoch: tf.Tensor, step: tf.Tensor, rows: tf.Tensor, *images: Any) -> Any:
+        images = images[0] if images else read(rows)
+        divisor = _divisor(images, pixel_scale)
         if augmentation is not None:
-            batch_seed = tf.stack([seed + 1 + epoch * 1_000_003, step])
-            dtype = images.dtype
-            images = augment.apply(
-                augmentation, images, batch_seed, rows=rows, epoch=epoch, run_seed=seed
+            # ImageDataGenerator and others answer in floats, unscaled.
+            images = augmented(
+                augmentation, images, seed=seed, epoch=epoch, step=step, rows=rows
             )
-            if dtype == tf.uint8 and images.dtype != tf.uint8:
-                images = images / 255.0  # ImageDataGenerator answers in floats.
-        images = scale(images)
+        images = scale_all(images, divisor)
         if image_size is not None:
             images = _resize(images, image_size(epoch, step))
-        return images, tf.gather(labels, rows)
+        return (images, *(read_part(rows) for read_part in read_labels))
 
-    epochs = tf.data.Dataset.counter(first_epoch)
-    if only_epoch is not None:
-        epochs = tf.data.Dataset.range(1).map(lambda _: only_epoch.read_value())
+    epochs = tf.data.Dataset.counter()
+    epochs = epochs.map(augment.unconverted(lambda n: n + _integer(first_epoch)))
     batches = epochs.flat_map(shuffled_batches)
-    batches = batches.map(load, num_parallel_calls=_parallel_calls(augmentation))
-    return _prefetched(batches)
+    load = augment.unconverted(load, augmentation)
+    batches = batches.map(load, num_parallel_calls=parallel_calls(augmentation))
+    return prefetched(batches)
+
+
+def _integer(value: Any) -> tf.Tensor:
+    return tf.cast(tf.convert_to_tensor(value), tf.int64)
+
+
+def augmented(
+    augmentation: Any,
+    images: tf.Tensor,
+    *,
+    seed: int,
+    epoch: Any,
+    step: Any,
+    rows: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Augment a batch by random numbers that (seed, epoch, step) alone decide.
+
+    Args:
+        augmentation: What `kerasopt.augment.apply` takes.
+        images: The batch.
+        seed: The training's seed.
+        epoch: Number of the epoch.
+        step: Number of the batch in it.
+        rows: Numbers of the samples; by default as they stand in the batch.
+    """
+    epoch = _integer(epoch)
+    if rows is None:
+        rows = tf.range(tf.shape(images)[0])
+    return augment.apply(
+        augmentation,
+        _for_augmentation(images),
+        tf.stack([seed + 1 + epoch * 1_000_003, _integer(step)]),
+        rows=rows,
+        epoch=epoch,
+        run_seed=seed,
+    )
+
+
+def parts_of(x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, ...]:
+    """Return the parts of a batch as Keras takes them: (x,), (x, y), (x, y, weights).
+
+    Example:
+        >>> parts_of([1.0], [0])
+        ([1.0], [0])
+    """
+    parts = (x, y, sample_weight)
+    return tuple(part for part in parts if part is not None)
+
+
+def as_tensors(parts: Any) -> Any:
+    """Return arrays as tensors in main memory, in their structure.
+
+    Example:
+        >>> as_tensors((np.zeros((2, 3), "float32"),))[0].shape.as_list()
+        [2, 3]
+    """
+    with tf.device("CPU:0"):
+        return tuple(map_leaves(tf.constant, part) for part in parts)
+
+
+def _reader(values: Any) -> Callable[[tf.Tensor], Any]:
+    """Return a function from row numbers to those rows of each array."""
+
+    def reader(array: Any) -> Callable[[tf.Tensor], tf.Tensor]:
+        if is_lazy(array):
+            return batch_reader(array)
+        # The array is handed over once; each batch then gathers its own rows.
+        with tf.device("CPU:0"):
+            held = tf.constant(array)
+        return lambda rows: tf.gather(held, rows)
+
+    readers = map_leaves(reader, values)
+    return lambda rows: map_leaves(lambda read: read(rows), readers)
+
+
+def _row_batches(
+    rows: tf.data.Dataset,
+    decode: Callable[[tf.Tensor], tf.Tensor] | None,
+    batch_size: int,
+) -> tf.data.Dataset:
+    """Return batches of row numbers, with images if those are decoded one by one."""
+    if decode is None:
+        return rows.batch(batch_size).map(lambda batch: (batch,))
+    images = rows.map(
+        lambda row: (row, decode(row)), num_parallel_calls=parallel_calls(None)
+    )
+    return images.batch(batch_size)
+
+
+def _divisor(samples: Any, pixel_scale: float | None) -> float | None:
+    """Return the pixel scale of a batch, decided before augmentation makes floats."""
+    if pixel_scale is None and getattr(samples, "dtype", None) == tf.uint8:
+        return 255.0
+    return pixel_scale
+
+
+def _for_augmentation(images: tf.Tensor) -> tf.Tensor:
+    """Return images in a dtype that augmentations take: uint8 or floats."""
+    if images.dtype.is_floating or images.dtype == tf.uint8:
+        return images
+    return tf.cast(images, tf.float32)
+
+
+def scale_all(samples: Any, pixel_scale: float | None = None) -> Any:
+    """Apply `scale` to each of several inputs."""
+    return map_leaves(lambda array: scale(array, pixel_scale), samples)
 
 
 def order(num_samples: int, seed: int, epoch: Any) -> tf.Tensor:
@@ -152,25 +301,61 @@ def order(num_samples: int, seed: int, epoch: Any) -> tf.Tensor:
 
 
 def evaluation_batches(
-    x: np.ndarray, y: np.ndarray | None = None, *, batch_size: int = 512
+    x: Any,
+    y: Any = None,
+    *,
+    batch_size: int = 512,
+    pixel_scale: float | None = None,
+    sample_weight: Any = None,
 ) -> tf.data.Dataset:
     """Return the samples once, in order, as batches of (images, labels) or images.
+
+    Args:
+        x: Samples, as for `training_batches`.
+        y: Labels, or None.
+        batch_size: Samples in a batch.
+        pixel_scale: By what samples are divided: see `scale`.
+        sample_weight: Weight of each sample, or None.
+
+    Returns:
+        A `tf.data.Dataset` of (x, y) pairs, of (x, y, weights) with weights, and of
+        x alone without labels, of (x,) if that is a tuple.
 
     Example:
         >>> batches = evaluation_batches(np.zeros((5, 2)), np.arange(5), batch_size=4)
         >>> [labels.numpy().tolist() for _, labels in batches]
         [[0, 1, 2, 3], [4]]
     """
-    with tf.device("CPU:0"):
-        arrays = tf.constant(x) if y is None else (tf.constant(x), tf.constant(y))
-    batches = tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
-    if y is None:
-        return _prefetched(batches.map(scale))
-    return _prefetched(batches.map(lambda images, labels: (scale(images), labels)))
+    read = _reader(x)
+    read_labels = [_reader(part) for part in parts_of(y, sample_weight)]
+
+    @augment.unconverted
+    def load(rows: tf.Tensor, *images: Any) -> Any:
+        samples = scale_all(images[0] if images else read(rows), pixel_scale)
+        parts = [read_part(rows) for read_part in read_labels]
+        # Keras would take a tuple of inputs alone for (x, y).
+        return (samples, *parts) if parts or isinstance(samples, tuple) else samples
+
+    rows = tf.data.Dataset.range(len(first_leaf(x)))
+    batches = _row_batches(rows, image_decoder(x), batch_size)
+    calls = parallel_calls(None) if _has_files(x) else None
+    return prefetched(batches.map(load, num_parallel_calls=calls))
 
 
-def predict(model: Any, x: np.ndarray, *, batch_size: int = 512) -> np.ndarray:
-    """Return what a Keras model predicts for uint8 or already scaled samples.
+def _has_files(x: Any) -> bool:
+    return any(is_lazy(array) for _, array in leaves(x))
+
+
+def predict(
+    model: Any, x: Any, *, batch_size: int = 512, pixel_scale: float | None = None
+) -> np.ndarray:
+    """Return what a Keras model predicts for samples as the dataset holds them.
+
+    Args:
+        model: The model.
+        x: Samples, as for `training_batches`.
+        batch_size: Samples in a batch.
+        pixel_scale: By what samples are divided: see `scale`.
 
     Example:
         >>> import keras
@@ -178,7 +363,8 @@ def predict(model: Any, x: np.ndarray, *, batch_size: int = 512) -> np.ndarray:
         >>> predict(model, np.zeros((1, 2), "uint8")).tolist()
         [[0.5, 0.5]]
     """
-    return model.predict(evaluation_batches(x, batch_size=batch_size), verbose=0)
+    batches = evaluation_batches(x, batch_size=batch_size, pixel_scale=pixel_scale)
+    return model.predict(batches, verbose=0)
 
 
 def _resize(images: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
@@ -193,7 +379,8 @@ def _resize(images: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(resized, [*images.shape[:1], None, None, images.shape[-1]])
 
 
-def _parallel_calls(augmentation: Any) -> int:
+def parallel_calls(augmentation: Any) -> int:
+    """Return how many batches may be made at a time."""
     # ImageDataGenerator draws from NumPy's one global state, so it may not run
     # in two threads at a time.
     if isinstance(augmentation, augment.ImageDataGenerator):
@@ -201,7 +388,7 @@ def _parallel_calls(augmentation: Any) -> int:
     return min(os.cpu_count() or 1, MOST_PARALLEL_CALLS)
 
 
-def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
+def prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Make batches ahead of their use, without tf.data's autotuning.
 
     The end of an autotuned iterator waits for its tuning thread, which now and then

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import numpy as np
 
 from kerasopt.data import cache
 from kerasopt.data.arrays import cut_validation
-from kerasopt.data.dataset import Dataset, sha256
+from kerasopt.data.dataset import Dataset
 from kerasopt.data.download import npm_pack, offline, read_limited, read_url
+from kerasopt.data.hashing import sha256
 from kerasopt.data.progress import say
 from kerasopt.data.published import PUBLISHED, Published, Source
 from kerasopt.data.splits import resolve_size, stratified_split
@@ -287,16 +287,12 @@ def _bytes_of(source: Source) -> dict[str, bytes]:
 
 
 def _verified(published: Published, source: Source, files: dict[str, bytes]) -> Arrays:
-    for name, expected in source.sha256.items():
-        if hashlib.sha256(files[name]).hexdigest() != expected:
-            raise ValueError(f"{name} doesn't have the published SHA-256 sum")
     arrays = source.decode(files)
     for key, expected in published.hashes.items():
         array = arrays[key]
-        known = expected or source.sha256
-        if array.dtype != np.uint8 or not known:
+        if array.dtype != np.uint8 or not expected:
             raise ValueError(f"{key} can't be verified (dtype {array.dtype})")
-        if expected and sha256(array) != expected:
+        if sha256(array) != expected:
             raise ValueError(f"{key} doesn't have the published SHA-256 sum")
     return arrays
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["class_indices", "resolve_size", "stratified_split"]
+__all__ = ["class_indices", "random_split", "resolve_size", "stratified_split"]
 
 
 def resolve_size(
@@ -118,6 +118,28 @@ def stratified_split(y: Any, size: int, seed: int = 0) -> tuple[np.ndarray, np.n
         members = np.flatnonzero(inverse == index)
         cut[generator.choice(members, size=share, replace=False)] = True
     return order[~cut], order[cut]
+
+
+def random_split(total: int, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Cut `size` random samples, whatever their labels.
+
+    Args:
+        total: Number of samples.
+        size: Number of samples to cut, from 0 to `total` - 1.
+        seed: Seed of the choice.
+
+    Returns:
+        Indices of the samples that remain and of those cut, both sorted.
+
+    Example:
+        >>> rest, cut = random_split(10, 3)
+        >>> len(rest), len(cut)
+        (7, 3)
+    """
+    size = resolve_size(size, total=total, what="size")
+    generator = np.random.default_rng(_check_seed(seed))
+    order = generator.permutation(total)
+    return np.sort(order[size:]), np.sort(order[:size])
 
 
 def _check_seed(seed: Any) -> int:

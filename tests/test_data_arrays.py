@@ -1,0 +1,210 @@
+"""from_arrays: shapes and dtypes stay unless samples are images; frames by column."""
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from kerasopt.data import from_arrays, pixel_scale
+
+RNG = np.random.default_rng(0)
+Y = np.arange(20) % 2
+
+
+@pytest.mark.parametrize(
+    ("x", "shape", "dtype", "scale"),
+    [
+        (RNG.normal(size=(20, 15, 3)), (15, 3), "float32", 1),
+        (RNG.integers(0, 9000, (20, 30)), (30,), "int64", 1),
+        (RNG.integers(0, 255, (20, 30)).astype("int32"), (30,), "int32", 1),
+        (RNG.integers(0, 255, (20, 40, 3)), (40, 3), "int64", 1),
+        (RNG.integers(0, 2, (20, 40, 20)), (40, 20), "int64", 1),
+        (RNG.integers(0, 256, (20, 28, 28)), (28, 28, 1), "uint8", 255),
+        (RNG.integers(0, 256, (20, 28, 28)).astype("uint8"), (28, 28, 1), "uint8", 255),
+        (RNG.integers(0, 256, (20, 9, 9, 3)).astype("int16"), (9, 9, 3), "uint8", 255),
+        (RNG.integers(0, 256, (20, 9, 9, 4)), (9, 9, 4), "uint8", 255),
+        (RNG.random((20, 28, 28)), (28, 28), "float32", 1),
+        (RNG.random((20, 28, 28, 1)), (28, 28, 1), "float32", 1),
+        (RNG.integers(0, 256, (20, 9, 9, 3)) * 1.0, (9, 9, 3), "float32", 255),
+        (RNG.integers(0, 17, (20, 8, 8, 1)), (8, 8, 1), "int64", 1),
+        (RNG.integers(0, 2, (20, 8, 8, 1)).astype("uint8"), (8, 8, 1), "uint8", 1),
+        (RNG.integers(-5, 200, (20, 8, 8, 1)), (8, 8, 1), "int64", 1),
+        (RNG.integers(0, 999, (20, 8, 8, 1)), (8, 8, 1), "int64", 1),
+        (RNG.integers(0, 256, (20, 6)).astype("uint8"), (6,), "uint8", 1),
+        (RNG.integers(0, 2, (20, 6)).astype("uint8"), (6,), "uint8", 1),
+        (RNG.integers(0, 256, (20, 4, 9, 9, 3)), (4, 9, 9, 3), "int64", 1),
+        (RNG.random((20, 6)) > 0.5, (6,), "float32", 1),
+        (tf.constant(RNG.random((20, 6))), (6,), "float32", 1),
+        (tf.cast(RNG.random((20, 6)), tf.bfloat16), (6,), "float32", 1),
+        (list(range(20)), (1,), "int64", 1),
+        (tuple(range(20)), (1,), "int64", 1),
+    ],
+)
+def test_only_images_change(x, shape, dtype, scale):
+    data = from_arrays(x, Y, validation=0)
+    assert data.input_shape == shape
+    assert data.train[0].dtype == dtype
+    assert data.pixel_scale == scale == pixel_scale(data.train[0])
+    np.testing.assert_allclose(
+        data.train[0].ravel().astype("float32"),
+        np.asarray(x).ravel().astype("float32"),
+        rtol=1e-6,
+    )
+
+
+def test_dark_splits_are_still_pixels():
+    bright = RNG.integers(0, 256, (20, 8, 8))
+    data = from_arrays(bright, Y, test=(bright % 9, Y), validation=0)
+    assert data.test[0].dtype == np.uint8 and data.test[0].shape == (20, 8, 8, 1)
+
+
+def test_splits_of_two_dtypes_become_floats():
+    x = RNG.integers(0, 5, (20, 4))
+    data = from_arrays(x, Y, test=(x + 0.5, Y), validation=0)
+    assert data.train[0].dtype == data.test[0].dtype == np.float32
+
+
+def test_frames_are_converted_column_by_column():
+    frame = pd.DataFrame(
+        {
+            "size": [1.5, 2.5, 3.5, 4.5],
+            "new": [True, False, True, True],
+            "rooms": pd.array([1, 2, 3, 4], dtype="Int64"),
+            "lift": pd.array([True, False, True, False], dtype="boolean"),
+            "floor": pd.Series([1, 2.5, True, 4], dtype=object),
+        }
+    )
+    data = from_arrays(frame, [0, 1, 0, 1], validation=0)
+    assert data.train[0].dtype == np.float32
+    assert data.train[0].tolist() == [
+        [1.5, 1, 1, 1, 1],
+        [2.5, 0, 2, 0, 2.5],
+        [3.5, 1, 3, 1, 1],
+        [4.5, 1, 4, 0, 4],
+    ]
+    dummies = pd.get_dummies(pd.Series(list("abca")), dtype="uint8")
+    data = from_arrays(dummies, [0, 1, 0, 1], validation=0)
+    assert data.train[0].dtype == np.uint8 and data.pixel_scale == 1.0
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (["x", "y"], r"the columns 'c' \((object|str)\) don't hold numbers"),
+        (pd.Categorical(["x", "y"]), r"'c' \(category\) don't hold numbers"),
+        (pd.to_datetime(["2020-01-01", "2021-01-01"]), r"'c' \(datetime64"),
+        ([1.0, np.nan], r"missing values in the columns 'c' \(1\)"),
+        (
+            pd.array([1, None], dtype="Int64"),
+            r"missing values in the columns 'c' \(1\)",
+        ),
+        (
+            pd.Series([1, None], dtype=object),
+            r"missing values in the columns 'c' \(1\)",
+        ),
+    ],
+)
+def test_columns_that_hold_no_numbers_are_named(column, message):
+    frame = pd.DataFrame({"a": [1, 2], "c": column})
+    with pytest.raises(ValueError, match=message):
+        from_arrays(frame, [0, 1])
+
+
+def test_frames_must_have_the_same_columns():
+    frame = pd.DataFrame(RNG.normal(size=(20, 3)), columns=list("abc"))
+    for other, message in (
+        (frame[list("acb")], r"in another order. Use test_x\[train_x.columns\]"),
+        (frame.rename(columns={"c": "d"}), "c, d are in one of them only"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            from_arrays(frame, Y, test=(other + 1, Y))
+
+
+def test_columns_name_several_targets():
+    frame = pd.DataFrame(RNG.normal(size=(20, 2)), columns=["price", "area"])
+    data = from_arrays(RNG.normal(size=(20, 3)), frame, validation=0)
+    assert data.task.name == "regression" and data.class_names == ("price", "area")
+    one = from_arrays(RNG.normal(size=(20, 3)), frame[["price"]], validation=0)
+    assert one.train[1].shape == (20,)
+    nullable = pd.Series(Y, dtype="Int64")
+    assert from_arrays(frame, nullable, validation=0).task.name == "binary"
+
+
+@pytest.mark.parametrize("y", [RNG.normal(size=20), RNG.integers(0, 2, (20, 3)), None])
+def test_validation_is_cut_at_random_where_samples_have_no_single_class(y):
+    x = RNG.normal(size=(20, 3))
+    first, again, other = (
+        from_arrays(x, y, validation=0.25, seed=seed) for seed in (0, 0, 1)
+    )
+    assert first.sizes == {"train": 15, "validation": 5, "test": 0}
+    rows = [*first.train[0], *first.validation[0]]
+    assert sorted(map(tuple, rows)) == sorted(map(tuple, x.astype("float32")))
+    assert first.hashes == again.hashes != other.hashes
+    if y is not None:
+        assert len(first.validation[1]) == 5
+
+
+def test_several_inputs_are_converted_and_cut_together():
+    x = {"ids": np.arange(20)[:, None], "photo": RNG.integers(0, 256, (20, 8, 8))}
+    data = from_arrays(x, {"a": np.arange(20), "b": np.arange(20.0)}, validation=5)
+    assert data.input_shape == {"ids": (1,), "photo": (8, 8, 1)}
+    assert data.train[0]["photo"].dtype == np.uint8
+    for split in (data.train, data.validation):
+        ids = split[0]["ids"][:, 0]
+        assert split[1]["a"].tolist() == split[1]["b"].tolist() == ids.tolist()
+        np.testing.assert_array_equal(split[0]["photo"][..., 0], x["photo"][ids])
+    pair = from_arrays((x["ids"], x["photo"]), Y, validation=0)
+    assert isinstance(pair.train[0], tuple)
+    with pytest.raises(ValueError, match="test x has the inputs one array"):
+        from_arrays(x, Y, test=(x["ids"], Y))
+
+
+def test_validation_and_test_may_bring_weights():
+    x = RNG.normal(size=(20, 3))
+    data = from_arrays(
+        x, Y, validation=(x + 1, Y, np.ones(20)), test=(x + 2, Y, np.arange(20))
+    )
+    assert data.weights["validation"].sum() == 20 and data.weights["test"][19] == 19
+    with pytest.raises(ValueError, match=r"\(x, y, sample_weight\).*of 4"):
+        from_arrays(x, Y, test=(x, Y, Y, Y))
+    with pytest.raises(ValueError, match="test has no y, but train has"):
+        from_arrays(x, Y, test=(x, None))
+
+
+def test_task_can_be_given():
+    x = RNG.normal(size=(20, 3))
+    counts = np.arange(20) % 4
+    assert from_arrays(x, counts).task.name == "multiclass"
+    regression = from_arrays(x, counts, task="regression")
+    assert regression.task.name == "regression" and regression.num_classes == 1
+    assert from_arrays(x, counts * 1.0, task="multiclass").num_classes == 4
+
+
+def test_arrays_are_not_copied_without_a_cut():
+    x = RNG.normal(size=(20, 3)).astype("float32")
+    assert np.shares_memory(from_arrays(x, Y, validation=0).train[0], x)
+    pixels = RNG.integers(0, 256, (20, 8, 8, 3)).astype("uint8")
+    assert np.shares_memory(from_arrays(pixels, Y, validation=None).train[0], pixels)
+
+
+def peak_share(array, work):
+    """Return the most memory that `work` takes, as a share of an array's."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1] / array.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_are_copied_once_at_most(dtype, order):
+    x = np.asarray(RNG.integers(0, 256, (1000, 64, 64, 9)), dtype=dtype, order=order)
+    y = np.arange(1000) % 10
+    kept = []
+    assert peak_share(x, lambda: kept.append(from_arrays(x, y, validation=0))) < 0.3
+    assert peak_share(x, lambda: kept[0].hashes) < 0.3
+    assert peak_share(x, lambda: from_arrays(x, y, validation=0.2)) < 1.3
