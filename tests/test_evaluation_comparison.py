@@ -66,7 +66,7 @@ def test_the_table_has_one_row_a_run():
         "run",
         "recipe",
         "seed",
-        "validation_accuracy",
+        "val_accuracy",
         "test_accuracy",
         "test_accuracy_tta",
         "test_loss",
@@ -184,6 +184,65 @@ def test_namesakes_with_other_settings_are_told_apart():
     assert found.summary.index.tolist() == ["a, rate=0.1", "a, rate=0.2"]
     assert found.summary["n"].tolist() == [4, 4]
     assert found.summary["shared_seeds"].tolist() == [0, 4]
+
+
+def measured(name, seed=0, **metrics):
+    """Return a run with nothing but the given measures."""
+    found = run(name, seed)
+    found.metrics = {"train_seconds": 61.0, "parameters": 1000, "epochs": 2, **metrics}
+    found.history = pd.DataFrame({"epoch": [1, 2], "val_loss": [0.5, 0.4]})
+    return found
+
+
+@pytest.mark.parametrize("task", [None, "regression"])
+def test_regressions_are_compared_by_rmse(task):
+    named = {} if task is None else {"task": task}
+    runs = [
+        measured("a", 0, test_rmse=12000.0, test_interval=[11500.0, 12500.0], **named),
+        measured("a", 1, test_rmse=12.5, val_rmse=12.25, **named),
+        measured("b", 1, test_rmse=13.0, test_loss=3.0, **named),
+    ]
+    found = compare(*runs)
+    assert found.headline == "rmse"
+    assert {"val_rmse", "test_rmse", "test_rmse_tta"} < set(found.table.columns)
+    assert found.summary.loc["b", "difference"] == pytest.approx(0.5)
+    text = repr(found)
+    for part in ("12,000", "11,500 to 12,500", "12.25", "test RMSE"):
+        assert part in text, part
+    assert "%" not in text and "TTA" not in text
+    assert found.to_dict()["headline"] == "rmse"
+    # The loss where RMSE wasn't logged.
+    assert found.plot().axes[0].get_ylabel() == "Validation loss"
+
+
+def test_multilabel_runs_and_runs_without_a_task():
+    name = "mean_average_precision"
+    found = compare(
+        measured("a", **{f"test_{name}": 0.75}), measured("b", **{f"test_{name}": 0.7})
+    )
+    assert found.headline == name and "0.75" in repr(found)
+    found = compare(measured("a", test_loss=0.5), measured("b", test_loss=0.25))
+    assert found.headline == "loss"
+    assert found.summary["mean"].tolist() == [0.5, 0.25]
+    assert compare(measured("a"), measured("b")).summary["n"].tolist() == [0, 0]
+
+
+def test_a_run_that_names_its_task_is_compared_with_an_older_one():
+    found = compare(run("a", task="multiclass", val_accuracy=0.9), run("b"))
+    assert found.table["val_accuracy"].tolist() == [0.9, 0.88]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (run("a"), measured("b", test_rmse=1.0)),
+        (run("a", task="binary"), run("b", task="multiclass")),
+        (measured("a", test_loss=1.0), run("b", task="multilabel")),
+    ],
+)
+def test_different_tasks_are_refused(first, second):
+    with pytest.raises(ValueError, match=r"different tasks.*given: a-0.*b-0.*one task"):
+        compare(first, second)
 
 
 def test_missing_measures_are_missing_values():

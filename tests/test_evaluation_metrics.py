@@ -179,6 +179,85 @@ def test_a_result_is_frozen():
         found.labels = found.labels
 
 
+def test_weights_agree_with_scikit_learn():
+    labels, probabilities = predictions()
+    weights = np.random.default_rng(1).exponential(size=len(labels))
+    found = classification(labels, probabilities, sample_weight=weights)
+    predicted = probabilities.argmax(axis=1)
+    assert found.accuracy == pytest.approx(
+        oracle.accuracy_score(labels, predicted, sample_weight=weights)
+    )
+    assert found.loss == pytest.approx(
+        oracle.log_loss(labels, probabilities, sample_weight=weights)
+    )
+    expected = oracle.precision_recall_fscore_support(
+        labels, predicted, sample_weight=weights
+    )
+    for name, values in zip(("precision", "recall", "f1"), expected, strict=False):
+        np.testing.assert_allclose(found.per_class[name], values)
+    np.testing.assert_array_equal(found.per_class["support"], np.bincount(labels))
+    low, high = found.interval
+    assert low < found.accuracy < high
+
+
+def test_whole_weights_count_as_repeated_samples():
+    labels, probabilities = predictions(60)
+    weights = np.random.default_rng(1).integers(0, 4, 60)
+    found = classification(labels, probabilities, sample_weight=weights)
+    again = classification(
+        np.repeat(labels, weights), np.repeat(probabilities, weights, axis=0)
+    )
+    assert found.accuracy == pytest.approx(again.accuracy)
+    assert found.loss == pytest.approx(again.loss)
+    # Repeats bring nothing new, so the interval is wider.
+    assert np.diff(found.interval) > np.diff(again.interval)
+
+
+def test_equal_weights_change_nothing():
+    labels, probabilities = predictions()
+    plain = classification(labels, probabilities)
+    equal = classification(labels, probabilities, sample_weight=np.full(400, 3))
+    assert equal.interval == pytest.approx(plain.interval)
+    assert equal.loss == pytest.approx(plain.loss)
+
+
+@pytest.mark.parametrize("classes", [3, 9])
+def test_macro_averages_are_those_of_scikit_learn(classes):
+    labels, probabilities = predictions(20, classes, seed=1)
+    found = classification(labels, probabilities)
+    expected = oracle.precision_recall_fscore_support(
+        labels, probabilities.argmax(axis=1), average="macro", zero_division=0
+    )
+    assert list(found.macro) == ["precision", "recall", "f1"]
+    assert list(found.macro.values()) == pytest.approx(expected[:3])
+
+
+def test_soft_labels_take_the_largest_share_and_keep_their_loss():
+    labels, probabilities = predictions()
+    soft = 0.7 * np.eye(5)[labels] + 0.3 / 5
+    found = classification(soft, probabilities)
+    hard = classification(labels, probabilities)
+    np.testing.assert_array_equal(found.labels, labels)
+    assert found.accuracy == hard.accuracy
+    expected = special.rel_entr(soft, probabilities) + special.entr(soft)
+    assert found.loss == pytest.approx(expected.sum(axis=1).mean())
+
+
+def test_the_headline_is_the_accuracy():
+    found = classification(*predictions())
+    assert found.headline == ("accuracy", found.accuracy, found.interval)
+    assert found.headline.name == "accuracy"
+
+
+def test_rows_of_bfloat16_are_read():
+    import ml_dtypes
+
+    labels, probabilities = predictions()
+    rough = classification(labels, probabilities.astype(ml_dtypes.bfloat16))
+    exact = classification(labels, probabilities)
+    assert rough.loss == pytest.approx(exact.loss, rel=1e-2)
+
+
 ROWS = [[0.9, 0.1], [0.2, 0.8]]
 
 
@@ -199,13 +278,19 @@ ROWS = [[0.9, 0.1], [0.2, 0.8]]
         ([0, 1], [[0.3], [0.6]], {}, "np.stack"),
         ([0, 1], [["a", "b"], ["c", "d"]], {}, "array of numbers"),
         ([], np.empty((0, 2)), {}, "no rows"),
-        ([[0.5, 0.5], [0, 1]], ROWS, {}, "one-hot"),
+        ([[0.5, 0.6], [0, 1]], ROWS, {}, "one-hot"),
+        ([[1.5, -0.5], [0, 1]], ROWS, {}, "one-hot"),
+        ([[np.nan, 0.5], [0, 1]], ROWS, {}, "one-hot"),
         ([[1, 1], [0, 1]], ROWS, {}, "one-hot"),
         ([[1, 0, 0], [0, 1, 0]], ROWS, {}, r"given: \(2, 3\)"),
         ([0, 1], ROWS, {"class_names": ["a"]}, "1 names but probabilities has 2"),
         ([0, 1], ROWS, {"class_names": ["a", "a"]}, "more than once: a"),
         ([0, 1], ROWS, {"class_names": "ab"}, "not one text"),
         ([0, 1], ROWS, {"confidence": 95}, "between 0 and 1"),
+        ([0, 1], ROWS, {"sample_weight": [1]}, r"shape \(2,\).*given: \(1,\)"),
+        ([0, 1], ROWS, {"sample_weight": [1, -1]}, "at least 0.*from -1 to 1"),
+        ([0, 1], ROWS, {"sample_weight": [0, 0]}, "not all of them 0"),
+        ([0, 1], ROWS, {"sample_weight": [1, np.nan]}, "finite numbers"),
     ],
 )
 def test_bad_input_is_refused_with_its_fix(labels, probabilities, options, message):
@@ -220,7 +305,7 @@ def test_rows_may_be_off_by_rounding():
 
 
 def test_a_negative_count_of_mistakes_is_refused():
-    with pytest.raises(ValueError, match="0 or more"):
+    with pytest.raises(ValueError, match="count must be an integer >= 0"):
         classification(*predictions()).worst_mistakes(-1)
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from scipy import special
 from sklearn.metrics import confusion_matrix
 
 from kerasopt.charts import Chart, label
-from kerasopt.evaluation import plots
+from kerasopt.evaluation import measure, plots
 
 HOSTILE = r"$\frac{a$ <b> _x \n 100% ~^{"
 
@@ -164,6 +165,187 @@ def test_confusion_is_legible_from_few_classes_to_many(classes):
     assert not overlapping(figure)
     shown = [text.get_text() for text in axes.get_yticklabels()]
     assert shown[0] == "name 0" and len(shown) == min(classes, 50)
+
+
+def many_metrics() -> pd.DataFrame:
+    """Return a history with metrics of every kind and columns that are none."""
+    data = history()
+    data["mae"] = 1 / data["epoch"]
+    data["val_auc"] = 1 - 0.3 / data["epoch"]
+    data["validation_seconds"] = 0.5
+    data["note"] = "text"
+    data["empty"] = np.nan
+    return data
+
+
+def test_metrics_with_a_twin_come_first():
+    assert plots.metrics_of(many_metrics()) == ["accuracy", "auc", "mae"]
+    figure = plots.curves(many_metrics())
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels == ["Loss", "Accuracy (%)", "AUC", "Learning rate"]
+    assert legend_texts(figure, 2) == ["validation", "best epoch 7: 0.9571"]
+    assert not overlapping(figure)
+
+
+def test_chosen_metrics_are_drawn():
+    figure = plots.curves(many_metrics(), metrics=["mae", "loss"])
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels == ["Loss", "MAE", "Learning rate"]
+
+
+@pytest.mark.parametrize("epoch", [5, 5.0, 1.33])
+def test_the_kept_epoch_is_marked_rather_than_the_best(epoch):
+    data = history()
+    data["epoch"] = data["epoch"].astype(float).replace(5, float(epoch))
+    figure = plots.curves(data, kept_epoch=epoch)
+    assert legend_texts(figure)[2] == f"kept epoch {epoch:g}: 0.58"
+    assert legend_texts(figure, 1)[2] == f"kept epoch {epoch:g}: 80.00 %"
+    single = plots.curve(data, "accuracy", kept_epoch=epoch)
+    assert legend_texts(single) == legend_texts(figure, 1)
+    assert not overlapping(single)
+
+
+def test_a_kept_epoch_is_marked_without_validation_too():
+    data = history()[["epoch", "loss"]]
+    assert legend_texts(plots.curves(data, kept_epoch=4)) == [
+        "training",
+        "kept epoch 4: 0.5",
+    ]
+    # An epoch that isn't in the history, such as that of an earlier part of a run.
+    assert legend_texts(plots.curves(data, kept_epoch=40)) == ["training"]
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plots.curves(history(), metrics=["acuracy"]), "mean 'accuracy'"),
+        (lambda: plots.curves(history(), metrics=["a", "b", "c"]), "up to 2 metrics"),
+        (lambda: plots.curve(history(), "auc"), "Unknown metric 'auc'"),
+        (lambda: plots.curve(history()[["epoch"]], "learning_rate"), "learning_rate"),
+    ],
+)
+def test_metrics_that_were_not_logged_are_refused(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
+
+
+def test_the_learning_rate_alone():
+    figure = plots.curve(history(), "learning_rate")
+    assert figure.axes[0].get_ylabel() == "Learning rate"
+    assert not overlapping(figure)
+
+
+def binary(samples=300, **options):
+    random = np.random.default_rng(0)
+    labels = (random.random(samples) < 0.3).astype(int)
+    p = special.expit(random.normal(size=samples) + 1.5 * labels - 1)
+    return measure("binary", labels, np.stack([1 - p, p], axis=1), **options)
+
+
+def test_the_roc_curve_and_its_threshold():
+    found = binary(threshold=0.35)
+    figure = plots.roc(found)
+    curve, chance, point = figure.axes[0].lines
+    np.testing.assert_array_equal(curve.get_ydata(), found.roc["true_positive_rate"])
+    assert list(chance.get_xdata()) == list(chance.get_ydata()) == [0, 1]
+    at = found.at_threshold
+    false = at["false_positives"] / (at["false_positives"] + at["true_negatives"])
+    np.testing.assert_allclose(point.get_xydata(), [[false, at["recall"]]])
+    first, second = legend_texts(figure)
+    assert first == f"AUC {found.auc:.3f} (dashed: chance)"
+    assert second.startswith("threshold 0.35: TPR")
+    assert not overlapping(figure)
+
+
+def test_precision_over_recall_and_its_threshold():
+    found = binary(threshold=0.35)
+    figure = plots.precision_recall(found)
+    curve, chance, point = figure.axes[0].lines
+    np.testing.assert_array_equal(curve.get_xdata(), found.precision_recall["recall"])
+    assert chance.get_ydata()[0] == pytest.approx(found.labels.mean())
+    at = found.at_threshold
+    np.testing.assert_allclose(point.get_xydata(), [[at["recall"], at["precision"]]])
+    assert not overlapping(figure)
+
+
+def test_curves_of_many_samples_are_thinned():
+    found = binary(20_000)
+    for figure in (plots.roc(found), plots.precision_recall(found)):
+        assert len(figure.axes[0].lines[0].get_xdata()) <= 1000
+
+
+@pytest.mark.parametrize("draw", [plots.roc, plots.precision_recall])
+def test_one_class_has_no_curve(draw):
+    figure = draw(measure("binary", [0, 0], [[0.6, 0.4], [0.9, 0.1]]))
+    assert "Only one class" in figure.texts[0].get_text()
+
+
+@pytest.mark.parametrize("labels", [1, 9, 60])
+def test_bars_by_label(labels):
+    random = np.random.default_rng(0)
+    y = random.integers(0, 2, (50, labels))
+    names = [HOSTILE, "a label of a very long name", "c"][:labels]
+    names += [f"label {index}" for index in range(labels - 3)]
+    found = measure("multilabel", y, random.random(y.shape), class_names=names)
+    figure = plots.per_label(found)
+    bars = figure.axes[0].patches
+    assert len(bars) == min(labels, 40)
+    values = found.per_label["average_precision"]
+    expected = values if labels <= 40 else values.sort_values()[:40]
+    assert sorted(bar.get_width() for bar in bars) == pytest.approx(sorted(expected))
+    assert legend_texts(figure) == [f"mean {values.mean():.3f}"]
+    assert not overlapping(figure)
+
+
+def test_bars_of_classes_and_of_labels_without_samples(recwarn):
+    assert plots.per_label(binary()).axes[0].get_xlabel() == "F1"
+    nothing = measure("multilabel", [[0, 0]], [[0.5, 0.5]])
+    drawn(plots.per_label(nothing))
+    assert not recwarn.list
+    with pytest.raises(ValueError, match="Unknown measure 'support'"):
+        plots.per_label(nothing, measure="support")
+
+
+@pytest.mark.parametrize("samples", [1, 40, 3000])
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e6])
+def test_predictions_and_residuals(samples, scale, recwarn):
+    random = np.random.default_rng(0)
+    y = random.gamma(2, scale, (samples, 2))
+    found = measure(
+        "regression", y, 1.1 * y + scale / 10, class_names=["width", "height"]
+    )
+    for figure in (
+        plots.predicted_against_actual(found, target="height"),
+        plots.residuals(found, target=1),
+    ):
+        assert not overlapping(figure)
+    axes = plots.predicted_against_actual(found).axes[0]
+    if samples < 3000:
+        points = axes.lines[1].get_xydata()
+        np.testing.assert_array_equal(points[:, 0], y[:, 0])
+        np.testing.assert_array_equal(points[:, 1], found.predictions[:, 0])
+    else:
+        assert np.exp(axes.collections[0].get_array()).sum() > 0
+    assert axes.get_xlim() == axes.get_ylim()
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("y", [[0.0, 0.0], [5.0, 5.0], [-1e9, -1e9]])
+def test_constant_targets_are_drawn(y, recwarn):
+    found = measure("regression", y, y)
+    drawn(plots.predicted_against_actual(found))
+    drawn(plots.residuals(found))
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("target", "message"), [("hight", "Did you mean 'height'"), (2, r"0\.\.1")]
+)
+def test_unknown_targets_are_refused(target, message):
+    found = measure("regression", np.eye(2), np.eye(2), class_names=["width", "height"])
+    for draw in (plots.residuals, plots.predicted_against_actual):
+        with pytest.raises(ValueError, match=message):
+            draw(found, target=target)
 
 
 def test_confusion_writes_counts_and_shares_of_the_row():

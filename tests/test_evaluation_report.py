@@ -17,7 +17,7 @@ import yaml
 from pages import HOSTILE, Page
 from PIL import Image
 
-from kerasopt.evaluation import classification, report
+from kerasopt.evaluation import classification, measure, report
 from kerasopt.evaluation.report import ReportData
 
 
@@ -112,10 +112,15 @@ def test_the_recipe_can_be_read_back():
 def test_each_figure_is_there_once_and_described():
     page = Page(complete_html())
     figures = page.all("svg")
-    assert len(figures) == 2
-    assert [figure["role"] for figure in figures] == ["img", "img"]
-    assert "Curves of loss" in figures[0]["aria-label"]
-    assert "Confusion matrix" in figures[1]["aria-label"]
+    starts = (
+        "Curves of loss over 3 epochs. At the last epoch: loss 0.3333, validation",
+        "Curves of accuracy",
+        "Curves of learning rate",
+        "Confusion matrix of 3 classes",
+    )
+    assert len(figures) == len(starts)
+    for figure, start in zip(figures, starts, strict=True):
+        assert figure["role"] == "img" and figure["aria-label"].startswith(start)
     assert all(figure.get("viewbox") for figure in figures)
     pictures = page.all("img")
     assert len(pictures) == 6 and all(picture["alt"] for picture in pictures)
@@ -219,7 +224,7 @@ def test_views_stand_beside_the_single_view():
     }
     page = Page(report.render(ReportData(metrics=metrics)))
     assert (
-        "Test accuracy with views 91.23 % 95 % interval 90.50 to 92.00 % mean of 6 "
+        "Test accuracy with TTA 91.23 % 95 % interval 90.50 to 92.00 % mean of 6 "
         "views of the least certain 25 % of the images (mirror_translate)"
     ) in page.text
     assert "1.33 epochs, budget 5 min 0 s" in page.text
@@ -236,9 +241,7 @@ def test_names_of_odd_files_can_be_written(tmp_path):
     [
         ({"history": None}, "No training history was recorded."),
         ({"history": history()[:0]}, "No training history was recorded."),
-        ({"classification": None}, "there is no confusion matrix"),
-        ({"classification": None}, "there are no numbers by class"),
-        ({"classification": None}, "no mistakes are known"),
+        ({"classification": None}, "No predictions on a test set were kept"),
         ({"metrics": {}}, "No measures were recorded."),
         ({"recipe": {}}, "No recipe was recorded."),
         ({"recipe": {}}, "made from objects in a program"),
@@ -325,7 +328,7 @@ def test_class_names_of_the_report_replace_numbers():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"class_names": ["a", "b"]}, "2 names but the classification has 3"),
+        ({"class_names": ["a", "b"]}, "2 names but the result has 3"),
         ({"mistake_indices": [0]}, "6 mistake_images were given for 1 mistakes"),
         ({"mistake_indices": [0, 1, 2, 3, 4, 90]}, r"positions 0\.\.89"),
         ({"mistake_indices": [-1, 1, 2, 3, 4, 5]}, r"positions 0\.\.89"),
@@ -334,6 +337,209 @@ def test_class_names_of_the_report_replace_numbers():
 def test_what_does_not_fit_together_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         report.render(complete(history=None, **changes))
+
+
+def binary_result(threshold=0.4, **options):
+    random = np.random.default_rng(0)
+    labels = (random.random(200) < 0.3).astype(int)
+    p = np.clip(random.normal(0.3 + 0.3 * labels, 0.2), 0, 1)
+    rows = np.stack([1 - p, p], axis=1)
+    return measure("binary", labels, rows, threshold=threshold, **options)
+
+
+def multilabel_result(names=("beach", "dog", "snow")):
+    random = np.random.default_rng(0)
+    labels = (random.random((120, 3)) < [0.5, 0.2, 0]).astype(int)
+    p = np.clip(random.normal(0.2 + 0.5 * labels, 0.2), 0, 1)
+    return measure("multilabel", labels, p, class_names=names)
+
+
+def regression_result(names=("price",), samples=150):
+    random = np.random.default_rng(0)
+    y = random.gamma(3, 50_000, (samples, len(names)))
+    return measure(
+        "regression", y, y * random.normal(1, 0.1, y.shape), class_names=names
+    )
+
+
+def html_of(found, **fields):
+    """Render without curves, which take the longest to draw."""
+    return report.render(ReportData(result=found, recipe={"name": "shop"}, **fields))
+
+
+def test_the_page_of_a_binary_classifier():
+    found = binary_result(class_names=["ham", "spam"])
+    page = Page(html_of(found))
+    at = found.at_threshold
+    for part in (
+        f"Test accuracy {100 * found.accuracy:.2f} %",
+        f"AUC {found.auc:.4g}",
+        f"Average precision {found.average_precision:.4g}",
+        "Confusion matrix",
+        "Decision threshold",
+        "The threshold 0.4 was chosen before the test.",
+        "the probability of “spam” is at least that",
+        f"Precision {at['precision']:.4f} Recall {at['recall']:.4f}",
+        f"False alarms {at['false_positives']} Missed {at['false_negatives']}",
+        "Macro average",
+    ):
+        assert part in page.text, part
+    assert [figure["aria-label"].split()[0] for figure in page.all("svg")] == [
+        "Confusion",
+        "ROC",
+        "Precision",
+    ]
+    assert "The threshold is 0.5." in Page(html_of(binary_result(None))).text
+
+
+def test_the_page_of_a_test_set_of_one_class():
+    found = measure("binary", [0, 0], [[0.9, 0.1], [0.2, 0.8]])
+    page = Page(html_of(found))
+    assert "Only one class is in the test set" in page.text
+    assert "AUC –" in page.text and len(page.all("svg")) == 1
+
+
+def test_the_page_of_several_labels():
+    found = multilabel_result()
+    page = Page(html_of(found))
+    table = found.per_label
+    row = " ".join(
+        f"{100 * table.loc['dog', column]:.1f} %"
+        for column in ("average_precision", "precision", "recall", "f1")
+    )
+    for part in (
+        f"Test mean average precision {found.mean_average_precision:.4g}",
+        "mean over 3 labels",
+        f"Subset accuracy {100 * found.subset_accuracy:.2f} %",
+        f"dog {row} {table.loc['dog', 'support']}",
+        "snow – ",
+        f"{100 * found.hamming_loss:.2f} % of all labels are wrong",
+        "True labels Predicted labels Loss",
+        "no label",
+    ):
+        assert part in page.text, part
+    assert "Confusion" not in page.text and len(page.all("svg")) == 1
+
+
+@pytest.mark.parametrize("names", [("price",), ("price", "rent")])
+def test_the_page_of_a_regression(names):
+    found = regression_result(names)
+    page = Page(html_of(found))
+    low, high = found.intervals["rmse"]
+    worst = found.worst_mistakes(1)[0]
+    for part in (
+        f"Test RMSE {found.rmse:,.0f} 95 % interval {low:,.0f} to {high:,.0f}",
+        f"MAE {found.mae:,.0f}" if found.mae > 1e4 else "MAE",
+        f"R² {found.r2:.4g}",
+        "Predicted minus actual".lower(),
+        "Largest errors The 24 of 150 test samples",
+        f"Error {worst} {found.targets[worst, 0]:,.0f}",
+    ):
+        assert part in page.text, part
+    several = len(names) > 1
+    assert ("Target MAE RMSE R²" in page.text) == several
+    assert len(page.all("svg")) == 2 * len(names)
+    assert len(page.all("h3")) == (len(names) if several else 0)
+    assert "nats" not in page.text and "accuracy" not in page.text
+
+
+def test_many_targets_are_listed_but_not_all_drawn():
+    found = regression_result([f"t{index}" for index in range(6)], samples=20)
+    page = Page(html_of(found))
+    assert len(page.all("svg")) == 8 and "2 more targets are not drawn" in page.text
+
+
+@pytest.mark.parametrize("task", [None, "regression"])
+def test_without_a_result_the_headline_of_the_task_is_looked_up(task):
+    metrics = {
+        "test_rmse": 12.5,
+        "test_interval": [12.0, 13.0],
+        "val_rmse": 11.5,
+        "test_rmse_tta": 12.25,
+        "tta": "mirror",
+        "test_samples": 40,
+    }
+    text = Page(report.render(ReportData(metrics=metrics, task=task))).text
+    assert "Test RMSE 12.5 95 % interval 12 to 13" in text
+    assert "Test RMSE with TTA 12.25 mean of 2 views" in text
+    assert "Validation RMSE 11.5" in text and "%" not in text.replace("95 %", "")
+
+
+def test_a_run_without_a_task_has_its_losses_and_metrics():
+    metrics = {"test_loss": 0.25, "val_loss": 0.5, "test_iou": 0.75, "val_auc": 0.875}
+    data = ReportData(metrics=metrics, history=history().drop(columns="accuracy"))
+    text = Page(report.render(data)).text
+    assert "Test loss 0.25 no interval recorded" in text
+    assert "Validation loss 0.5" in text
+    assert "test iou 0.75" in text and "validation AUC 0.875" in text
+    assert "No predictions on a test set were kept" in text
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        lambda names: binary_result(class_names=names[:2]),
+        multilabel_result,
+        regression_result,
+    ],
+)
+def test_names_of_labels_and_targets_are_escaped(found):
+    names = [HOSTILE, "</style></svg>", "$x$"]
+    html = html_of(found(names), mistake_names=[HOSTILE] * 3, mistake_indices=[0, 1, 2])
+    page = Page(html)
+    assert "<script" not in html and not page.all("b")
+    assert "<script>alert(1)</script>" in page.text
+
+
+@pytest.mark.parametrize(
+    "found", [binary_result(), multilabel_result(), regression_result()]
+)
+def test_pages_of_every_task_load_nothing_and_have_unique_ids(found):
+    html = html_of(found)
+    page = Page(html)
+    ids = [a["id"] for _, a in page.tags if a.get("id")]
+    used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', html))
+    assert len(ids) == len(set(ids))
+    assert {first or second for first, second in used} <= set(ids)
+    assert not re.search(r"https?:|@import|url\((?!#)", html)
+    assert html_of(found) == html
+
+
+def test_names_of_the_report_replace_those_of_labels_and_targets():
+    assert "cat " in Page(html_of(multilabel_result(), class_names=["cat", *"ab"])).text
+    two = regression_result(("a", "b"))
+    assert "width" in Page(html_of(two, class_names=["width", "height"])).text
+    with pytest.raises(ValueError, match="1 names but the result has 2"):
+        html_of(two, class_names=["width"])
+
+
+def test_mistakes_carry_the_names_of_their_files():
+    names = [f"photos/{index}.png" for index in range(6)]
+    page = Page(report.render(complete(history=None, mistake_names=names)))
+    assert all(name in page.text for name in names)
+    assert page.all("img")[0]["alt"].startswith("Test image photos/0.png")
+    with pytest.raises(ValueError, match="1 mistake_names were given for 6"):
+        report.render(complete(history=None, mistake_names=["a"]))
+
+
+@pytest.mark.parametrize("fields", [{"kept_epoch": 2}, {"metrics": {"kept_epoch": 2}}])
+def test_the_kept_epoch_is_marked(fields, monkeypatch):
+    marked = []
+    draw = report.plots.curve
+
+    def note(*arguments, kept_epoch):
+        marked.append(kept_epoch)
+        return draw(*arguments, kept_epoch=kept_epoch)
+
+    monkeypatch.setattr(report.plots, "curve", note)
+    report.render(ReportData(history=history(), **fields))
+    assert marked == [2, 2, 2]
+
+
+def test_intervals_of_other_measures_are_no_percentages():
+    metrics = {"test_rmse": 2.5, "val_interval": [2.25, 3.0], "best": float("nan")}
+    text = Page(report.render(ReportData(metrics=metrics))).text
+    assert "validation interval 2.25 to 3" in text and "best –" in text
 
 
 def test_writing_is_atomic(tmp_path):
@@ -354,7 +560,7 @@ def test_writing_is_atomic(tmp_path):
 PRELOADED = """
 import sys
 import numpy as np, pandas as pd
-from kerasopt.evaluation import classification, report
+from kerasopt.evaluation import classification, measure, report
 report.preload()
 before = set(sys.modules)
 rng = np.random.default_rng(0)
@@ -364,6 +570,9 @@ report.render(report.ReportData(
     classification=classification(rng.integers(3, size=50), np.eye(3)[[0, 1] * 25]),
     mistake_images=rng.integers(256, size=(5, 8, 8, 3), dtype="uint8"),
 ))
+y = rng.integers(2, size=(50, 3))
+for task in ("multilabel", "regression"):
+    report.render(report.ReportData(result=measure(task, y, rng.random(y.shape))))
 print(*sorted(set(sys.modules) - before))
 """
 

@@ -205,3 +205,59 @@ def test_a_known_prediction_is_not_made_again():
 def test_bad_shares_are_refused(share):
     with pytest.raises(ValueError, match=r"share must lie in \(0, 1\]"):
         tta.predict(soft_guess, np.zeros((2, 4, 4, 1)), "mirror", share=share)
+
+
+@pytest.mark.parametrize("kind", ["mirror", "mirror_translate"])
+def test_multilabel_and_regression_take_the_mean(kind):
+    images = pictures()
+
+    def sigmoids(batch):
+        return special.expit(logits(batch))
+
+    for task, function in (("multilabel", sigmoids), ("regression", logits)):
+        mean = sum(weight * function(view) for weight, view in tta.views(images, kind))
+        found = tta.predict(function, images, kind, task=task)
+        np.testing.assert_allclose(found, mean, rtol=1e-9)
+        assert np.abs(found - function(images)).max() > 0.01
+
+
+def test_binary_is_a_class_like_any_other():
+    def two(batch):
+        return special.softmax(logits(batch, classes=2), axis=1)
+
+    images = pictures()
+    np.testing.assert_array_equal(
+        tta.predict(two, images, "mirror", task="binary"),
+        tta.predict(two, images, "mirror"),
+    )
+
+
+def test_a_share_of_multilabel_is_that_of_the_least_decided_label():
+    images = pictures(8)
+
+    def sigmoids(batch):
+        return special.expit(logits(batch))
+
+    plain = sigmoids(images)
+    every = tta.predict(sigmoids, images, "mirror", task="multilabel")
+    some = tta.predict(sigmoids, images, "mirror", task="multilabel", share=0.25)
+    uncertain = np.argsort(np.abs(plain - 0.5).min(axis=1))[:2]
+    expected = plain.copy()
+    expected[uncertain] = every[uncertain]
+    np.testing.assert_allclose(some, expected)
+
+
+@pytest.mark.parametrize(
+    ("task", "answer", "options", "message"),
+    [
+        ("multilabel", np.full((6, 2), 1.5), {}, "in 0..1.*sigmoid"),
+        ("multilabel", np.full((6, 2), np.nan), {}, "in 0..1.*sigmoid"),
+        ("multilabel", np.full(6, 0.5), {}, r"probabilities of shape \(6, labels\)"),
+        ("regression", np.full(6, 0.5), {}, r"numbers of shape \(6, targets\)"),
+        ("regression", np.ones((6, 1)), {"share": 0.5}, "no confidence.*share=0.5"),
+        ("ranking", np.ones((6, 1)), {}, "Unknown task"),
+    ],
+)
+def test_answers_that_do_not_fit_the_task_are_refused(task, answer, options, message):
+    with pytest.raises(ValueError, match=message):
+        tta.predict(lambda images: answer, pictures(), "mirror", task=task, **options)

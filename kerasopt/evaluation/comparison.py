@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,36 +13,21 @@ import numpy as np
 import pandas as pd
 
 from kerasopt import names
-from kerasopt.evaluation import formatting, plots
-from kerasopt.evaluation.metrics import wilson
+from kerasopt.evaluation import formatting, headlines, plots
+from kerasopt.evaluation.intervals import wilson
 from kerasopt.evaluation.paired import mean_interval
 
 __all__ = ["Comparison", "compare"]
 
-_MEASURES = (
-    "validation_accuracy",
-    "test_accuracy",
-    "test_accuracy_tta",
-    "test_loss",
-    "test_interval",
-    "train_seconds",
-    "parameters",
-    "epochs",
-)
+_COMMON = ("test_loss", "test_interval", "train_seconds", "parameters", "epochs")
 _FORMATS: dict[str, Callable[[Any], str]] = {
-    "validation_accuracy": formatting.percent,
-    "test_accuracy": formatting.percent,
-    "test_accuracy_tta": formatting.percent,
-    "test_loss": "{:.4f}".format,
-    "test_interval": formatting.interval,
     "train_seconds": formatting.duration,
     "parameters": formatting.count,
     "epochs": "{:g}".format,
-    "mean": formatting.percent,
-    "std": formatting.percent,
-    "difference": formatting.percent,
-    "difference_interval": formatting.interval,
+    "test_loss": "{:.4f}".format,
 }
+# Of the headline measure, whatever that is.
+_OF_HEADLINE = ("test_interval", "mean", "std", "difference", "difference_interval")
 
 
 class RunLike(Protocol):
@@ -73,18 +59,20 @@ class Comparison:
     """Several runs side by side, made by `compare`.
 
     Attributes:
-        table: One row a run: run, recipe, seed, validation_accuracy,
-            test_accuracy, test_accuracy_tta (by the mean of views), test_loss,
-            test_interval (Wilson, 95 %, of the single view), train_seconds,
-            parameters, epochs.
-        summary: One row a recipe, seeds together: n (runs with a test accuracy),
-            mean and std (n - 1 in the divisor) of the test accuracy; against the
-            baseline, over the seeds that both have: shared_seeds, difference (the
-            paired mean difference) and difference_interval (95 %, t).
+        table: One row a run: run, recipe, seed, val_accuracy, test_accuracy,
+            test_accuracy_tta (by the mean of views), test_loss, test_interval (95 %,
+            of the single view), train_seconds, parameters, epochs. For other tasks
+            their headline stands in place of accuracy, such as test_rmse.
+        summary: One row a recipe, seeds together: n (runs with a test result),
+            mean and std (n - 1 in the divisor) of the headline on the test set;
+            against the baseline, over the seeds that both have: shared_seeds,
+            difference (the paired mean difference) and difference_interval (95 %, t).
         differences: From the dotted name of each setting that isn't the same in
             all runs to the values by run; a run without the setting is left out.
         baseline: The row of `summary` that the others are compared with.
         histories: From the run to its history.
+        headline: The measure that is compared, such as ``"accuracy"`` or ``"rmse"``;
+            ``"loss"`` where no other was measured.
     """
 
     table: pd.DataFrame
@@ -92,12 +80,14 @@ class Comparison:
     differences: dict[str, dict[str, Any]]
     baseline: str
     histories: dict[str, pd.DataFrame] = field(default_factory=dict)
+    headline: str = "accuracy"
 
-    def plot(self, *, metric: str = "val_accuracy") -> plots.Chart:
+    def plot(self, *, metric: str | None = None) -> plots.Chart:
         """Draw one curve a run over the epochs.
 
         Args:
-            metric: A column of the histories.
+            metric: A column of the histories; by default that of the headline on
+                validation data, or the validation loss where it wasn't logged.
 
         Returns:
             The figure.
@@ -105,7 +95,12 @@ class Comparison:
         Raises:
             ValueError: if no run has the metric.
         """
-        return plots.comparison(self.histories, metric=metric)
+        return plots.comparison(self.histories, metric=metric or self._curve())
+
+    def _curve(self) -> str:
+        column = f"val_{self.headline}"
+        logged = any(column in history for history in self.histories.values())
+        return column if logged or self.headline == "accuracy" else "val_loss"
 
     def to_dict(self) -> dict[str, Any]:
         """Return tables and differences in the types that JSON has."""
@@ -116,25 +111,55 @@ class Comparison:
             ),
             "differences": formatting.plain(self.differences),
             "baseline": self.baseline,
+            "headline": self.headline,
         }
 
     def __repr__(self) -> str:
-        parts = [_readable(self.table).to_string(index=False)]
-        parts.append(_readable(self.summary.reset_index()).to_string(index=False))
+        parts = [
+            self._readable(table).to_string(index=False)
+            for table in (self.table, self.summary.reset_index())
+        ]
         if self.differences:
             # A description is as long as a line of the terminal by itself.
             parts.append(self._settings().to_string(max_colwidth=40))
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
-        parts = [_readable(self.table).to_html(index=False, border=0)]
-        parts.append(
-            _readable(self.summary.reset_index()).to_html(index=False, border=0)
-        )
+        parts = [
+            self._readable(table).to_html(index=False, border=0)
+            for table in (self.table, self.summary.reset_index())
+        ]
         if self.differences:
             parts.append(self._settings().to_html(border=0))
         title = f"{len(self.table)} runs, compared with {self.baseline}"
         return f"<h4>{html.escape(title)}</h4>" + "".join(parts)
+
+    def _readable(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the table with its numbers and headers as people read them."""
+        with_views = f"test_{self.headline}_tta"
+        shown = table.copy()
+        if with_views in shown and shown[with_views].isna().all():
+            shown = shown.drop(columns=with_views)
+        for column in shown.columns:
+            write = self._format(str(column))
+            if write is not None:
+                cells = [
+                    formatting.MISSING if formatting.is_missing(value) else write(value)
+                    for value in shown[column]
+                ]
+                shown[column] = pd.Series(cells, index=shown.index, dtype=object)
+        return shown.rename(columns=formatting.metric_name)
+
+    def _format(self, column: str) -> Callable[[Any], str] | None:
+        if column in _FORMATS:
+            return _FORMATS[column]
+        own = column.removesuffix("_tta") in (
+            f"val_{self.headline}",
+            f"test_{self.headline}",
+        )
+        if own or column in _OF_HEADLINE:
+            return functools.partial(formatting.measure, self.headline)
+        return str if column == "seed" else None
 
     def _settings(self) -> pd.DataFrame:
         """Return the differing settings as a table of texts, one column a run."""
@@ -163,8 +188,8 @@ def compare(*runs: RunLike, baseline: RunLike | str | None = None) -> Comparison
         A `Comparison`; a notebook shows it as tables.
 
     Raises:
-        ValueError: if there are fewer than two runs, one lacks what a run has, or
-            the baseline isn't among them.
+        ValueError: if there are fewer than two runs, one lacks what a run has, they
+            are of different tasks, or the baseline isn't among them.
 
     Example:
         >>> from types import SimpleNamespace as Made
@@ -181,11 +206,12 @@ def compare(*runs: RunLike, baseline: RunLike | str | None = None) -> Comparison
     """
     _check_runs(runs)
     run_names = _run_names(runs)
+    headline = _common_headline(runs, run_names)
     settings = [formatting.flatten(run.recipe) for run in runs]
     labels = _recipe_labels(settings)
     table = pd.DataFrame(
         [
-            _row(run, name, label)
+            _row(run, name, label, headline)
             for run, name, label in zip(runs, run_names, labels, strict=True)
         ]
     )
@@ -194,12 +220,13 @@ def compare(*runs: RunLike, baseline: RunLike | str | None = None) -> Comparison
     chosen = _baseline_label(baseline, runs, run_names, labels)
     return Comparison(
         table=table,
-        summary=_summary(table, chosen),
+        summary=_summary(table, chosen, f"test_{headline}"),
         differences=_differences(dict(zip(run_names, settings, strict=True))),
         baseline=chosen,
         histories={
             name: run.history for name, run in zip(run_names, runs, strict=True)
         },
+        headline=headline,
     )
 
 
@@ -276,16 +303,43 @@ def _differences(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict]:
     return found
 
 
-def _row(run: RunLike, name: str, label: str) -> dict[str, Any]:
-    values: dict[str, Any] = {key: run.metrics.get(key) for key in _MEASURES}
-    accuracy, samples = values["test_accuracy"], run.metrics.get("test_samples")
-    if values["test_interval"] is not None:
-        values["test_interval"] = tuple(values["test_interval"])
-    elif accuracy is not None and samples:
-        values["test_interval"] = wilson(round(accuracy * samples), samples)
-    for key in set(_MEASURES) - {"test_interval"}:
-        values[key] = np.nan if values[key] is None else values[key]
+def _common_headline(runs: tuple[RunLike, ...], run_names: list[str]) -> str:
+    """Return the measure that all runs have; those without any don't object."""
+    found = [headlines.of_run(run.metrics) for run in runs]
+    # Runs of earlier versions don't name their task.
+    own = [run.metrics.get("task") or None for run in runs]
+    if any(len(set(kinds) - {None}) > 1 for kinds in (found, own)):
+        given = ", ".join(
+            f"{name} ({task or 'no task recorded'}, {headline or 'nothing measured'})"
+            for name, task, headline in zip(run_names, own, found, strict=True)
+        )
+        raise ValueError(
+            "Runs of different tasks can't be compared, since their measures mean "
+            f"different things; given: {given}. Compare runs of one task at a time."
+        )
+    return next(filter(None, found), "accuracy")
+
+
+def _row(run: RunLike, name: str, label: str, headline: str) -> dict[str, Any]:
+    metrics = run.metrics
+    values: dict[str, Any] = {
+        f"val_{headline}": headlines.validation_value(metrics, headline),
+        f"test_{headline}": metrics.get(f"test_{headline}"),
+        f"test_{headline}_tta": metrics.get(f"test_{headline}_tta"),
+        **{key: metrics.get(key) for key in _COMMON},
+    }
+    values = {key: np.nan if value is None else value for key, value in values.items()}
+    values["test_interval"] = _interval(metrics, headline)
     return {"run": name, "recipe": label, "seed": run.seed, **values}
+
+
+def _interval(metrics: Mapping[str, Any], headline: str) -> tuple | None:
+    if metrics.get("test_interval") is not None:
+        return tuple(metrics["test_interval"])
+    accuracy, samples = metrics.get("test_accuracy"), metrics.get("test_samples")
+    if headline == "accuracy" and accuracy is not None and samples:
+        return wilson(round(accuracy * samples), samples)
+    return None
 
 
 def _baseline_label(
@@ -308,48 +362,36 @@ def _baseline_label(
     raise names.unknown("baseline", given, by_name)
 
 
-def _summary(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def _summary(table: pd.DataFrame, baseline: str, measure: str) -> pd.DataFrame:
     reference = table[table["recipe"] == baseline]
     rows = []
     for label, group in table.groupby("recipe", sort=False):
-        accuracy = group["test_accuracy"].astype(float)
+        values = group[measure].astype(float)
         row = {
             "recipe": label,
-            "n": int(accuracy.notna().sum()),
-            "mean": accuracy.mean(),
-            "std": accuracy.std(ddof=1),
+            "n": int(values.notna().sum()),
+            "mean": values.mean(),
+            "std": values.std(ddof=1),
         }
-        paired = (0, np.nan, None) if label == baseline else _paired(group, reference)
+        paired: tuple[int, float, Any] = (0, np.nan, None)
+        if label != baseline:
+            paired = _paired(group, reference, measure)
         names_of_paired = ("shared_seeds", "difference", "difference_interval")
         rows.append({**row, **dict(zip(names_of_paired, paired, strict=True))})
     return pd.DataFrame(rows).set_index("recipe")
 
 
 def _paired(
-    group: pd.DataFrame, reference: pd.DataFrame
+    group: pd.DataFrame, reference: pd.DataFrame, measure: str
 ) -> tuple[int, float, tuple[float, float] | None]:
     """Return the shared seeds, the mean difference over them and its interval."""
-    differences = (_by_seed(group) - _by_seed(reference)).dropna().to_numpy()
+    differences = (
+        (_by_seed(group, measure) - _by_seed(reference, measure)).dropna().to_numpy()
+    )
     return len(differences), *mean_interval(differences)
 
 
-def _by_seed(group: pd.DataFrame) -> pd.Series:
-    with_seed = group.dropna(subset=["seed", "test_accuracy"])
+def _by_seed(group: pd.DataFrame, measure: str) -> pd.Series:
+    with_seed = group.dropna(subset=["seed", measure])
     # A seed that was run twice counts once.
-    return with_seed.groupby("seed")["test_accuracy"].mean().astype(float)
-
-
-def _readable(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with its numbers and headers as people read them."""
-    shown = table.copy()
-    if "test_accuracy_tta" in shown and shown["test_accuracy_tta"].isna().all():
-        shown = shown.drop(columns="test_accuracy_tta")
-    for column in shown.columns:
-        write = str if column == "seed" else _FORMATS.get(str(column))
-        if write is not None:
-            cells = [
-                formatting.MISSING if formatting.is_missing(value) else write(value)
-                for value in shown[column]
-            ]
-            shown[column] = pd.Series(cells, index=shown.index, dtype=object)
-    return shown.rename(columns=lambda name: str(name).replace("_", " "))
+    return with_seed.groupby("seed")[measure].mean().astype(float)

@@ -15,12 +15,29 @@ __all__ = [
     "flatten",
     "interval",
     "is_missing",
+    "is_percentage",
+    "measure",
+    "metric_name",
+    "number",
     "percent",
     "plain",
     "short",
 ]
 
 MISSING = "–"
+
+_WORDS = {
+    "auc": "AUC",
+    "pr": "PR",
+    "f1": "F1",
+    "mae": "MAE",
+    "mse": "MSE",
+    "rmse": "RMSE",
+    "mape": "MAPE",
+    "r2": "R²",
+    "tta": "TTA",
+    "val": "validation",
+}
 
 
 def is_missing(value: object) -> bool:
@@ -66,6 +83,76 @@ def interval(bounds: Any, *, digits: int = 2) -> str:
         return MISSING
     low, high = bounds
     return f"{100 * low:.{digits}f} to {100 * high:.{digits}f} %"
+
+
+def metric_name(name: str) -> str:
+    """Return the name of a measure as people read it.
+
+    Args:
+        name: As in logs and tables.
+
+    Returns:
+        The name in lower case, abbreviations in capitals.
+
+    Example:
+        >>> metric_name("val_pr_auc"), metric_name("test_r2"), metric_name("seed")
+        ('validation PR AUC', 'test R²', 'seed')
+    """
+    return " ".join(_WORDS.get(word, word) for word in str(name).split("_"))
+
+
+def is_percentage(name: str) -> bool:
+    """Return whether a measure is shown in percent.
+
+    Example:
+        >>> [is_percentage(name) for name in ("val_accuracy", "accuracy_tta", "auc")]
+        [True, True, False]
+    """
+    return str(name).removesuffix("_tta").endswith("accuracy")
+
+
+def measure(name: str, value: Any, *, digits: int = 2) -> str:
+    """Return a measure's value as its name asks: accuracies in percent.
+
+    Args:
+        name: As in logs and tables.
+        value: A number, None or NaN, or an interval of two numbers.
+        digits: Decimals of percentages; others are written by `number`.
+
+    Example:
+        >>> measure("accuracy", 0.9134), measure("rmse", 12.34567)
+        ('91.34 %', '12.35')
+        >>> measure("rmse", (11.2, 13.5))
+        '11.2 to 13.5'
+    """
+    if is_percentage(name):
+        bounds = isinstance(value, list | tuple)
+        return (interval if bounds else percent)(value, digits=digits)
+    if isinstance(value, list | tuple):
+        if len(value) != 2 or any(map(is_missing, value)):
+            return MISSING
+        return " to ".join(number(end) for end in value)
+    return number(value)
+
+
+def number(value: Any, *, sign: str = "") -> str:
+    """Return a number to four digits, or whole with its thousands marked.
+
+    Args:
+        value: The number, or None or NaN where there is none.
+        sign: ``"+"`` marks positive numbers, too.
+
+    Returns:
+        The text, a dash for a missing value.
+
+    Example:
+        >>> number(0.0123456), number(49160.2), number(2.5e-7), number(3.0, sign="+")
+        ('0.01235', '49,160', '2.5e-07', '+3')
+    """
+    if is_missing(value):
+        return MISSING
+    large = 1e4 <= abs(value) < 1e15
+    return f"{value:{sign},.0f}" if large else f"{value:{sign}.4g}"
 
 
 def count(value: Any) -> str:

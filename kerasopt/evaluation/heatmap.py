@@ -14,11 +14,11 @@ from matplotlib.ticker import PercentFormatter
 
 from kerasopt.charts import GRID, INK, MUTED, Chart, apply_style, label
 
-__all__ = ["confusion"]
+__all__ = ["CLEAR_TO_BLUE", "confusion"]
 
 # Clear at 0, so that the page's background, light or dark, is the zero colour, and
 # dark enough at 1 for white numbers in both themes.
-_BLUES = LinearSegmentedColormap.from_list(
+CLEAR_TO_BLUE = LinearSegmentedColormap.from_list(
     "clear_to_blue", [(0.0, 0.42, 0.67, 0.0), (0.0, 0.42, 0.67, 1.0)]
 )
 _MAX_CLASSES_WITH_SHARES = 12
@@ -60,12 +60,12 @@ def confusion(
     norm = PowerNorm(0.5, vmin=0, vmax=1)
     if size <= _MAX_CLASSES_WITH_COUNTS:
         drawn: Any = axes.pcolormesh(
-            shares, cmap=_BLUES, norm=norm, edgecolors=GRID, linewidth=0.5
+            shares, cmap=CLEAR_TO_BLUE, norm=norm, edgecolors=GRID, linewidth=0.5
         )
         _write_cells(axes, counts, shares)
     else:
         drawn = axes.imshow(
-            shares, cmap=_BLUES, norm=norm, extent=(0, size, size, 0),
+            shares, cmap=CLEAR_TO_BLUE, norm=norm, extent=(0, size, size, 0),
             interpolation="nearest",
         )  # fmt: skip
     axes.set(xlim=(0, size), ylim=(size, 0), aspect="equal")

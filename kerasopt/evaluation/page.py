@@ -39,8 +39,8 @@ def environment(*packages: str) -> jinja2.Environment:
         *packages: Packages with a folder ``templates``, searched in this order.
 
     Returns:
-        The environment, with the filters percent, interval, count, duration and
-        epochs of `kerasopt.evaluation.formatting`.
+        The environment, with the filters percent, interval, count, duration, number
+        and epochs of `kerasopt.evaluation.formatting`.
 
     Example:
         >>> template = environment("kerasopt.evaluation").from_string("{{ x }}")
@@ -62,6 +62,7 @@ def environment(*packages: str) -> jinja2.Environment:
         interval=formatting.interval,
         count=formatting.count,
         duration=formatting.duration,
+        number=formatting.number,
         epochs=formatting.epochs,
     )
     return found

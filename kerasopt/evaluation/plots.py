@@ -14,74 +14,50 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from kerasopt.charts import (
     INK,
-    MUTED,
     SERIES,
-    TRAINING,
-    VALIDATION,
     Chart,
     add_legend,
     apply_style,
     label,
 )
+from kerasopt.evaluation import formatting
 from kerasopt.evaluation.heatmap import confusion
+from kerasopt.evaluation.learning_curves import (
+    axis_name,
+    curve,
+    curves,
+    has,
+    line_style,
+    metrics_of,
+)
+from kerasopt.evaluation.result_plots import (
+    per_label,
+    precision_recall,
+    predicted_against_actual,
+    residuals,
+    roc,
+)
 
-__all__ = ["Chart", "comparison", "confusion", "curves", "mistakes"]
+__all__ = [
+    "Chart",
+    "comparison",
+    "confusion",
+    "curve",
+    "curves",
+    "metrics_of",
+    "mistakes",
+    "per_label",
+    "precision_recall",
+    "predicted_against_actual",
+    "residuals",
+    "roc",
+]
 
 _LINE_STYLES = ("-", "--", ":", "-.")
-
-
-def curves(history: pd.DataFrame) -> Chart:
-    """Draw the loss and the accuracy over the epochs and mark the best epoch.
-
-    The best epoch is that of the lowest validation loss; without validation none is
-    marked. A strip below shows the learning rate where it was recorded.
-
-    Args:
-        history: One row an epoch with the columns epoch, loss and, where they were
-            measured, accuracy, val_loss, val_accuracy and learning_rate.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ValueError: if there is no row or no column epoch or loss.
-
-    Example:
-        >>> history = pd.DataFrame({"epoch": [1, 2], "loss": [0.9, 0.4]})
-        >>> [axes.get_ylabel() for axes in curves(history).axes]
-        ['Loss']
-    """
-    _check_history(history, ("epoch", "loss"))
-    top = ["loss"]
-    if _has(history, "accuracy") or _has(history, "val_accuracy"):
-        top.append("accuracy")
-    layout: list[Any] = [top]
-    with_rate = _has(history, "learning_rate")
-    if with_rate:
-        layout.append(["learning_rate"] * len(top))
-    figure = Chart(
-        figsize=(5.2 * len(top), 5.1 if with_rate else 3.6), layout="constrained"
-    )
-    ratios = [3.2, 1] if with_rate else [1]
-    panels = figure.subplot_mosaic(layout, height_ratios=ratios)
-    best = _best_row(history)
-    _draw_curve(panels["loss"], history, "loss", best)
-    panels["loss"].set_ylabel("Loss")
-    if "accuracy" in panels:
-        _draw_curve(panels["accuracy"], history, "accuracy", best)
-        panels["accuracy"].set_ylabel("Accuracy (%)")
-    if with_rate:
-        _draw_learning_rate(panels["learning_rate"], history)
-    for axes in panels.values():
-        apply_style(axes)
-        axes.set_xlabel("Epoch", color=INK)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    return figure
 
 
 def mistakes(
@@ -174,7 +150,7 @@ def comparison(
     with_metric = {
         name: history
         for name, history in histories.items()
-        if _has(history, "epoch") and _has(history, metric)
+        if has(history, "epoch") and has(history, metric)
     }
     if not with_metric:
         columns = sorted({str(c) for h in histories.values() for c in h.columns})
@@ -186,16 +162,16 @@ def comparison(
     legend_rows = min(len(with_metric), 24)
     figure = Chart(figsize=(9.5, max(3.8, 0.24 * legend_rows)), layout="constrained")
     axes = figure.subplots()
-    share = metric.endswith("accuracy")
+    share = formatting.is_percentage(metric)
     for index, history in enumerate(with_metric.values()):
         axes.plot(
             history["epoch"],
             history[metric] * (100 if share else 1),
             color=SERIES[index % len(SERIES)],
             linestyle=_LINE_STYLES[index // len(SERIES) % len(_LINE_STYLES)],
-            **_line(history),
+            **line_style(history),
         )
-    axes.set_ylabel(f"{_metric_name(metric)}{' (%)' if share else ''}")
+    axes.set_ylabel(f"{axis_name(metric)}{' (%)' if share else ''}")
     axes.set_xlabel("Epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     apply_style(axes)
@@ -205,74 +181,6 @@ def comparison(
         ncols=1 + (len(with_metric) - 1) // 24,
     )  # fmt: skip
     return figure
-
-
-def _has(history: pd.DataFrame, column: str) -> bool:
-    return column in history.columns and bool(history[column].notna().any())
-
-
-def _check_history(history: pd.DataFrame, columns: Sequence[str]) -> None:
-    missing = [column for column in columns if column not in history.columns]
-    if missing or history.empty:
-        raise ValueError(
-            f"history needs at least one row and the columns {', '.join(columns)}; "
-            f"given: {len(history)} rows and the columns "
-            f"{', '.join(map(str, history.columns)) or 'none'}."
-        )
-
-
-def _best_row(history: pd.DataFrame) -> int | None:
-    """Return the position of the lowest validation loss, None if there is none."""
-    if not _has(history, "val_loss"):
-        return None
-    return int(np.nanargmin(history["val_loss"].to_numpy(dtype=float)))
-
-
-def _metric_name(column: str) -> str:
-    words = column.replace("val_", "validation ").replace("_", " ")
-    return words[:1].upper() + words[1:]
-
-
-def _line(history: pd.DataFrame) -> dict[str, Any]:
-    """Return the width and, so that one epoch shows, the marker of a curve."""
-    return {"linewidth": 1.8, "marker": "o" if len(history) < 2 else None}
-
-
-def _draw_curve(
-    axes: Axes, history: pd.DataFrame, metric: str, best: int | None
-) -> None:
-    scale = 100 if metric == "accuracy" else 1
-    names, handles = [], []
-    for column, name, color in (
-        (metric, "training", TRAINING),
-        (f"val_{metric}", "validation", VALIDATION),
-    ):
-        if _has(history, column):
-            values = history[column] * scale
-            handles += axes.plot(
-                history["epoch"], values, color=color, **_line(history)
-            )
-            names.append(name)
-    if best is not None and _has(history, f"val_{metric}"):
-        epoch = history["epoch"].iloc[best]
-        value = history[f"val_{metric}"].iloc[best] * scale
-        axes.axvline(epoch, color=MUTED, linewidth=0.8, linestyle=":")
-        handles += axes.plot(
-            [epoch], [value], "o", color=VALIDATION, markersize=7, zorder=3
-        )
-        shown = f"{value:.2f} %" if metric == "accuracy" else f"{value:.4g}"
-        names.append(f"best epoch {epoch:g}: {shown}")
-    add_legend(
-        axes, names, handles=handles, loc="lower left", ncols=3,
-        bbox_to_anchor=(-0.02, 1.0), handlelength=1.4, columnspacing=1.2,
-    )  # fmt: skip
-
-
-def _draw_learning_rate(axes: Axes, history: pd.DataFrame) -> None:
-    axes.plot(history["epoch"], history["learning_rate"], color=INK, **_line(history))
-    axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_locator(MaxNLocator(3))
-    axes.set_ylabel("Learning rate")
 
 
 def _checked_images(images: Any) -> np.ndarray:

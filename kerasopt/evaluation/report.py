@@ -6,19 +6,21 @@ It follows the reader's light or dark theme, fits a phone and prints.
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kerasopt.charts import label
-from kerasopt.evaluation import formatting, page, plots, tta
-from kerasopt.evaluation.metrics import Classification, classification
+from kerasopt import tasks
+from kerasopt.evaluation import formatting, headlines, page, plots, tta
+from kerasopt.evaluation import report_sections as sections
+from kerasopt.evaluation.measuring import Result, measure
+from kerasopt.evaluation.metrics import Classification
+from kerasopt.evaluation.multilabel import Multilabel
 from kerasopt.evaluation.page import write
+from kerasopt.evaluation.regression import Regression
 
 __all__ = ["ReportData", "preload", "render", "write"]
 
@@ -26,6 +28,7 @@ __all__ = ["ReportData", "preload", "render", "write"]
 _HIDDEN_METRICS = frozenset(
     {"test_is_validation", "test_interval", "test_interval_tta", "tta", "tta_share"}
 )
+_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +40,21 @@ class ReportData:
         environment: Versions, machine and data, nested.
         history: One row an epoch (see `plots.curves`), or None.
         metrics: What was measured, such as test_accuracy and train_seconds.
-        classification: The test set's measures in detail, or None.
+        result: What `kerasopt.evaluation.measure` returned for the test set, or None.
+        classification: Another name of `result`.
+        task: A name or a `kerasopt.tasks.Task`; needed only without a result, to find
+            the headline among the metrics.
+        kept_epoch: The epoch whose weights were kept, marked in the curves; the
+            default is ``metrics["kept_epoch"]``, if there is one.
         mistake_images: The images at `mistake_indices`, shape (m, height, width),
             (m, height, width, 1) or (m, height, width, 3), uint8 or float; samples
             of another shape are listed without a picture.
-        mistake_indices: The positions of wrongly classified test samples, shape
-            (m,); the default is `classification.worst_mistakes(m)`.
-        class_names: The k names; the default is those of `classification`.
+        mistake_indices: The positions of test samples with mistakes, shape (m,); the
+            default is `result.worst_mistakes(m)`.
+        mistake_names: Names of the samples at `mistake_indices`, such as file names;
+            the default is their positions.
+        class_names: Names of the classes, labels or targets; the default is those of
+            the result.
         notes: Sentences for the top of the page, such as a caveat.
         curve_notes: Sentences below the curves that say how to read them.
     """
@@ -58,6 +69,10 @@ class ReportData:
     class_names: Sequence[str] | None = None
     notes: Sequence[str] = ()
     curve_notes: Sequence[str] = ()
+    result: Result | None = None
+    task: str | tasks.Task | None = None
+    kept_epoch: float | None = None
+    mistake_names: Sequence[str] | None = None
 
 
 def render(data: ReportData) -> str:
@@ -70,205 +85,222 @@ def render(data: ReportData) -> str:
         The page's text. The same data gives the same text.
 
     Raises:
-        ValueError: if class names or mistakes don't fit the classification.
+        ValueError: if class names or mistakes don't fit the result.
 
     Example:
         >>> page = render(ReportData(recipe={"name": "digits"}))
         >>> "<h1>digits</h1>" in page, "No test set was measured." in page
         (True, True)
     """
-    found = _renamed(data)
+    found = _result(data)
+    headline = headlines.of_run(data.metrics, data.task)
+    if found is not None:
+        headline = found.headline.name
     template = page.environment("kerasopt.evaluation").get_template("report.html.j2")
     return template.render(
         title=str(data.recipe.get("name") or "Training run"),
         description=data.recipe.get("description"),
         notes=list(data.notes),
-        headline=_headline(data, found),
-        curves=_curves(data.history),
+        main_boxes=_main_boxes(data.metrics, found, headline),
+        boxes=_boxes(data, found, headline),
+        curves=_curves(data),
         curve_notes=list(data.curve_notes),
-        confusion=None if found is None else _confusion(found),
-        per_class=None if found is None else found.per_class.reset_index().to_dict(
-            orient="records"
-        ),
+        details=None if found is None else sections.details(found),
         mistakes=None if found is None else _mistakes(data, found),
-        num_mistakes=0 if found is None else _num_mistakes(found),
-        metrics=_metric_rows(data.metrics),
+        kind=_kind(data),
+        metrics=_metric_rows(data.metrics, headline),
         recipe=page.yaml_text(data.recipe),
         environment=page.flat_rows(data.environment),
         can_be_repeated=_can_be_repeated(data),
-    )  # fmt: skip
+    )
 
 
 def preload() -> None:
-    """Load what a report needs, libraries, fonts and templates, by drawing a small one.
+    """Load what a report needs, libraries, fonts and templates, by drawing small ones.
 
     A run with a time budget does so before its training, so that what comes after
     takes as long each time.
     """
-    render(
-        ReportData(
-            history=pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5]}),
-            classification=classification([0, 1], [[0.9, 0.1], [0.8, 0.2]]),
-            mistake_images=np.zeros((1, 2, 2, 3), "uint8"),
-        )
-    )
+    history = pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5]})
+    image = np.zeros((1, 2, 2, 3), "uint8")
+    binary = measure("binary", [0, 1], [[0.9, 0.1], [0.8, 0.2]])
+    render(ReportData(history=history, result=binary, mistake_images=image))
 
 
-def _renamed(data: ReportData) -> Classification | None:
-    found = data.classification
+def _result(data: ReportData) -> Result | None:
+    found = data.classification if data.result is None else data.result
     if found is None or data.class_names is None:
         return found
-    names = tuple(map(str, data.class_names))
-    if len(names) != len(found.class_names):
-        raise ValueError(
-            f"class_names has {len(names)} names but the classification has "
-            f"{len(found.class_names)} classes; give one name for each."
-        )
-    return replace(found, class_names=names)
+    return sections.renamed(found, data.class_names)
 
 
-def _headline(data: ReportData, found: Classification | None) -> dict[str, Any]:
-    """Return the numbers at the top of the page; what is missing is None."""
+def _main_boxes(
+    metrics: Mapping[str, Any], found: Result | None, headline: str | None
+) -> list[dict[str, Any]]:
+    """Return the large numbers: the headline, and that with views."""
+    if found is None:
+        value, interval = metrics.get(f"test_{headline}"), metrics.get("test_interval")
+    else:
+        _, value, interval = found.headline
+    if value is None and found is None:
+        return [_main_box(headline or "result", None, ["No test set was measured."])]
+    small = [_interval_text(headline, interval, found) or _no_interval(found)]
+    boxes = [_main_box(headline or "result", value, small)]
+    with_views = metrics.get(f"test_{headline}_tta")
+    if with_views is not None and "tta" in metrics:
+        # Runs of earlier versions have no interval or share.
+        views = [
+            _interval_text(headline, metrics.get("test_interval_tta"), found),
+            tta.describe(metrics["tta"], metrics.get("tta_share", 1.0)),
+        ]
+        boxes.append(_main_box(f"{headline}_tta", with_views, views))
+    return boxes
+
+
+def _main_box(
+    name: str, value: float | None, small: Sequence[str | None]
+) -> dict[str, Any]:
+    words = formatting.metric_name(name.removesuffix("_tta"))
+    ending = " with TTA" if name.endswith("_tta") else ""
+    return {
+        "name": f"Test {words}{ending}",
+        "value": formatting.measure(name, value),
+        "small": [line for line in small if line],
+    }
+
+
+def _interval_text(
+    headline: str | None, interval: Any, found: Result | None
+) -> str | None:
+    if interval is None:
+        return None
+    confidence = getattr(found, "confidence", _CONFIDENCE)
+    ends = formatting.measure(headline or "", tuple(interval))
+    return f"{formatting.percent(confidence, digits=0)} interval {ends}"
+
+
+def _no_interval(found: Result | None) -> str:
+    if isinstance(found, Multilabel):
+        return f"mean over {len(found.class_names)} labels"
+    return "no interval recorded" if found is None else "no interval"
+
+
+def _boxes(
+    data: ReportData, found: Result | None, headline: str | None
+) -> list[dict[str, Any]]:
+    """Return the small numbers at the top; what is missing is left out."""
     metrics = data.metrics
     samples = metrics.get("test_samples") if found is None else len(found)
-    images = data.mistake_images is not None and _are_images(data.mistake_images)
-    return {
-        "accuracy": metrics.get("test_accuracy") if found is None else found.accuracy,
-        "interval": metrics.get("test_interval") if found is None else found.interval,
-        "confidence": 0.95 if found is None else found.confidence,
-        "views": _views(metrics),
-        "samples": samples,
-        "kind": "images" if images else "samples",
-        "loss": metrics.get("test_loss") if found is None else found.loss,
-        "validation": metrics.get("validation_accuracy"),
-        "seconds": metrics.get("train_seconds"),
-        "epochs": metrics.get("epochs"),
-        "budget": metrics.get("budget_seconds"),
-        "parameters": metrics.get("parameters"),
-    }
+    loss = metrics.get("test_loss") if found is None else getattr(found, "loss", None)
+    unit = None if isinstance(found, Regression) else "nats a sample"
+    name = headline or "result"
+    validation = headlines.validation_value(metrics, name)
+    boxes = [] if found is None else sections.boxes(found)
+    if samples is not None:
+        boxes.append(_box(f"Test {_kind(data)}", formatting.count(samples)))
+    if loss is not None and headline != "loss":
+        boxes.append(_box("Test loss", f"{loss:.4f}", unit))
+    if validation is not None:
+        words = f"Validation {formatting.metric_name(name)}"
+        boxes.append(_box(words, formatting.measure(name, validation)))
+    seconds = formatting.duration(metrics.get("train_seconds"))
+    boxes.append(_box("Training time", seconds, _length(metrics)))
+    boxes.append(_box("Parameters", formatting.count(metrics.get("parameters"))))
+    return boxes
 
 
-def _views(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the accuracy with test-time augmentation, and what that was."""
-    if "test_accuracy_tta" not in metrics:
+def _box(name: str, value: str, small: str | None = None) -> dict[str, Any]:
+    return {"name": name, "value": value, "small": small}
+
+
+def _length(metrics: Mapping[str, Any]) -> str | None:
+    if metrics.get("epochs") is None:
         return None
-    return {
-        "accuracy": metrics["test_accuracy_tta"],
-        # Runs of earlier versions have no interval or share.
-        "interval": metrics.get("test_interval_tta"),
-        "text": tta.describe(metrics["tta"], metrics.get("tta_share", 1.0)),
-    }
+    budget = metrics.get("budget_seconds")
+    within = f", budget {formatting.duration(budget)}" if budget else ""
+    return formatting.epochs(metrics["epochs"]) + within
 
 
-def _curves(history: pd.DataFrame | None) -> dict[str, str] | None:
+def _kind(data: ReportData) -> str:
+    images = data.mistake_images
+    return "images" if images is not None and sections.are_images(images) else "samples"
+
+
+def _curves(data: ReportData) -> list[Any]:
+    """Return a figure for the loss, two metrics and the learning rate."""
+    history = data.history
     if history is None or history.empty:
-        return None
+        return []
+    kept = (
+        data.metrics.get("kept_epoch") if data.kept_epoch is None else data.kept_epoch
+    )
+    drawn = [*plots.metrics_of(history)[:2]]
+    if history["loss"].notna().any():
+        drawn.insert(0, "loss")
+    figures = [
+        _curve(history, metric, index, kept) for index, metric in enumerate(drawn)
+    ]
+    if "learning_rate" in history and history["learning_rate"].notna().any():
+        figures.append(_curve(history, "learning_rate", len(drawn), kept))
+    return figures
+
+
+def _curve(history: pd.DataFrame, metric: str, index: int, kept: float | None) -> Any:
     last = history.iloc[-1]
     shown = [
-        f"{column.replace('val_', 'validation ')} {last[column]:.4g}"
-        for column in ("loss", "val_loss", "accuracy", "val_accuracy")
+        f"{formatting.metric_name(column)} {last[column]:.4g}"
+        for column in (metric, f"val_{metric}")
         if column in history.columns and pd.notna(last[column])
     ]
     text = (
-        f"Curves of loss and accuracy over {len(history)} epochs. "
+        f"{formatting.metric_name(metric)} over {len(history)} epochs. "
         f"At the last epoch: {', '.join(shown)}."
     )
-    return {"svg": page.inline_svg(plots.curves(history), prefix="curves", text=text)}
+    figure = plots.curve(history, metric, kept_epoch=kept)
+    return page.inline_svg(figure, prefix=f"curve-{index}", text=f"Curves of {text}")
 
 
-def _confusion(found: Classification) -> dict[str, str]:
-    text = (
-        f"Confusion matrix of {len(found.class_names)} classes; the counts of "
-        f"right answers on its diagonal add up to {np.trace(found.confusion)} of "
-        f"{len(found)}."
+def _mistakes(data: ReportData, found: Result) -> dict[str, Any]:
+    shown = sections.mistakes(
+        found,
+        images=data.mistake_images,
+        indices=data.mistake_indices,
+        sample_names=data.mistake_names,
     )
-    figure = plots.confusion(found.confusion)
-    return {"svg": page.inline_svg(figure, prefix="confusion", text=text)}
+    return {
+        "shown": shown,
+        "number": sections.num_mistakes(found),
+        "of": type(found).__name__,
+        "named": data.mistake_names is not None,
+    }
 
 
-def _num_mistakes(found: Classification) -> int:
-    return int(np.sum(found.predicted != found.labels))
-
-
-def _are_images(samples: np.ndarray) -> bool:
-    shape = np.shape(samples)
-    return len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3))
-
-
-def _mistakes(data: ReportData, found: Classification) -> list[dict[str, Any]]:
-    images = data.mistake_images
-    if data.mistake_indices is None:
-        indices = found.worst_mistakes(24 if images is None else len(images))
-    else:
-        indices = np.asarray(data.mistake_indices, dtype=int)
-    if images is not None and len(images) != len(indices):
-        raise ValueError(
-            f"{len(images)} mistake_images were given for {len(indices)} mistakes; "
-            "give one for each, as in x_test[classification.worst_mistakes(24)]."
-        )
-    if ((indices < 0) | (indices >= len(found))).any():
-        raise ValueError(
-            f"mistake_indices must be positions 0..{len(found) - 1} of the test set; "
-            f"given: {indices.min()}..{indices.max()}."
-        )
-    pictures: Sequence[str | None] = [None] * len(indices)
-    if images is not None and _are_images(images):
-        pictures = [_png(image) for image in _as_bytes(np.asarray(images))]
-    names = [label(name, 60) for name in found.class_names]
+def _metric_rows(
+    metrics: Mapping[str, Any], headline: str | None
+) -> list[tuple[str, str]]:
     return [
-        {
-            "picture": picture,
-            "index": int(index),
-            "true": names[found.labels[index]],
-            "predicted": names[found.predicted[index]],
-            "probability": float(found.confidence_of_prediction[index]),
-        }
-        for picture, index in zip(pictures, indices, strict=True)
+        (formatting.metric_name(name), _metric_text(name, value, headline))
+        for name, value in metrics.items()
+        if name not in _HIDDEN_METRICS
     ]
 
 
-def _as_bytes(images: np.ndarray) -> np.ndarray:
-    if images.shape[-1] == 1 and images.ndim == 4:
-        images = images[..., 0]
-    if images.dtype == np.uint8 or not images.size:
-        return images.astype(np.uint8)
-    values = np.nan_to_num(images.astype(np.float64))
-    low, high = min(values.min(), 0.0), max(values.max(), 1.0)
-    return np.round((values - low) / (high - low) * 255).astype(np.uint8)
-
-
-def _png(image: np.ndarray) -> str:
-    """Return the address of an image that lies in the page itself."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _metric_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rows = []
-    for name, value in metrics.items():
-        if name in _HIDDEN_METRICS:
-            continue
-        rows.append((name.replace("_", " "), _metric_text(name, value)))
-    return rows
-
-
-def _metric_text(name: str, value: Any) -> str:
-    if name.endswith("interval"):
-        return formatting.interval(value)
+def _metric_text(name: str, value: Any, headline: str | None) -> str:
+    if name.endswith(("interval", "interval_tta")):
+        is_pair = isinstance(value, list | tuple)
+        return formatting.measure(
+            headline or "accuracy", tuple(value) if is_pair else None
+        )
     # A seed names a sequence, it counts nothing: no thousands are marked.
     number = isinstance(value, int | float | np.number) and name != "seed"
     if isinstance(value, bool) or not number:
         return page.one_line(value)
-    if name.endswith(("accuracy", "accuracy_tta")):
+    if formatting.is_percentage(name) or formatting.is_missing(value):
         return formatting.percent(value)
     if name.endswith("seconds"):
         return formatting.duration(value)
-    if float(value).is_integer():
-        return formatting.count(value)
-    return f"{value:.4g}"
+    is_whole = float(value).is_integer()
+    return (formatting.count if is_whole else formatting.number)(value)
 
 
 def _can_be_repeated(data: ReportData) -> bool:

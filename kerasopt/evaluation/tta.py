@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasopt import tasks
 from kerasopt.names import Names
 
 __all__ = ["KINDS", "count", "describe", "predict", "views"]
@@ -63,37 +64,42 @@ def predict(
     *,
     share: float = 1.0,
     plain: np.ndarray | None = None,
+    task: str | tasks.Task = "multiclass",
 ) -> np.ndarray:
-    r"""Return probabilities from the weighted views of each image.
+    r"""Return predictions from the weighted views of each image.
 
-    The weighted geometric mean of the views' probabilities, normalised:
+    For one class a sample (binary and multiclass), the weighted geometric mean of the
+    views' probabilities, normalised:
 
     .. math::
         p_c \propto \exp \sum_v w_v \ln p_{vc}
 
     A view's :math:`\ln p` is its logits less one number for each image, which the
     normalisation takes out again. So this is the softmax of the weighted mean of
-    the logits, without having to ask the model for them.
+    the logits, without having to ask the model for them. For multilabel the
+    probabilities are averaged, for regression the numbers.
 
     Args:
-        function: Takes a batch of images, returns probabilities of shape (batch,
-            classes), such as the ``predict`` of a model that ends in a softmax. It
-            is called once for each view and does its own batching.
+        function: Takes a batch of images, returns predictions of shape (batch,
+            classes, labels or targets), as `kerasopt.evaluation.predictions` makes
+            them. It is called once for each view and does its own batching.
         images: Batch (batch, height, width, channels).
         kind: ``"none"``, ``"mirror"`` or ``"mirror_translate"``; see `views`.
         share: Share of the images, those of the least confident plain prediction,
             that are seen in all views; the others keep the plain prediction, which
             further views seldom change. With a quarter, ``"mirror_translate"`` takes
-            2.25 predictions an image instead of 6.
+            2.25 predictions an image instead of 6. A regression has no confidence, so
+            its share must be 1.
         plain: What `function` returns for the images, if it is known already.
+        task: A name or a `kerasopt.tasks.Task`; ``"multiclass"`` by default.
 
     Returns:
-        Probabilities (batch, classes), in the type that `function` returns, each
-        row summing to 1. ``"none"`` returns what `function` does, untouched.
+        Predictions of the shape and type that `function` returns; rows of class
+        probabilities sum to 1. ``"none"`` returns what `function` does, untouched.
 
     Raises:
-        ValueError: as `views`, or if `function` returns anything but
-            probabilities, or ``share`` isn't in (0, 1].
+        ValueError: as `views`, or if `function` returns anything but predictions of
+            the task, or ``share`` isn't in (0, 1] or doesn't apply.
 
     Example:
         >>> def left_brighter(images):
@@ -109,19 +115,23 @@ def predict(
           the uncertain images alone.
     """
     images = np.asarray(images)
-    if not isinstance(share, (int, float)) or not 0 < share <= 1:
-        raise ValueError(f"share must lie in (0, 1]; given: {share!r}.")
+    name = tasks.get(task).name
+    _check_share(share, name)
     kind = _VIEWS.canonical(kind)
     _check_images(images, kind)
     plain = np.asarray(function(images) if plain is None else plain)
     if kind == "none":
         return plain
-    _check_probabilities(plain, len(images))
-    confidence = plain.max(axis=1)
-    uncertain = np.argsort(confidence, kind="stable")[: round(share * len(images))]
+    _check_predictions(plain, len(images), name)
+    uncertain: Any = slice(None)
+    if share < 1:
+        order = np.argsort(_CONFIDENCE[name](plain), kind="stable")
+        uncertain = order[: round(share * len(images))]
     result = plain.copy()
-    if len(uncertain):
-        result[uncertain] = _of_all(function, images[uncertain], kind, plain[uncertain])
+    if len(images[uncertain]):
+        result[uncertain] = _of_all(
+            function, images[uncertain], kind, plain[uncertain], name
+        )
     return result
 
 
@@ -130,17 +140,37 @@ def _of_all(
     images: np.ndarray,
     kind: str,
     plain: np.ndarray,
+    task: str,
 ) -> np.ndarray:
     """Return the mean of the views, the first of which is the image itself."""
+    one_class = tasks.get(task).has_classes
     total: Any = 0.0
     for i, (weight, view) in enumerate(views(images, kind)):
-        probabilities = np.asarray(function(view)) if i else plain
-        _check_probabilities(probabilities, len(images))
-        total = total + weight * _log(probabilities)
+        predicted = np.asarray(function(view)) if i else plain
+        _check_predictions(predicted, len(images), task)
+        total = total + weight * (_log(predicted) if one_class else predicted)
+    if not one_class:
+        return total.astype(predicted.dtype)
     # The best class gets exp(0), so that no row can sum to 0.
     unnormalised = np.exp(total - total.max(axis=1, keepdims=True))
     result = unnormalised / unnormalised.sum(axis=1, keepdims=True)
-    return result.astype(probabilities.dtype)
+    return result.astype(predicted.dtype)
+
+
+def _most_probable(probabilities: np.ndarray) -> np.ndarray:
+    return probabilities.max(axis=1)
+
+
+def _least_decided(probabilities: np.ndarray) -> np.ndarray:
+    """Return how far the least certain label of each sample is from 0.5."""
+    return np.abs(probabilities - 0.5).min(axis=1)
+
+
+_CONFIDENCE = {
+    "binary": _most_probable,
+    "multiclass": _most_probable,
+    "multilabel": _least_decided,
+}
 
 
 def count(kind: str) -> int:
@@ -207,22 +237,45 @@ def _check_images(images: np.ndarray, kind: str) -> None:
         )
 
 
-def _check_probabilities(probabilities: np.ndarray, num_samples: int) -> None:
-    shape = probabilities.shape
-    is_floating = probabilities.dtype.kind == "f"
-    if not is_floating or len(shape) != 2 or shape[0] != num_samples:
+def _check_share(share: Any, task: str) -> None:
+    if not isinstance(share, (int, float)) or not 0 < share <= 1:
+        raise ValueError(f"share must lie in (0, 1]; given: {share!r}.")
+    if share < 1 and task not in _CONFIDENCE:
         raise ValueError(
-            "Test-time augmentation needs a function that returns probabilities of "
-            f"shape ({num_samples}, classes); it returned {probabilities.dtype} of "
+            f"A {task} has no confidence by which to choose the images that get all "
+            f"views; leave share at 1. Given: share={share!r}."
+        )
+
+
+def _check_predictions(predicted: np.ndarray, num_samples: int, task: str) -> None:
+    shape = predicted.shape
+    is_floating = predicted.dtype.kind == "f"
+    if not is_floating or len(shape) != 2 or shape[0] != num_samples:
+        what = "numbers" if task == "regression" else "probabilities"
+        columns = {"multilabel": "labels", "regression": "targets"}.get(task, "classes")
+        raise ValueError(
+            f"Test-time augmentation needs a function that returns {what} of "
+            f"shape ({num_samples}, {columns}); it returned {predicted.dtype} of "
             f"shape {shape}."
         )
+    if tasks.get(task).has_classes:
+        _check_rows(predicted)
+    elif task == "multilabel" and not ((predicted >= 0) & (predicted <= 1)).all():
+        raise ValueError(
+            "Test-time augmentation needs probabilities in 0..1. The function returned "
+            "others; end the model in a sigmoid, or wrap it in "
+            "kerasopt.evaluation.predictions."
+        )
+
+
+def _check_rows(probabilities: np.ndarray) -> None:
     # Negated, so that NaN is refused too.
     sums_off = np.abs(probabilities.sum(axis=1, dtype=float) - 1)
     if not ((sums_off < _SUM_TOLERANCE).all() and (probabilities >= 0).all()):
         raise ValueError(
             "Test-time augmentation needs probabilities: rows of at least 0 that sum "
             "to 1. The function returned others; end the model in a softmax, or wrap "
-            "it in scipy.special.softmax(..., axis=1)."
+            "it in kerasopt.evaluation.predictions."
         )
 
 

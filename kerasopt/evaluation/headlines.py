@@ -1,0 +1,62 @@
+"""The measure that stands for a result or a run, such as accuracy or RMSE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from kerasopt import tasks
+
+__all__ = ["Headline", "of_run", "validation_value"]
+
+
+class Headline(NamedTuple):
+    """The measure that stands for a result.
+
+    Attributes:
+        name: Such as ``"accuracy"``.
+        value: None where it is undefined.
+        interval: Its confidence interval, or None where there is none.
+    """
+
+    name: str
+    value: float | None
+    interval: tuple[float, float] | None
+
+
+def of_run(
+    metrics: Mapping[str, Any], task: str | tasks.Task | None = None
+) -> str | None:
+    """Return the name of a run's headline measure.
+
+    Args:
+        metrics: What was measured; ``"task"`` among it counts if no task is given.
+        task: A name or a `kerasopt.tasks.Task`, or None.
+
+    Returns:
+        The task's headline. Without a task that which was measured, ``"loss"`` where
+        it is the only one, and None for no measure at all.
+
+    Example:
+        >>> of_run({"test_rmse": 1.2}), of_run({"test_loss": 0.3}), of_run({})
+        ('rmse', 'loss', None)
+    """
+    known = task or metrics.get("task")
+    if known:
+        return tasks.get(known).headline
+    names = dict.fromkeys(tasks.get(name).headline for name in tasks.names())
+    for name in (*names, "loss"):
+        # Runs of earlier versions say validation_accuracy.
+        if any(f"{split}_{name}" in metrics for split in ("test", "val", "validation")):
+            return name
+    return None
+
+
+def validation_value(metrics: Mapping[str, Any], name: str) -> Any:
+    """Return a measure of the validation data, None if there is none.
+
+    Example:
+        >>> validation_value({"val_rmse": 1.5}, "rmse")
+        1.5
+    """
+    return metrics.get(f"val_{name}", metrics.get(f"validation_{name}"))
