@@ -1,6 +1,13 @@
 """What to look at before and during a training."""
 
-from kerasopt.diagnosis.curves import Diagnosis, diagnose, overfits
+from kerasopt.diagnosis.curves import Diagnosis, diagnose, overfits, statistics_lag
 from kerasopt.diagnosis.rate_range import RateRange, lr_range_test
 
-__all__ = ["Diagnosis", "RateRange", "diagnose", "lr_range_test", "overfits"]
+__all__ = [
+    "Diagnosis",
+    "RateRange",
+    "diagnose",
+    "lr_range_test",
+    "overfits",
+    "statistics_lag",
+]

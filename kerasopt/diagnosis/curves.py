@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kerasopt import checks
+from kerasopt import checks, names
 from kerasopt.training import Run
 
-__all__ = ["Diagnosis", "diagnose", "overfits"]
+__all__ = ["Diagnosis", "diagnose", "overfits", "statistics_lag"]
 
 STILL_FALLS = 0.01
 """A training loss that lost less of itself in an epoch has come to rest."""
@@ -19,7 +21,24 @@ STILL_FALLS = 0.01
 USUAL_GOAL = 0.95
 """Training accuracy below which a network at rest underfits, if no goal is given."""
 
+MEASURES = ("loss", "accuracy")
+"""What `statistics_lag` compares."""
+
+LAG_IN_ACCURACY = 0.1
+"""So much less accuracy in inference mode on training data isn't rounding or chance."""
+
+LAG_IN_LOSS = 1.5
+"""Factor of the loss, for trainings without accuracy, such as those of regression."""
+
 _ADVICE = {
+    "lagging": (
+        "a momentum of batch normalisation that forgets the start sooner: "
+        "`model.batch_norm_momentum: 0.9`, or 0.8 for fewer than 50 steps",
+        "more steps: `training.epochs`, or a smaller `training.batch_size`",
+        "no early stopping before the statistics have caught up: a larger "
+        "`training.patience`",
+        "a network without batch normalisation: `model.batch_norm: false`",
+    ),
     "diverging": (
         "a lower learning rate: `kerasopt.diagnosis.lr_range_test` shows which work",
         "clipped gradients: `clipnorm=1.0` of the optimizer",
@@ -49,7 +68,8 @@ class Diagnosis:
     """What `diagnose` reads from a history.
 
     Attributes:
-        verdict: "diverging", "overfitting", "unfinished", "underfitting" or "fitting".
+        verdict: "diverging", "lagging", "overfitting", "unfinished", "underfitting" or
+            "fitting".
         reason: The numbers that say so.
         advice: What usually helps, with the fields of a recipe.
     """
@@ -64,13 +84,20 @@ class Diagnosis:
 
 
 def diagnose(
-    history: pd.DataFrame | Run, *, goal: float | None = None, patience: int = 3
+    history: pd.DataFrame | Run,
+    *,
+    goal: float | None = None,
+    patience: int = 3,
+    inference: Mapping[str, float] | None = None,
 ) -> Diagnosis:
     """Say whether a training over- or underfits, and what usually helps.
 
     The first of these that holds:
 
     - *diverging*: the training loss isn't finite, or higher than at first;
+    - *lagging*: on the same training data the network is much worse in inference mode
+      than in training (`statistics_lag`): the running statistics of batch
+      normalisation aren't those of its weights;
     - *overfitting*: `overfits` says so;
     - *unfinished*: the validation loss was lowest in the last ``patience`` epochs, and
       the training loss still falls by more than 1 % an epoch;
@@ -88,6 +115,10 @@ def diagnose(
             underfitting; or the run that it belongs to.
         goal: Accuracy that is wanted, in [0, 1]; 0.95 by default.
         patience: As in `overfits`, and how far back "the last epochs" go.
+        inference: ``"loss"`` and ``"accuracy"``, or one of them, of the trained network
+            on its training data in inference mode (`keras.Model.evaluate`). By default
+            those of a run, ``train_loss_inference`` and ``train_accuracy_inference`` of
+            its metrics; without them nothing can be found to lag.
 
     Returns:
         A `Diagnosis`.
@@ -107,11 +138,31 @@ def diagnose(
         Goodfellow, Bengio and Courville (2016), Deep Learning, section 5.2 and 11.4.
     """
     if isinstance(history, Run):
+        inference = inference or _inference_of(history.metrics)
         history = history.history
     wanted = USUAL_GOAL if goal is None else checks.share("goal", goal)
     overfitting = overfits(history, patience=patience)
-    verdict, reason = _judged(history, overfitting, wanted, patience)
+    verdict, reason = _failed(history, inference or {}) or _judged(
+        history, overfitting, wanted, patience
+    )
     return Diagnosis(verdict, reason, _ADVICE[verdict])
+
+
+def _inference_of(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a run measured on its training data in inference mode."""
+    found = {name: metrics.get(f"train_{name}_inference") for name in MEASURES}
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _failed(
+    history: pd.DataFrame, inference: Mapping[str, float]
+) -> tuple[str, str] | None:
+    """Return the verdict on a training whose other numbers mean nothing."""
+    first, last = (float(history["loss"].iloc[place]) for place in (0, -1))
+    if not math.isfinite(last) or last > first:
+        return "diverging", f"the training loss went from {first:.3g} to {last:.3g}."
+    lag = _lag(history, inference)
+    return ("lagging", lag) if lag else None
 
 
 def _judged(
@@ -119,15 +170,12 @@ def _judged(
 ) -> tuple[str, str]:
     """Return the verdict and the sentence that gives its numbers."""
     loss = history["loss"].to_numpy(dtype=float)
-    first, last = loss[0], loss[-1]
-    if not math.isfinite(last) or last > first:
-        return "diverging", f"the training loss went from {first:.3g} to {last:.3g}."
     validated = history["val_loss"].dropna()
     best = int(np.argmin(validated)) + 1 if len(validated) else 0
     if overfitting:
         return "overfitting", (
             f"validation was best in epoch {best} of {len(validated)}, and the "
-            f"training loss fell on to {last:.3g}."
+            f"training loss fell on to {loss[-1]:.3g}."
         )
     fall = _fall_an_epoch(loss, patience)
     if fall > STILL_FALLS and best > len(validated) - patience:
@@ -147,6 +195,76 @@ def _judged(
         f"on the training data it is right in {accuracy:.1%}, and validation doesn't "
         "get worse."
     )
+
+
+def _lag(history: pd.DataFrame, inference: Mapping[str, float]) -> str:
+    """Return the sentence that says how far inference lags behind, or nothing.
+
+    Early stopping brings back the weights of an earlier epoch, so each epoch may be the
+    one of the trained network: only a lag behind the worst of them since validation was
+    best is one.
+    """
+    best = 0
+    if history["val_loss"].notna().any():
+        best = int(np.nanargmin(history["val_loss"]))
+    since = history.iloc[best:]
+    training = {"loss": float(since["loss"].max())}
+    if "accuracy" in since:
+        training["accuracy"] = float(since["accuracy"].min())
+    if not statistics_lag(training, inference):
+        return ""
+    if {"accuracy"} <= training.keys() & inference.keys():
+        found = f"right in {inference['accuracy']:.1%} in inference mode and in "
+        found += f"{training['accuracy']:.1%} in training mode"
+    else:
+        found = f"of loss {inference['loss']:.3g} in inference mode and "
+        found += f"{training['loss']:.3g} in training mode"
+    return (
+        f"on the same training data it is {found}. The running mean and variance of "
+        "batch normalisation lag behind the weights."
+    )
+
+
+def statistics_lag(
+    training: Mapping[str, float], inference: Mapping[str, float]
+) -> bool:
+    """Say whether a network is much worse in inference mode than in training mode.
+
+    Both on the training data. Dropout and augmentation act in training mode alone and
+    make it the harder one. So if inference is much worse, the running statistics of
+    batch normalisation, which only inference uses, don't belong to the weights: they
+    are a mean over the last 1 / (1 - momentum) steps or so, which may be all steps of a
+    small training.
+
+    Much worse is an accuracy that is lower by more than 0.1 or, where no accuracy is
+    given for both modes, a loss that is more than 1.5 times as high.
+
+    Args:
+        training: ``"loss"`` and ``"accuracy"``, or one of them, in training mode.
+        inference: The same in inference mode.
+
+    Raises:
+        ValueError: if another measure is given.
+
+    Example:
+        >>> statistics_lag({"accuracy": 0.9}, {"accuracy": 0.33})
+        True
+        >>> statistics_lag({"loss": 0.5, "accuracy": 0.9}, {"accuracy": 0.95})
+        False
+
+    References:
+        Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167, section 3.1.
+    """
+    for name in {*training, *inference}:
+        if name not in MEASURES:
+            raise names.unknown("measure", name, MEASURES)
+    both = training.keys() & inference.keys()
+    if "accuracy" in both:
+        return bool(training["accuracy"] - inference["accuracy"] > LAG_IN_ACCURACY)
+    if "loss" in both:
+        # A loss that is NaN in inference mode only is as bad as it gets.
+        return not inference["loss"] <= LAG_IN_LOSS * training["loss"]
+    return False
 
 
 def _fall_an_epoch(loss: np.ndarray, patience: int) -> float:

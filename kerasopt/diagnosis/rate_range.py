@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -15,13 +14,20 @@ import numpy as np
 import pandas as pd
 import rich.console
 import rich.progress
-import tensorflow as tf
 from scipy.ndimage import gaussian_filter1d
 
 from kerasopt import augment as augmentations
-from kerasopt import charts, checks, gradients, layers, losses, optimizers
-from kerasopt.data import Dataset, pipeline
-from kerasopt.training import checks as training_checks
+from kerasopt import charts, checks, optimizers
+from kerasopt.data import Dataset
+from kerasopt.layers import graph
+from kerasopt.training import (
+    Trainer,
+    TrainingSettings,
+    placement,
+    preflight,
+    preparation,
+)
+from kerasopt.training.spec import TrainingSpec
 
 __all__ = ["RateRange", "lr_range_test"]
 
@@ -150,33 +156,30 @@ def lr_range_test(
         Smith (2017), section 3.3, https://arxiv.org/abs/1506.01186.
     """
     _check(model)
-    training_checks.is_dataset(dataset)
+    preflight.check_is_dataset(dataset)
     _check_range(low, high, steps)
     checks.integer("batch_size", batch_size)
     checks.integer("seed", seed, least=0)
     rates = low * (high / low) ** (np.arange(steps) / (steps - 1))
     scheduled = _rising(_optimizer(model, optimizer), rates)
-    if loss == "auto" and getattr(model, "loss", None) is not None:
-        loss = model.loss
-    chosen_loss = losses.get(loss, labels=dataset.train[1])
-    batches = pipeline.training_batches(
-        *dataset.train,
-        batch_size=batch_size,
-        seed=seed,
-        augmentation=augmentations.get(augment),
+    spec = TrainingSpec(
+        _same_layers(model),
+        optimizer=scheduled,
+        loss=model.loss if loss == "auto" and model.compiled else loss,
+        metrics=(),
+        settings=TrainingSettings(batch_size=batch_size, seed=seed),
+        seeds_globally=False,
     )
-    with _restored(model):
-        layers.adapt(model, pipeline.some_samples(dataset.train[0]))
-        scheduled.build(model.trainable_variables)
-        step = tf.function(gradients.train_step)
-        seen = []
-        with _progress(steps, verbose) as advance:
-            for x, y in itertools.islice(batches, steps):
-                seen.append(float(step(model, scheduled, chosen_loss, x, y)))
-                advance()
-                if _diverged(seen):
-                    break
-    result = _result(rates, seen)
+    with _restored(model), _progress(steps, verbose) as advance:
+        losses = _Losses(steps, advance)
+        quiet = rich.console.Console(quiet=True)
+        ready = preparation.prepare(spec, dataset, console=quiet)
+        source = ready.feed.training(
+            ready.settings, augmentation=augmentations.get(augment)
+        )
+        # The callback ends it after so many steps.
+        Trainer(ready.model, source, epochs=steps, callbacks=[losses]).run()
+    result = _result(rates, losses.seen)
     if result.note:
         warnings.warn(result.note, stacklevel=2)
     return result
@@ -194,6 +197,34 @@ def _check_range(low: float, high: float, steps: int) -> None:
     if checks.positive("high", high) <= checks.positive("low", low):
         raise ValueError(f"high must be above low; given: {high!r} and {low!r}.")
     checks.integer("steps", steps, least=20)
+
+
+class _Losses(keras.callbacks.Callback):
+    """Keeps the loss of each batch, and ends the test."""
+
+    def __init__(self, steps: int, advance: Callable[[], None]) -> None:
+        super().__init__()
+        self.steps = steps
+        self.advance = advance
+        self.seen: list[float] = []
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Begin the mean anew, so that it is that of one batch."""
+        self.model.reset_metrics()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Keep the loss."""
+        self.seen.append(float(logs["loss"]))
+        self.advance()
+        if len(self.seen) == self.steps or _diverged(self.seen):
+            self.model.stop_training = True
+
+
+def _same_layers(model: keras.Model) -> keras.Model:
+    """Return a second model of the same layers, so that compiling leaves the first."""
+    if not graph.is_graph(model):
+        return model
+    return keras.Model(model.inputs, model.outputs, name=model.name)
 
 
 def _optimizer(model: keras.Model, given: Any) -> keras.optimizers.Optimizer:
@@ -224,11 +255,14 @@ def _rising(
 
 @contextlib.contextmanager
 def _restored(model: keras.Model) -> Iterator[None]:
-    """Give every variable of the model its value back, whatever happens."""
+    """Give the model its values and what it was compiled with back."""
     before = [(v, keras.ops.convert_to_numpy(v)) for v in model.variables]
+    compiled = placement.compile_arguments(model)
     try:
         yield
     finally:
+        if compiled and compiled["optimizer"] is not model.optimizer:
+            model.compile(**compiled)
         for variable, value in before:
             variable.assign(value)
 

@@ -1,14 +1,22 @@
 """Layers that make convolutional networks train faster.
 
 `Conv2D` has a bias that learns in bfloat16, too; `FusedBatchNormalization` computes
-what Keras's does with one kernel; `WhiteningConv2D` is a first convolution that
-decorrelates its input, which `adapt` sets from images before training. `to_keras`
+what Keras's does with one kernel; `Normalization` and `WhiteningConv2D`, a first
+convolution that decorrelates its input, are set by `adapt` before training. `to_keras`
 turns a trained model into one of plain Keras layers, which loads without kerasopt.
 """
 
 from kerasopt.layers.convolution import Conv2D
 from kerasopt.layers.fused import FusedBatchNormalization
+from kerasopt.layers.normalization import Normalization
 from kerasopt.layers.plain import to_keras
 from kerasopt.layers.whitening import WhiteningConv2D, adapt
 
-__all__ = ["Conv2D", "FusedBatchNormalization", "WhiteningConv2D", "adapt", "to_keras"]
+__all__ = [
+    "Conv2D",
+    "FusedBatchNormalization",
+    "Normalization",
+    "WhiteningConv2D",
+    "adapt",
+    "to_keras",
+]

@@ -9,6 +9,7 @@ import keras
 from kerasopt.layers import graph
 from kerasopt.layers.convolution import Conv2D
 from kerasopt.layers.fused import FusedBatchNormalization
+from kerasopt.layers.normalization import Normalization
 from kerasopt.layers.whitening import WhiteningConv2D
 
 __all__ = ["to_keras"]
@@ -16,6 +17,7 @@ __all__ = ["to_keras"]
 PLAIN_TYPES = {
     Conv2D: keras.layers.Conv2D,
     FusedBatchNormalization: keras.layers.BatchNormalization,
+    Normalization: keras.layers.Normalization,
     WhiteningConv2D: keras.layers.Conv2D,
 }
 
@@ -23,10 +25,10 @@ PLAIN_TYPES = {
 def to_keras(model: keras.Model) -> keras.Model:
     """Return an equal model of plain Keras layers, which loads without kerasopt.
 
-    `FusedBatchNormalization` becomes BatchNormalization, `Conv2D` and
-    `WhiteningConv2D` Keras's Conv2D, and the initializers of kerasopt Keras's
-    default; outputs agree to rounding. Names and dtype policies stay, weights are
-    copied. The whitening filters, which never trained, are an ordinary trainable
+    `FusedBatchNormalization` becomes BatchNormalization, `Normalization` Keras's,
+    `Conv2D` and `WhiteningConv2D` Keras's Conv2D, and the initializers of kerasopt
+    Keras's default; outputs agree to rounding. Names and dtype policies stay, weights
+    are copied. The whitening filters, which never trained, are an ordinary trainable
     kernel in the result.
 
     Args:

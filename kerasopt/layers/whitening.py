@@ -12,6 +12,7 @@ import numpy as np
 from kerasopt import names
 from kerasopt.layers import graph
 from kerasopt.layers.convolution import Conv2D
+from kerasopt.layers.normalization import Normalization
 
 __all__ = ["WhiteningConv2D", "adapt"]
 
@@ -220,8 +221,11 @@ def _batches(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
         yield images[start : start + batch_size]
 
 
+ADAPTING = (Normalization, WhiteningConv2D)
+
+
 def adapt(model: keras.Model, images: Any, *, batch_size: int = 512) -> keras.Model:
-    """Adapt every `WhiteningConv2D` of a model that isn't adapted yet.
+    """Adapt every `Normalization` and `WhiteningConv2D` that isn't adapted yet.
 
     Each layer sees what reaches it (at its first place, if it has several): the
     output of the layers before it, in inference mode. Call this before training. A
@@ -249,14 +253,14 @@ def adapt(model: keras.Model, images: Any, *, batch_size: int = 512) -> keras.Mo
         True
     """
     for layer in graph.layers(model):
-        if isinstance(layer, WhiteningConv2D) and not layer.adapted:
+        if isinstance(layer, ADAPTING) and not layer.adapted:
             reaching = _what_reaches(layer, model, _float_images(images), batch_size)
             layer.adapt(reaching, batch_size=batch_size)
     return model
 
 
 def _what_reaches(
-    layer: WhiteningConv2D, model: keras.Model, images: np.ndarray, batch_size: int
+    layer: keras.layers.Layer, model: keras.Model, images: np.ndarray, batch_size: int
 ) -> np.ndarray:
     try:
         (entry,) = model.inputs

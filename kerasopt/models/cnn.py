@@ -35,7 +35,7 @@ def cnn(
     activation: str = "relu",
     kernel_initializer: Any = "he_normal",
     batch_norm: bool | str = False,
-    batch_norm_momentum: float = 0.99,
+    batch_norm_momentum: float = blocks.BATCH_NORM_MOMENTUM,
     dropout: float | Sequence[float] = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
@@ -69,7 +69,8 @@ def cnn(
         batch_norm: False, True (= ``"after_activation"``) or
             ``"before_activation"``, where the layers have no bias.
         batch_norm_momentum: Share of the running mean and variance that a step
-            keeps, in [0, 1); trainings of few steps want less than Keras's 0.99.
+            keeps, in [0, 1). 0.9 by default: with Keras's 0.99 predictions lag
+            behind the weights in trainings of few steps.
         dropout: Drop rate in [0, 1) after every pooled stage and every dense
             layer, or one for each of these places in order.
         l1: Factor of ``sum(|w|)`` over the hidden kernels.

@@ -22,7 +22,7 @@ def mlp(
     activation: str = "relu",
     kernel_initializer: Any = "he_normal",
     batch_norm: bool | str = False,
-    batch_norm_momentum: float = 0.99,
+    batch_norm_momentum: float = blocks.BATCH_NORM_MOMENTUM,
     dropout: float | Sequence[float] = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
@@ -43,7 +43,8 @@ def mlp(
         batch_norm: False, True (= ``"after_activation"``) or
             ``"before_activation"``, where the layers have no bias.
         batch_norm_momentum: Share of the running mean and variance that a step
-            keeps, in [0, 1); trainings of few steps want less than Keras's 0.99.
+            keeps, in [0, 1). 0.9 by default: with Keras's 0.99 predictions lag
+            behind the weights in trainings of few steps.
         dropout: Drop rate in [0, 1) after every hidden layer, or one a layer.
         l1: Factor of ``sum(|w|)`` over the hidden kernels.
         l2: Factor of ``sum(w ** 2)`` over the hidden kernels.

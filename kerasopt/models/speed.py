@@ -14,9 +14,6 @@ from kerasopt.models.registry import register
 
 __all__ = ["speed"]
 
-CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
-CIFAR10_STD = (0.2470, 0.2435, 0.2616)
-
 
 @register("speed")
 def speed(
@@ -30,8 +27,8 @@ def speed(
     batch_norm_momentum: float = 0.6,
     batch_norm_epsilon: float = 1e-12,
     logit_scale: float = 1 / 9,
-    mean: Sequence[float] | float = CIFAR10_MEAN,
-    std: Sequence[float] | float = CIFAR10_STD,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
     any_size: bool = False,
 ) -> keras.Model:
     """Build the narrow-headed network that learns CIFAR-10 in few epochs.
@@ -42,8 +39,8 @@ def speed(
     activation] → global max-pooling → Dense without bias × ``logit_scale`` →
     softmax. Convolutions have no bias and start as the identity
     (`kerasopt.initializers`' ``"dirac"``); batch normalisation trains its offset
-    (beta) alone. `kerasopt.fit` sets the whitening from the training images;
-    elsewhere call ``kerasopt.layers.adapt(model, images)`` first.
+    (beta) alone. `kerasopt.fit` sets normalization and whitening from the training
+    images; elsewhere call ``kerasopt.layers.adapt(model, images)`` first.
 
     Args:
         input_shape: (height, width, channels); pixels in [0, 1].
@@ -58,8 +55,9 @@ def speed(
         batch_norm_epsilon: Added to the variance.
         logit_scale: Factor of the logits: small ones let the label-smoothed loss
             start flat.
-        mean: Mean of the pixels, by channel or one number; CIFAR-10's by default.
-        std: Their standard deviation.
+        mean: Mean of the pixels, by channel or one number. By default the model adapts
+            to the mean and standard deviation of its training images.
+        std: Their standard deviation; goes with ``mean``.
         any_size: Leave height and width open, for trainings that begin on smaller
             images.
 
@@ -74,7 +72,7 @@ def speed(
     Example:
         >>> model = speed(input_shape=(32, 32, 3), num_classes=10)
         >>> model.count_params()
-        1973944
+        1973951
 
     References:
         Jordan (2024), 94 % on CIFAR-10 in 3.29 seconds on a single GPU,
@@ -102,9 +100,7 @@ def speed(
     # In float32 at any precision: whitening enlarges the directions of least variance,
     # and bfloat16's rounding with them (to 7 % of the signal on CIFAR-10; so 5 %). The
     # convolution too in float32 would take it away, at 5 to 10 % of the step.
-    x = keras.layers.Normalization(mean=mean, variance=_squares(std), dtype="float32")(
-        inputs
-    )
+    x = _normalization(mean, std)(inputs)
     x = layers.WhiteningConv2D(kernel_size=2, name="whitening")(x)
     x = activate(x)
     for group, filters in enumerate(widths, start=1):
@@ -119,6 +115,14 @@ def speed(
             x = activate(x)
     x = keras.layers.GlobalMaxPooling2D()(x)
     return keras.Model(inputs, _head(x, num_classes, logit_scale), name="speed")
+
+
+def _normalization(mean: Any, std: Any) -> keras.layers.Layer:
+    if mean is None:
+        return layers.Normalization(dtype="float32", name="normalization")
+    return keras.layers.Normalization(
+        mean=mean, variance=_squares(std), dtype="float32"
+    )
 
 
 def _convolve(x: Any, filters: int, place: str) -> Any:
@@ -164,7 +168,14 @@ def _check_groups(widths: Sequence[int], depth: int, residual: bool, side: int) 
 
 
 def _check_normalization(channels: int, mean: Any, std: Any) -> None:
+    if (mean is None) != (std is None):
+        raise ValueError(
+            "mean and std belong together: give both, or neither for those of the "
+            f"training images; given: mean={mean!r}, std={std!r}."
+        )
     for name, values in (("mean", mean), ("std", std)):
+        if values is None:
+            continue
         spread = blocks.per_place(
             name, values, [f"channel {i}" for i in range(channels)]
         )

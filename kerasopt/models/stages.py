@@ -31,7 +31,7 @@ def stages(
     activation: str = "relu",
     kernel_initializer: Any = "he_normal",
     batch_norm: bool | str = "before_activation",
-    batch_norm_momentum: float = 0.9,
+    batch_norm_momentum: float = blocks.BATCH_NORM_MOMENTUM,
     dropout: float = 0.0,
     l2: float = 0.0,
 ) -> keras.Model:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kerasopt import data, names
-from kerasopt.recipes.schema import RecipeSchema
+from kerasopt.recipes import budgets
+from kerasopt.recipes.schema import AUTO, RecipeSchema
 from kerasopt.recipes.text import accuracy_text, mean_and_spread, parse
-from kerasopt.training import durations
-from kerasopt.training.settings import validate
+from kerasopt.training.spec import validate
 
 if TYPE_CHECKING:
     import keras
 
     from kerasopt import diagnosis, training
 
-__all__ = ["Recipe", "resume"]
+__all__ = ["Recipe"]
 
 
 class Recipe:
@@ -119,25 +119,37 @@ class Recipe:
             target["budget"] = None  # Else the budget would still decide.
         return type(self)(content)
 
-    def for_budget(self) -> Recipe:
+    def for_budget(self, dataset: data.Dataset | None = None) -> Recipe:
         """Return the recipe as its time budget changes it (``from_budget``).
+
+        A few steps of the recipe's own network are timed on this machine, to see how
+        many epochs the budget affords (`kerasopt.recipes.affordable_epochs`). Without a
+        budget, or where nothing depends on it, the recipe stays as it is.
+
+        Args:
+            dataset: What it will be trained on; the recipe's own by default.
+
+        Returns:
+            A recipe without ``from_budget``: a resumed run doesn't decide again.
 
         Example:
             >>> recipe = Recipe({"name": "mine", "data": {"name": "digits"},
             ...                  "model": {"name": "mlp", "units": [32]},
             ...                  "training": {"budget": "10m"},
-            ...                  "from_budget": {"8m": {"model.units": [64]}}})
+            ...                  "from_budget": {
+            ...                      "from 5 epochs": {"model.units": [64]}}})
             >>> recipe.for_budget().model["units"]
             [64]
         """
-        recipe, given = self, self.training.budget_seconds or 0.0
-        for least in sorted(self.from_budget, key=durations.seconds):
-            if given >= durations.seconds(least):
-                # From self: in `recipe`, `replace` has taken a field that is set out
-                # of the later times, too.
-                for field, value in self.from_budget[least].items():
-                    recipe = recipe.replace(field, value)
-        return recipe
+        if not self.from_budget or self.training.budget is None:
+            return self
+        return budgets.decide(self, dataset or self.load_data())
+
+    def alternatives(self) -> list[Recipe]:
+        """Return every recipe that `for_budget` may return; the machine decides."""
+        if not self.from_budget or self.training.budget is None:
+            return [self]
+        return budgets.alternatives(self)
 
     def check(self) -> None:
         """Raise `ValueError` for any mistake that shows without the data.
@@ -210,9 +222,9 @@ class Recipe:
         recipe = self
         if seed is not None:
             recipe = recipe._with_seed(seed)
-        recipe = recipe.for_budget()
         recipe.check()
         dataset = dataset or recipe.load_data(data_dir=data_dir)
+        recipe = recipe.for_budget(dataset)
         return training.fit(
             lambda: recipe.build_model(dataset),
             dataset,
@@ -224,6 +236,7 @@ class Recipe:
             recipe=recipe.to_dict(),
             resume=resume,
             verbose=verbose,
+            **recipe._task_settings("task", "metrics", "class_weight"),
             **recipe.training.model_dump(),
         )
 
@@ -259,9 +272,9 @@ class Recipe:
 
         from kerasopt import diagnosis
 
-        recipe = self.for_budget()
-        recipe.check()
-        dataset = dataset or recipe.load_data(data_dir=data_dir)
+        self.check()
+        dataset = dataset or self.load_data(data_dir=data_dir)
+        recipe = self.for_budget(dataset)
         seed = recipe.training.seed if seed is None else seed
         keras.utils.set_random_seed(seed)
         return diagnosis.lr_range_test(
@@ -276,6 +289,7 @@ class Recipe:
             steps=steps,
             seed=seed,
             verbose=verbose,
+            **recipe._task_settings("task", "class_weight"),
         )
 
     def measured_text(self) -> tuple[str, str, str]:
@@ -306,14 +320,24 @@ class Recipe:
         )
 
     def build_model(self, dataset: data.Dataset) -> keras.Model:
-        """Build the recipe's model, new and uncompiled, for a dataset."""
+        """Build the recipe's model, new and uncompiled, for a dataset.
+
+        Its output is that of the recipe's task or, for "auto", of the dataset's.
+        """
         from kerasopt import models
 
         shape = {
             "input_shape": dataset.input_shape,
             "num_classes": dataset.num_classes,
         }
-        return models.get({**shape, **self.model})
+        task = None if self.task == AUTO else self.task
+        task = task or getattr(dataset, "task", None) or "multiclass"
+        return models.get({**shape, **self.model}, task=task)
+
+    def _task_settings(self, *names: str) -> dict[str, Any]:
+        """Return those of the task's fields that the recipe sets."""
+        found = {name: getattr(self, name) for name in names}
+        return {k: v for k, v in found.items() if v is not None and v != AUTO}
 
     def _with_seed(self, seed: int) -> Recipe:
         # Unlike `replace` this keeps the measured result, which speaks of seeds.
@@ -323,33 +347,3 @@ class Recipe:
 
     def __repr__(self) -> str:
         return f"Recipe({self.name!r})"
-
-
-def resume(
-    directory: str | os.PathLike[str],
-    *,
-    data_dir: str | None = None,
-    verbose: bool = True,
-) -> training.Run:
-    """Go on with an interrupted run from its last checkpoint.
-
-    Args:
-        directory: The run's folder.
-        data_dir: As in `Recipe.run`.
-        verbose: Show progress on standard error.
-
-    Raises:
-        ValueError: if the folder isn't that of an unfinished recipe run.
-    """
-    from kerasopt.training import run as run_folder
-
-    directory = run_folder.unfinished_directory(directory)
-    content = run_folder.Run(directory).recipe
-    if "data" not in content:
-        raise ValueError(
-            f"The run in '{directory}' was made from objects: call kerasopt.fit with "
-            "the same ones, directory=… and resume=True."
-        )
-    return Recipe(content).run(
-        directory=directory, data_dir=data_dir, resume=True, verbose=verbose
-    )

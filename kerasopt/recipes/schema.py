@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Literal
 
 import pydantic
 
-from kerasopt.names import split_spec
-from kerasopt.training import durations
-from kerasopt.training.settings import Section, TrainingSettings
+from kerasopt import tasks
+from kerasopt.names import split_spec, unknown
+from kerasopt.recipes import budgets
+from kerasopt.training.spec import Section, TrainingSettings
 
 __all__ = ["DataSection", "Measured", "RecipeSchema"]
+
+
+AUTO = "auto"
 
 
 class DataSection(Section):
@@ -53,9 +58,16 @@ class RecipeSchema(Section):
 
     Attributes:
         name: Letters, digits, dots, dashes and underscores: runs are named after it.
-        from_budget: What a long time budget changes: ``{"8m": {"model.widths": [32,
-            256, 256]}}`` sets these dotted fields where `training.budget` is at least
-            that. A field that is changed by hand stays as it was set.
+        task: A name of `kerasopt.tasks.names`, or "auto" for the dataset's. It decides
+            the model's output, loss, metrics and report.
+        metrics: Names of the metrics to log, or null for the task's.
+        class_weight: "balanced", null, or the weight of each class by its index or its
+            name.
+        from_budget: What a long or a short time budget changes, by the epochs of the
+            recipe's own network that it affords on this machine: ``{"from 36 epochs":
+            {"model.widths": [32, 256, 256]}, "below 1.5 epochs": {"model.widths": [16,
+            64, 64]}}``. The keys of the inner mappings are dotted fields. A field that
+            is changed by hand stays as it was set.
     """
 
     name: str = pydantic.Field(pattern=r"^[\w.-]+$")
@@ -64,17 +76,47 @@ class RecipeSchema(Section):
     augment: dict[str, Any] | str | None = None
     model: dict[str, Any]
     optimizer: dict[str, Any] | str = "adam"
+    task: str = "auto"
     loss: str = "auto"
+    metrics: list[str] | None = None
+    class_weight: Literal["balanced"] | dict[int | str, float] | None = None
     callbacks: list[dict[str, Any] | str] = pydantic.Field(default_factory=list)
     training: TrainingSettings = TrainingSettings()
     from_budget: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
     measured: Measured | None = None
 
+    @pydantic.field_validator("task")
+    @classmethod
+    def _is_a_task(cls, value: str) -> str:
+        if value not in (AUTO, *tasks.names()):
+            raise unknown("task", value, [AUTO, *tasks.names()])
+        return value
+
+    @pydantic.field_validator("class_weight", mode="before")
+    @classmethod
+    def _indices_are_numbers(cls, value: Any) -> Any:
+        """Read the index 0 again that JSON has as ``"0"``."""
+        if not isinstance(value, dict):
+            return value
+        return {int(k) if str(k).isdecimal() else k: v for k, v in value.items()}
+
+    @pydantic.field_validator("class_weight")
+    @classmethod
+    def _weights_are_positive(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for name, weight in value.items():
+                if not 0 <= weight < math.inf:
+                    raise ValueError(
+                        f"the weight of a class must be a finite number >= 0; given "
+                        f"for {name!r}: {weight!r}."
+                    )
+        return value
+
     @pydantic.field_validator("from_budget")
     @classmethod
-    def _begins_at_a_time(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for least in value:
-            durations.seconds(least)
+    def _by_epochs(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for condition in value:
+            budgets.check_condition(condition)
         return value
 
     @pydantic.field_validator("model", "optimizer", "augment")

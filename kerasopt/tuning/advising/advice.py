@@ -15,8 +15,8 @@ from typing import Any
 from kerasopt import checks, data
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import checks as training_checks
-from kerasopt.training import durations
+from kerasopt.training import preflight
+from kerasopt.training.spec import in_seconds
 from kerasopt.tuning.advising.facts import Facts, measure
 from kerasopt.tuning.advising.rules import Choices, choose
 
@@ -67,22 +67,27 @@ class Advice:
 
 
 def advise_settings(
-    dataset: Dataset, *, budget: str | float | None = "10m", seed: int = 0
+    dataset: Dataset | str | Recipe,
+    *,
+    budget: str | float | None = "10m",
+    seed: int = 0,
 ) -> Advice:
     """Advise a recipe to start from: model, optimizer, schedule, batch and the rest.
 
-    Vectors get an MLP, images a convolutional network, many colour images of 24 to 64
-    pixels a side the network and settings of the recipe ``cifar10``. Regularisation
+    Vectors get an MLP, images a convolutional network, to be classified and of 24 to 64
+    pixels a side the network and settings of the recipe ``cifar10``, with the rates for
+    the size of the batch. Regularisation
     follows from samples per parameter, the batch from the number of samples, size and
     length of the training from both and the time. A training is estimated to take
     ``15 + epochs · (samples · flops / 2e11 + 0.003 · steps)`` seconds, on two CPU
-    cores; where that is more than half of the budget, the clock ends the training
-    (``training.budget``), else its epochs do. A faster machine holds a larger model
-    than is advised.
+    cores; where that is more than an eighth of the budget, the clock ends the training
+    (``training.budget``), else its epochs do. The output, the loss and the metrics are
+    those of the dataset's task.
 
     Args:
-        dataset: What `kerasopt.data.load` or `kerasopt.data.from_arrays` gives, with
-            validation data. Only its training samples are measured, 5,000 at most.
+        dataset: What `kerasopt.data.load` or `kerasopt.data.from_arrays` gives, a name
+            that the former takes, or a recipe, whose data are taken; with validation
+            data. Only its training samples are measured, 5,000 at most.
         budget: Time for everything, ``"10m"`` or a number of seconds; None for as long
             as it takes.
         seed: Draws the samples that are measured, and is the recipe's.
@@ -95,8 +100,7 @@ def advise_settings(
             place, or the budget isn't a time.
 
     Example:
-        >>> import kerasopt as ko
-        >>> advice = advise_settings(ko.data.load("digits"))
+        >>> advice = advise_settings("digits")
         >>> advice.recipe.model["name"], advice.facts["samples"]
         ('cnn', 1293)
         >>> print(advice.reasons["training.monitor"])
@@ -108,13 +112,14 @@ def advise_settings(
         https://arxiv.org/abs/1708.07120; He et al. (2015),
         https://arxiv.org/abs/1502.01852.
     """
-    _check(dataset)
+    given = _loaded(dataset)
+    _check(given)
     checks.integer("seed", seed, least=0)
     if budget is not None:
-        durations.seconds(budget)
-    facts = measure(dataset, seed)
-    choices = choose(dataset, facts, budget)
-    recipe = Recipe(_content(dataset, choices, seed))
+        in_seconds(budget)
+    facts = measure(given, seed)
+    choices = choose(given, facts, budget)
+    recipe = Recipe(_content(given, choices, seed))
     recipe.check()
     order = list(recipe.to_dict())  # The sections' order in a recipe file.
     fields = sorted(choices, key=lambda field: order.index(field.split(".")[0]))
@@ -122,8 +127,20 @@ def advise_settings(
     return Advice(recipe, reasons, facts)
 
 
+def _loaded(given: Any) -> Any:
+    if isinstance(given, str):
+        return data.load(given)
+    return given.load_data() if isinstance(given, Recipe) else given
+
+
 def _check(dataset: Any) -> None:
-    training_checks.is_dataset(dataset)
+    preflight.check_is_dataset(dataset)
+    if not (isinstance(dataset.train, tuple) and hasattr(dataset.train[0], "ndim")):
+        raise ValueError(
+            "advise_settings measures training samples in one array; the dataset "
+            f"'{dataset.name}' has streams or several inputs. Give it a part of them "
+            "as arrays: kerasopt.data.from_arrays(x, y)."
+        )
     if dataset.validation is None:
         raise ValueError(
             f"The dataset '{dataset.name}' has no validation data, by which the advice "

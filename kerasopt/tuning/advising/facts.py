@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasopt import models
+from kerasopt import models, tasks
 from kerasopt.data import Dataset, pipeline
 
-__all__ = ["Facts", "measure", "measure_model"]
+__all__ = ["Facts", "measure", "measure_model", "task_of"]
 
 Facts = dict[str, Any]
 
@@ -32,7 +32,6 @@ def measure(dataset: Dataset, seed: int) -> Facts:
         'grey'
     """
     x, y = dataset.train
-    counts = np.bincount(y, minlength=dataset.num_classes) if y.ndim == 1 else y.sum(0)
     some = _some(x, seed)
     facts: Facts = {
         "kind": "images" if x.ndim == 4 else "vectors",
@@ -40,8 +39,7 @@ def measure(dataset: Dataset, seed: int) -> Facts:
         "dtype": str(x.dtype),
         "samples": len(x),
         "num_classes": dataset.num_classes,
-        "largest_class": int(counts.max()),
-        "smallest_class": int(counts.min()),
+        **_measure_labels(dataset, y),
         "share_of_zeros": float(np.mean(some == 0)),
     }
     axes = tuple(range(some.ndim - 1))
@@ -61,6 +59,27 @@ def measure(dataset: Dataset, seed: int) -> Facts:
     return facts
 
 
+def task_of(dataset: Dataset) -> tasks.Task:
+    """Return the dataset's task; class labels are all that an older one has."""
+    return tasks.get(getattr(dataset, "task", None) or "multiclass")
+
+
+def _measure_labels(dataset: Dataset, y: np.ndarray) -> Facts:
+    task = task_of(dataset)
+    if task.name == "regression":
+        return {
+            "task": task.name,
+            "target_mean": float(np.abs(y.mean(axis=0)).max()),
+            "target_deviation": float(y.std(axis=0).max()),
+        }
+    counts = np.bincount(y, minlength=dataset.num_classes) if y.ndim == 1 else y.sum(0)
+    return {
+        "task": task.name,
+        "largest_class": int(counts.max()),
+        "smallest_class": int(counts.min()),
+    }
+
+
 def _some(x: np.ndarray, seed: int) -> np.ndarray:
     """Return some samples as the model sees them; few of very long vectors."""
     count = min(len(x), 5_000, max(100, 20_000_000 // math.prod(x.shape[1:])))
@@ -77,7 +96,7 @@ def measure_model(dataset: Dataset, facts: Facts, spec: dict[str, Any]) -> None:
         spec: What `kerasopt.models.get` takes.
     """
     shape = {"input_shape": dataset.input_shape, "num_classes": dataset.num_classes}
-    model = models.get({**shape, **spec})
+    model = models.get({**shape, **spec}, task=task_of(dataset))
     flops = _training_flops(model)
     facts["parameters"] = model.count_params()
     facts["samples_per_parameter"] = facts["samples"] / facts["parameters"]

@@ -12,37 +12,28 @@ from typing import Any
 from kerasopt import recipes
 from kerasopt.data import Dataset, pipeline
 from kerasopt.evaluation import formatting
-from kerasopt.training import durations
+from kerasopt.training.spec import in_seconds
+from kerasopt.tuning.advising import fast
 from kerasopt.tuning.advising.facts import Facts, measure_model
+from kerasopt.tuning.advising.fast import Choices
 
 __all__ = ["Choices", "choose"]
-
-Choices = dict[str, tuple[Any, str]]
-"""Dotted field of a recipe → its value, and the reason where it needs one."""
 
 STEP_SECONDS = 0.003
 """What a step costs besides its products."""
 START_SECONDS = 15.0
 """Compilation, evaluation and report."""
 MANY_IMAGES = 10_000
-"""From here on Muon and SGD, below Adam."""
+"""From here on Muon and SGD, below Adam, where the fast network isn't for them."""
+SURE_SHARE = 1 / 8
+"""Share of the budget up to which an estimate, off by several times, surely fits it."""
+LEAST_TO_STOP_BY = 200
+"""Validation samples below which early stopping goes by chance."""
 SPARSE = 0.8
 """Share of zeros from which vectors count as sparse."""
 UNBALANCED = 3.0
 """Largest class over smallest from which accuracy hides the small ones."""
 
-_FAST = "(docs/fast-cifar10.md)"
-_PHOTO = (
-    "Shifts and mirroring keep a photo's class; set flip to null where left and right "
-    "matter, as in text or traffic signs."
-)
-_MUON = (
-    "Muon on the hidden kernels and SGD with Nesterov momentum on the rest: with the "
-    "chapter's network 83.1 % of validation on CIFAR-10 after eight epochs, SGD alone "
-    "74.5 (docs/fast-cifar10.md). Momentum averages the gradients' noise and is faster "
-    "along flat directions; the rate stays what the schedule says."
-)
-_SMOOTH = "Targets short of 1 keep the logits small; the share is that of the recipe"
 _HE = (
     "ReLU silences half of its inputs, He's initialisation makes up for that: through "
     "ten layers the gradient keeps its size, Glorot's leaves 5 % of it "
@@ -62,15 +53,18 @@ def choose(dataset: Dataset, facts: Facts, budget: str | float | None) -> Choice
     Returns:
         Dotted field → (value, reason); the reason may be empty.
     """
-    seconds = None if budget is None else durations.seconds(budget)
+    seconds = None if budget is None else in_seconds(budget)
+    facts["validation_samples"] = dataset.sizes["validation"]
     choices = _model_name(facts)
     if choices["model.name"][0] == "speed":
-        choices |= _as_cifar10(dataset, facts, seconds)
+        choices |= fast.settings(dataset, facts, budget)
+        if facts["colours"] != "colour":
+            choices |= _augmentation(facts)
     else:
         choices |= _own_settings(dataset, facts, seconds)
     choices |= _length(facts, choices, budget)
     choices |= _monitor(dataset, facts)
-    return choices | _execution(facts, choices)
+    return choices | _execution(facts)
 
 
 def _model_name(facts: Facts) -> Choices:
@@ -79,60 +73,19 @@ def _model_name(facts: Facts) -> Choices:
         return {"model.name": ("mlp", why)}
     height, width, _ = facts["input_shape"]
     fits = min(height, width) >= 24 and max(height, width) <= 64
-    samples = facts["samples"]
-    if fits and facts["colours"] == "colour" and samples >= MANY_IMAGES:
-        why = f"{samples:,} colour images of {height}×{width}: the network that "
-        why += "reaches 91.8 % on CIFAR-10 in five minutes on two cores (README)."
+    if fits and facts["task"] in ("binary", "multiclass"):
+        why = (
+            f"Images of {height}×{width}: the network that reaches 91.8 % on CIFAR-10 "
+        )
+        why += (
+            "in five minutes on two cores (README), and learns from some dozens, too."
+        )
         return {"model.name": ("speed", why)}
     why = f"Images of {height}×{width}: neighbouring pixels belong together."
     if height * width > 64 * 64:
         share = 64 * 64 / (height * width)
         why += f" Try them at 64×64 first, {share:.0%} of the pixels and the time."
     return {"model.name": ("cnn", why)}
-
-
-def _as_cifar10(dataset: Dataset, facts: Facts, seconds: float | None) -> Choices:
-    """Take over the measured recipe, with this dataset's own colours and size."""
-    recipe = recipes.load("cifar10")
-    settings, spec = recipe.training, {**recipe.model}
-    height, width, _ = facts["input_shape"]
-    # 8 minutes on 49,000 images of 32×32 pixels, where the recipe becomes wider.
-    wider_from = 480 * facts["samples"] * height * width / (49_000 * 32 * 32)
-    if seconds is None or seconds >= wider_from:
-        spec["widths"] = recipe.from_budget["8m"]["model.widths"]
-    spec["mean"] = facts["channel_means"]
-    spec["std"] = [max(each, 1e-3) for each in facts["channel_deviations"]]
-    measure_model(dataset, facts, {**spec, "any_size": False})
-    choices: Choices = {f"model.{k}": (v, "") for k, v in spec.items() if k != "name"}
-    if height == width:
-        smaller = {round(0.75 * height): 0.4}
-        why = "On smaller images a step takes half; at the start that loses little."
-        choices["training.image_sizes"] = (smaller, f"{why} {_FAST}")
-    return choices | {
-        "model.widths": (
-            spec["widths"],
-            f"32, 256, 256 filters pay from {formatting.duration(wider_from)} on: "
-            f"eight minutes on CIFAR-10, by the size of these data. {_FAST}",
-        ),
-        "model.mean": (spec["mean"], "Those of the training images, not CIFAR-10's."),
-        "augment": (recipe.augment, _PHOTO),
-        "optimizer": (recipe.optimizer, _MUON),
-        "callbacks": (
-            recipe.callbacks,
-            f"Freezing the whitening early is no worse, and its steps cheaper. {_FAST}",
-        ),
-        "training.batch_size": (
-            settings.batch_size,
-            "The learning rates were tuned for it; smaller batches want lower ones.",
-        ),
-        "training.label_smoothing": (settings.label_smoothing, f"{_SMOOTH} cifar10."),
-        "training.tta": (
-            settings.tta,
-            "The mean over mirrored and shifted views is worth 1.2 points on CIFAR-10 "
-            "(README).",
-        ),
-        "training.tta_share": (settings.tta_share, ""),
-    }
 
 
 def _own_settings(dataset: Dataset, facts: Facts, seconds: float | None) -> Choices:
@@ -153,7 +106,7 @@ def _is_large(facts: Facts) -> bool:
 def _batch_size(facts: Facts) -> Choices:
     samples = facts["samples"]
     if _is_large(facts):
-        return {"training.batch_size": (512, f"Muon's rate is for it. {_FAST}")}
+        return {"training.batch_size": (512, f"Muon's rate is for it. {fast.FAST}")}
     batch = min(256, max(16, 2 ** round(math.log2(samples / 40))))
     steps = pipeline.steps_per_epoch(samples, batch)
     why = (
@@ -163,10 +116,10 @@ def _batch_size(facts: Facts) -> Choices:
     return {"training.batch_size": (batch, why)}
 
 
-def _epochs(facts: Facts, batch_size: int) -> int:
-    """Return the epochs that make some 2,000 steps, from 20 to 80."""
-    steps = pipeline.steps_per_epoch(facts["samples"], batch_size)
-    return min(80, max(20, round(2_000 / steps)))
+def _epochs(facts: Facts, batch_size: int, *, steps: int = 2_000) -> int:
+    """Return the epochs that make about so many steps, from 20 to 80."""
+    per_epoch = pipeline.steps_per_epoch(facts["samples"], batch_size)
+    return min(80, max(20, round(steps / per_epoch)))
 
 
 def _model(data: Dataset, facts: Facts, seconds: float | None, epochs: int) -> Choices:
@@ -216,7 +169,8 @@ def _images_specs(facts: Facts) -> list[dict[str, Any]]:
     """Return convolutional networks, each half as wide as the one before."""
     height, width, _ = facts["input_shape"]
     stages = min(5, max(1, 1 + int(math.log2(max(1, min(height, width) / 4)))))
-    large = max(height, width) > 16
+    # A single stage pools nothing: too wide a view to be averaged.
+    large = max(height, width) > 16 and stages > 1
     return [
         {
             "name": "cnn",
@@ -271,14 +225,15 @@ def _regularisation(facts: Facts, choices: Choices) -> Choices:
     pooled = len(choices["model.filters"][0]) - 1
     rates = [0.1] * (pooled + dense)
     rates[-1] = rate
-    large = _is_large(facts)
-    return {
-        "model.dropout": (rates, f"{why} before the output, 0.1 at earlier places."),
-        "training.label_smoothing": (
-            0.1 if large else 0.05,
-            f"{_SMOOTH} {'cifar10-same-net' if large else 'digits'}.",
-        ),
+    chosen: Choices = {
+        "model.dropout": (rates, f"{why} before the output, 0.1 at earlier places.")
     }
+    if facts["task"] in ("binary", "multiclass"):
+        large = _is_large(facts)
+        source = "cifar10-same-net" if large else "digits"
+        share = 0.1 if large else 0.05
+        chosen["training.label_smoothing"] = (share, f"{fast.SMOOTH} {source}.")
+    return chosen
 
 
 def _augmentation(facts: Facts) -> Choices:
@@ -289,7 +244,7 @@ def _augmentation(facts: Facts) -> Choices:
     shift = max(1, side // 10)
     if facts["colours"] == "colour":
         flipped = {"name": "crop", "padding": shift, "flip": "alternating"}
-        return {"augment": (flipped, _PHOTO)}
+        return {"augment": (flipped, fast.PHOTO)}
     if facts["colours"] == "other":
         shifted = {"name": "crop", "padding": shift, "flip": None}
         why = "Shifts alone: what the channels mean, and so their mirror, isn't known."
@@ -310,7 +265,7 @@ def _augmentation(facts: Facts) -> Choices:
 
 def _optimizer(facts: Facts) -> Choices:
     if _is_large(facts):
-        return {"optimizer": (recipes.load("cifar10-same-net").optimizer, _MUON)}
+        return {"optimizer": (recipes.load("cifar10-same-net").optimizer, fast.MUON)}
     is_image = facts["kind"] == "images"
     peak = 0.004 if is_image else 0.002
     name, why = (
@@ -342,43 +297,52 @@ def _optimizer(facts: Facts) -> Choices:
 
 
 def _length(facts: Facts, choices: Choices, budget: Any) -> Choices:
-    """Set epochs where half of the time holds them for sure, else the time."""
+    """Set epochs where they surely fit the time, else the time."""
     batch = choices["training.batch_size"][0]
     is_speed = choices["model.name"][0] == "speed"
-    epochs = 20 if is_speed else _epochs(facts, batch)
+    epochs = _epochs(facts, batch, steps=1_000 if is_speed else 2_000)
     steps = pipeline.steps_per_epoch(facts["samples"], batch)
     per_epoch = facts["product_seconds_per_epoch"] + STEP_SECONDS * steps
     facts["estimated_seconds"] = START_SECONDS + epochs * per_epoch
     takes = formatting.duration(facts["estimated_seconds"])
     counted = f"{epochs} epochs are {epochs * steps:,} steps, about {takes}"
     if budget is not None:
-        seconds = durations.seconds(budget)
-        if facts["estimated_seconds"] > seconds / 2:
+        seconds = in_seconds(budget)
+        if facts["estimated_seconds"] > SURE_SHARE * seconds:
             why = f"{counted}: so the clock drives the schedule and ends the training."
             return {
                 "training.epochs": (epochs, ""),
                 "training.budget": (budget, why),
             }
         counted += f" of {formatting.duration(seconds)}"
-    patience = max(5, epochs // 3)
-    stops = "Keeps the best weights; a third of the epochs without gain is overfitting."
-    return {
-        "training.epochs": (epochs, f"{counted}."),
-        "training.patience": (patience, stops),
-    }
+    return {"training.epochs": (epochs, f"{counted}."), **_patience(facts, epochs)}
+
+
+def _patience(facts: Facts, epochs: int) -> Choices:
+    count = facts["validation_samples"]
+    if count < LEAST_TO_STOP_BY:
+        why = f"{count} validation samples say too little about when to stop; the rate "
+        why += "falls to almost 0 at the end anyway."
+        return {"training.patience": (None, why)}
+    why = "Keeps the best weights; a third of the epochs without gain is overfitting."
+    return {"training.patience": (max(5, epochs // 3), why)}
 
 
 def _monitor(dataset: Dataset, facts: Facts) -> Choices:
+    count = facts["validation_samples"]
+    if facts["task"] not in ("binary", "multiclass"):
+        why = "The loss is what is trained, and smoother than any measure of the task."
+        return {"training.monitor": ("val_loss", f"{why}{_about_targets(facts)}")}
     largest, smallest = facts["largest_class"], facts["smallest_class"]
-    count = len(dataset.validation[0]) if dataset.validation else 0
     monitor = "val_loss"
     why = f"With {count} validation samples accuracy moves in steps of 1/{count}."
     if largest >= UNBALANCED * smallest:
         why = (
             f"The classes are unbalanced ({largest:,} samples of the largest, "
             f"{smallest:,} of the smallest): accuracy hides the small ones, and "
-            f"{largest / facts['samples']:.0%} is what naming the largest gets. There "
-            "are no class weights in fit; read the report's per-class table."
+            f"{largest / facts['samples']:.0%} is what naming the largest gets. "
+            "Read the report's per-class table; class_weight: balanced makes the small "
+            "ones count as much, at the cost of the large one."
         )
     elif count >= 1_000:
         monitor = "val_accuracy"
@@ -386,15 +350,20 @@ def _monitor(dataset: Dataset, facts: Facts) -> Choices:
     return {"training.monitor": (monitor, why)}
 
 
-def _execution(facts: Facts, choices: Choices) -> Choices:
+def _about_targets(facts: Facts) -> str:
+    """Say what the mean squared error of targets of another scale would do."""
+    spread, mean = facts.get("target_deviation", 1.0), facts.get("target_mean", 0.0)
+    if 0.1 <= spread <= 10 and mean <= 10:
+        return ""
+    return (
+        f" The targets aren't near 0 ± 1 (mean {mean:.2g}, standard deviation "
+        f"{spread:.2g}), which the learning rate is for: standardise them, and take it "
+        "back in the predictions (sklearn.compose.TransformedTargetRegressor)."
+    )
+
+
+def _execution(facts: Facts) -> Choices:
     if facts["estimated_seconds"] > 120 and facts["kind"] == "images":
         why = "Times float32 and bfloat16 on this machine and takes the faster."
         return {"training.precision": ("auto", why)}
-    steps = pipeline.steps_per_epoch(
-        facts["samples"], choices["training.batch_size"][0]
-    )
-    together = max(n for n in range(1, 9) if steps % n == 0)
-    if facts["kind"] == "images" or together == 1:
-        return {}
-    why = f"Divides the {steps} steps; eight a call made mnist-mlp 2.8 times as fast."
-    return {"training.steps_per_execution": (together, f"{why} (README)")}
+    return {}
