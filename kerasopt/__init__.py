@@ -28,6 +28,7 @@ _SUBMODULES = (
     "initializers",
     "layers",
     "losses",
+    "metrics",
     "models",
     "names",
     "optimizers",
@@ -35,6 +36,7 @@ _SUBMODULES = (
     "regularizers",
     "schedules",
     "scratch",
+    "tasks",
     "training",
     "tuning",
 )
@@ -42,6 +44,8 @@ _OBJECTS = {
     "Dataset": "kerasopt.data",
     "Run": "kerasopt.training",
     "fit": "kerasopt.training",
+    "resume": "kerasopt.recipes",
+    "runs": "kerasopt.training",
     "compare": "kerasopt.evaluation",
 }
 
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
     from kerasopt import initializers as initializers
     from kerasopt import layers as layers
     from kerasopt import losses as losses
+    from kerasopt import metrics as metrics
     from kerasopt import models as models
     from kerasopt import names as names
     from kerasopt import optimizers as optimizers
@@ -65,12 +70,15 @@ if TYPE_CHECKING:
     from kerasopt import regularizers as regularizers
     from kerasopt import schedules as schedules
     from kerasopt import scratch as scratch
+    from kerasopt import tasks as tasks
     from kerasopt import training as training
     from kerasopt import tuning as tuning
     from kerasopt.data import Dataset as Dataset
     from kerasopt.evaluation import compare as compare
+    from kerasopt.recipes import resume as resume
     from kerasopt.training import Run as Run
     from kerasopt.training import fit as fit
+    from kerasopt.training import runs as runs
 
 
 def __getattr__(name: str) -> Any:

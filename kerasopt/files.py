@@ -16,7 +16,7 @@ __all__ = ["atomic", "try_lock", "write_text"]
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path that replaces ``path`` if the block succeeds.
 
-    The temporary file lies in the same folder and keeps the suffix, by which
+    The temporary file lies in the same folder and keeps the suffixes, by which
     Keras and NumPy choose the format. After an error, Ctrl-C included, it is
     removed and what was at ``path`` is untouched.
 
@@ -34,7 +34,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
-        prefix=".writing-", suffix=path.suffix, dir=path.parent
+        prefix=".writing-", suffix="".join(path.suffixes[-2:]), dir=path.parent
     )
     os.close(handle)
     temporary = Path(name)

@@ -155,8 +155,7 @@ def backward_ratio(
         ValueError: if the model has fewer than two hidden layers.
 
     Example:
-        >>> dense = [keras.layers.Dense(8, "relu", kernel_initializer="he_normal")
-        ...          for _ in range(4)]
+        >>> dense = [keras.layers.Dense(8, "tanh") for _ in range(4)]
         >>> model = keras.Sequential([keras.Input((8,)), *dense])
         >>> loss = keras.losses.MeanSquaredError()
         >>> ones = keras.ops.ones((4, 8))

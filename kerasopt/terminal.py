@@ -6,14 +6,16 @@ imports what it needs when it needs it.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich.console
 import rich.markup
@@ -21,18 +23,23 @@ import rich.table
 
 if TYPE_CHECKING:
     from kerasopt.diagnosis import RateRange
+    from kerasopt.evaluation import Result
     from kerasopt.recipes import Recipe
     from kerasopt.training import Run
     from kerasopt.tuning import SearchResult
 
 __all__ = [
     "check_drawing",
+    "command",
     "note",
     "show_rate_range",
     "show_recipes",
+    "show_result",
     "show_run",
     "show_search",
+    "show_table",
     "start_tensorflow",
+    "takes_pictures",
 ]
 
 PICTURES = (".png", ".svg", ".pdf", ".jpg")
@@ -49,6 +56,28 @@ def note(message: str) -> None:
 
 def start_tensorflow() -> None:
     """Import TensorFlow without its greeting, which no log level turns off."""
+    if "tensorflow" in sys.modules:
+        return
+    with _without_garbage_collection():
+        _import_quietly()
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Keep Python from looking for garbage while modules load.
+
+    What they make stays to the end of the process. Visiting TensorFlow's 670,000
+    objects again and again takes a fifth of its import, and at the end as much again.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _import_quietly() -> None:
     sys.stderr.flush()
     terminal = os.dup(2)
     console = rich.console.Console(file=os.fdopen(os.dup(terminal), "w"), stderr=True)
@@ -89,6 +118,19 @@ def _measured(recipe: Recipe) -> str:
     return f"{accuracy}{with_views}, {seconds} s"
 
 
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of texts, none of which is read as markup.
+
+    Args:
+        columns: Their headers.
+        rows: The cells of each row.
+    """
+    table = rich.table.Table(*map(rich.markup.escape, columns))
+    for row in rows:
+        table.add_row(*map(rich.markup.escape, row))
+    rich.console.Console().print(table)
+
+
 def show_run(run: Run, as_json: bool) -> None:
     """Print what a training gave, and what to do with it.
 
@@ -99,26 +141,119 @@ def show_run(run: Run, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"run": str(run.directory), **run.metrics}, indent=2))
         return
-    from kerasopt.evaluation import formatting, tta
+    from kerasopt.evaluation import formatting, headlines
 
     found = run.metrics
-    rows = []
-    if "test_accuracy" in found:
-        low, high = found["test_interval"]
-        interval = f"95 % interval {low:.2%} to {high:.2%}"
-        rows.append(("test accuracy", f"{found['test_accuracy']:.2%} ({interval})"))
-    if "test_accuracy_tta" in found:
-        how = tta.describe(found["tta"], found["tta_share"])
-        rows.append(("… with views", f"{found['test_accuracy_tta']:.2%} ({how})"))
-    if "validation_accuracy" in found:
-        rows.append(("validation accuracy", f"{found['validation_accuracy']:.2%}"))
     time = f"{formatting.epochs(found['epochs'])} in {found['train_seconds']:.0f} s"
-    rows += [("training", time), ("report", str(run.directory / "report.html"))]
-    # After `make run` the command isn't on the path.
-    command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]
-    rows.append(("use it", f"{command} predict {run.directory} picture.png"))
-    for name, text in rows:  # Not a table: paths must not be broken into lines.
-        print(f"{name:20} {text}")
+    headline = str(headlines.of_run(found))
+    rows = _test_rows(found, headline)
+    validation = headlines.validation_value(found, headline)
+    if validation is not None:
+        name = formatting.metric_name(f"val_{headline}")
+        rows.append((name, formatting.measure(headline, validation)))
+    rows.append(("training", time))
+    rows.append(("report", str(run.directory / "report.html")))
+    rows.append(("use it", _how_to_predict(run)))
+    _print_rows(rows)
+
+
+def show_result(result: Result, how: Mapping[str, Any], as_json: bool) -> None:
+    """Print what a run's model reaches on its test set.
+
+    Args:
+        result: What `kerasopt.Run.measure` returned.
+        how: The views, under the names that ``metrics.json`` has.
+        as_json: Print the single measures as JSON instead.
+    """
+    from kerasopt.evaluation import tta
+    from kerasopt.training import finishing
+
+    found = finishing.flat(result, "test")
+    if as_json:
+        print(json.dumps({**found, **how}, indent=2))
+        return
+    found |= {"threshold": result.to_dict().get("at_threshold", {}).get("threshold")}
+    rows = _test_rows(found, result.headline.name)
+    if how["tta"] != "none":
+        rows.append(("measured by", tta.describe(how["tta"], how["tta_share"])))
+    _print_rows(rows)
+    for name in ("per_class", "per_label", "per_target"):
+        if (table := getattr(result, name, None)) is not None:
+            print(f"\n{table.round(3).to_string()}")
+
+
+def takes_pictures(run: Run) -> bool:
+    """Say whether a run was trained on images, so that it can predict pictures.
+
+    Args:
+        run: A finished run.
+    """
+    shape = run.environment["data"]["input_shape"]
+    numbers = isinstance(shape, list) and all(isinstance(n, int) for n in shape)
+    return numbers and len(shape) == 3 and shape[-1] in (1, 3)
+
+
+BESIDES_THE_HEADLINE = {
+    "accuracy": ("auc", "average_precision"),
+    "mean_average_precision": ("micro_f1", "subset_accuracy"),
+    "rmse": ("mae", "r2"),
+}
+"""What is shown with a headline, where it was measured."""
+
+
+def _test_rows(found: Mapping[str, Any], headline: str) -> list[tuple[str, str]]:
+    """Return the headline of the test set, and what belongs to it."""
+    from kerasopt.evaluation import formatting, tta
+
+    if f"test_{headline}" not in found:
+        return []
+    value = formatting.measure(headline, found[f"test_{headline}"])
+    if found.get("test_interval") is not None:
+        ends = formatting.measure(headline, found["test_interval"])
+        value += f" (95 % interval {ends})"
+    rows = [(formatting.metric_name(f"test_{headline}"), value)]
+    if f"test_{headline}_tta" in found:
+        how = tta.describe(found["tta"], found["tta_share"])
+        value = formatting.measure(headline, found[f"test_{headline}_tta"])
+        rows.append(("… with views", f"{value} ({how})"))
+    for other in BESIDES_THE_HEADLINE.get(headline, ()):
+        if f"test_{other}" in found:
+            value = formatting.measure(other, found[f"test_{other}"])
+            rows.append((formatting.metric_name(f"test_{other}"), value))
+    return [*rows, *_threshold_rows(found)]
+
+
+def _threshold_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a binary run reaches at the threshold chosen on validation data."""
+    from kerasopt.evaluation import formatting
+
+    if found.get("threshold") is None:
+        return []
+    measures = [
+        f"{formatting.metric_name(name)} {formatting.number(value)}"
+        for name in ("precision", "recall", "f1")
+        if (value := found.get(f"test_{name}_at_threshold")) is not None
+    ]
+    threshold = formatting.number(found["threshold"])
+    return [("at the threshold", ", ".join([threshold, *measures]))]
+
+
+def _how_to_predict(run: Run) -> str:
+    if not takes_pictures(run):
+        return f"kerasopt.Run.load('{run.directory}').predict(x), in Python"
+    return f"{command()} predict {run.directory} picture.png"
+
+
+def command() -> str:
+    """Return what starts kerasopt: after `make run` it isn't on the path."""
+    return "kerasopt" if shutil.which("kerasopt") else sys.argv[0]
+
+
+def _print_rows(rows: Sequence[tuple[str, str]]) -> None:
+    # Not a table: paths must not be broken into lines.
+    width = max(20, *(len(name) for name, _ in rows))
+    for name, text in rows:
+        print(f"{name:{width}} {text}")
 
 
 def check_drawing(plot: Path | None) -> None:
@@ -163,8 +298,7 @@ def show_rate_range(found: RateRange, plot: Path | None, as_json: bool) -> None:
     ]
     rows += [("drawn", str(plot))] if plot else []
     rows += [("but", found.note)] if found.note else []
-    for name, text in rows:
-        print(f"{name:20} {text}")
+    _print_rows(rows)
 
 
 def _value(value: object) -> str:
@@ -202,13 +336,12 @@ def show_search(found: SearchResult, as_json: bool) -> None:
         spread = "" if row["n"] < 2 else f" ± {show(row['std'])}"
         shown.add_row(show(row["mean"]) + spread, *values, str(row["trial"]))
     rich.console.Console().print(shown)
-    command = "kerasopt" if shutil.which("kerasopt") else sys.argv[0]
     others = "trial" if found.equals == 1 else "trials"
     equals = f"{found.equals} more {others}; the first of them is taken"
     for name, words in (
         ("trials", found.counts()),
         *((("as good", equals),) if found.equals else ()),
         ("report", str(found.directory / "report.html")),
-        ("train the best", f"{command} train {found.directory / 'best.yaml'}"),
+        ("train the best", f"{command()} train {found.directory / 'best.yaml'}"),
     ):
         print(f"{name:20} {words}")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from kerasopt import names
 from kerasopt.augment._affine import Affine, affine
-from kerasopt.augment._batches import apply, preview
+from kerasopt.augment._batches import apply, preview, unconverted
 from kerasopt.augment._crop import Crop, crop
 from kerasopt.augment._generator import (
     ImageDataGenerator,
@@ -31,6 +31,7 @@ __all__ = [
     "image_data_generator",
     "preview",
     "register",
+    "unconverted",
 ]
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import inspect
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasopt.augment._affine import Affine
+from kerasopt.augment._crop import Crop
 from kerasopt.augment._generator import ImageDataGenerator, check_generator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["apply", "preview"]
+__all__ = ["apply", "preview", "unconverted"]
 
 # Keras's generator draws from NumPy's global random state.
 _GLOBAL_RANDOM_STATE = threading.Lock()
@@ -81,6 +84,26 @@ def apply(
         return augmentation(images)
     context = {"rows": rows, "epoch": epoch, "run_seed": run_seed}
     return augmentation(images, seed, **_wanted(augmentation, context))
+
+
+def unconverted(function: Callable[..., Any], augmentation: Any = None) -> Any:
+    """Return a function of an input pipeline that is traced without AutoGraph.
+
+    AutoGraph takes seconds to convert all that the pipeline calls. A function of the
+    user that augments may need it, for conditions on tensors.
+
+    Args:
+        function: The function.
+        augmentation: What it applies, as in `apply`.
+
+    Example:
+        >>> unconverted(len)([1, 2])
+        2
+    """
+    own = (Affine, Crop, ImageDataGenerator, keras.layers.Layer)
+    if augmentation is None or isinstance(augmentation, own):
+        return tf.autograph.experimental.do_not_convert(function)
+    return function
 
 
 def preview(

@@ -307,7 +307,7 @@ def _change(
     return tf.where(is_cut[..., None], _mean_colour(images), result)
 
 
-_change_compiled = tf.function(_change, jit_compile=True)
+_change_compiled = tf.function(_change, jit_compile=True, autograph=False)
 
 
 def _recolour(images: tf.Tensor, shift: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:

@@ -66,7 +66,7 @@ def _resample(
     return tf.cast(result, images.dtype)
 
 
-_compiled = tf.function(_resample, jit_compile=True)
+_compiled = tf.function(_resample, jit_compile=True, autograph=False)
 
 
 def _positions(

@@ -21,7 +21,7 @@ from rich.table import Table
 from kerasopt import charts, files
 from kerasopt.benchmarks import _shared
 from kerasopt.recipes.text import accuracy_text
-from kerasopt.training import durations
+from kerasopt.training.spec import in_seconds
 
 __all__ = ["main", "measure", "plot", "show"]
 
@@ -51,7 +51,7 @@ def measure(
         runs = [_run(recipe, budget, seed, out) for seed in seeds]
         row = {
             "budget": budget,
-            "budget_seconds": durations.seconds(budget),
+            "budget_seconds": in_seconds(budget),
             "seeds": list(seeds),
         }
         for key in ("test_accuracy", VIEWS, "total_seconds", "epochs"):

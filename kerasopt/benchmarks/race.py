@@ -233,7 +233,7 @@ def _arrays(dataset: data.Dataset | None) -> Iterator[str]:
         pairs = {"train": dataset.train, "test": dataset.test}
         parts = {f"x_{split}": x for split, (x, _) in pairs.items()}
         parts |= {f"y_{split}": y for split, (_, y) in pairs.items()}
-        np.savez(path, **parts)  # type: ignore[arg-type]
+        np.savez(path, **parts)
         yield path
 
 
@@ -272,7 +272,7 @@ def _run(command: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     """Read the command line, race, print, and save if asked."""
-    from kerasopt.training import durations
+    from kerasopt.training.spec import in_seconds
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("contenders", nargs="*", help=f"of {', '.join(CONTENDERS)}")
@@ -280,7 +280,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/race"))
     parser.add_argument("--recipe", default="cifar10-94")
     parser.add_argument("--epochs", type=_shared.positive, help="for a quick trial")
-    parser.add_argument("--budget", type=durations.seconds, help="such as 5m, each")
+    parser.add_argument("--budget", type=in_seconds, help="such as 5m, each")
     parser.add_argument("--torch-python", default=sys.executable)
     _shared.add_json_option(parser)
     options = parser.parse_args()

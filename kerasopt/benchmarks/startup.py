@@ -1,9 +1,12 @@
-"""How long ``import kerasopt`` and ``kerasopt --help`` take.
+"""How long kerasopt takes to start, and a short training from start to finish.
 
     python -m kerasopt.benchmarks.startup [--repeats 7] [--json FILE]
 
-Whole processes, after one warm-up, median and range. A bare ``python -c pass`` is
-the floor beneath both.
+Whole processes in turns, after one warm-up, median and range. A bare ``python -c pass``
+is the floor beneath ``import kerasopt`` and ``kerasopt --help``; ``import tensorflow,
+keras`` that beneath ``kerasopt train digits``, which loads data, trains 40 epochs,
+measures the test set and writes the report. The last line is the ratio of these two,
+turn by turn.
 """
 
 from __future__ import annotations
@@ -12,17 +15,22 @@ import argparse
 import functools
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from kerasopt.benchmarks import _shared
 
 __all__ = ["main", "measure", "show"]
 
+IMPORT, TRAIN = "import tensorflow, keras", "kerasopt train digits"
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
     "import kerasopt": ["-c", "import kerasopt"],
     "kerasopt --help": ["-m", "kerasopt", "--help"],
+    IMPORT: ["-c", IMPORT],
+    TRAIN: ["-m", "kerasopt", "train", "digits"],
 }
 
 
@@ -34,15 +42,17 @@ def measure(*, repeats: int = 7) -> dict[str, Any]:
     """
     from kerasopt.training import environment
 
-    runners = {
-        name: functools.partial(_seconds, words) for name, words in COMMANDS.items()
-    }
-    seconds = _shared.in_turns(runners, repeats)
+    with tempfile.TemporaryDirectory() as folder:
+        runners = {
+            name: functools.partial(_seconds, name, Path(folder)) for name in COMMANDS
+        }
+        seconds = _shared.in_turns(runners, repeats)
     return {
         "machine": environment.describe(),
         "results": {
             name: {"seconds": _shared.spread(own)} for name, own in seconds.items()
         },
+        "train_to_import": _shared.ratios(seconds[TRAIN], seconds[IMPORT]),
     }
 
 
@@ -51,8 +61,10 @@ def show(result: dict[str, Any]) -> None:
     for name, row in result["results"].items():
         found = row["seconds"]
         print(
-            f"{name:18} {found['median']:.3f} s ({found['min']:.3f}–{found['max']:.3f})"
+            f"{name:26} {found['median']:.3f} s ({found['min']:.3f}–{found['max']:.3f})"
         )
+    ratio = _shared.times_text(result["train_to_import"])
+    print(f"{TRAIN} takes {ratio} the time of {IMPORT}.")
 
 
 def main() -> None:
@@ -65,10 +77,17 @@ def main() -> None:
     _shared.present(result, show, options.json)
 
 
-def _seconds(words: list[str]) -> float:
+def _seconds(name: str, folder: Path) -> float:
+    words = [sys.executable, *COMMANDS[name]]
+    if name == TRAIN:
+        words += ["--out", str(folder / f"run-{len(list(folder.iterdir()))}")]
     started = time.perf_counter()
-    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+    # TensorFlow's greeting would break the progress bar.
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        raise RuntimeError(f"{name} failed: {done.stderr.strip()}")
+    return seconds
 
 
 if __name__ == "__main__":

@@ -13,7 +13,11 @@ __all__ = ["DEFAULT", "PARTS", "run"]
 PARTS = {
     "throughput": "training images a second: kerasopt, plain Keras, PyTorch",
     "augmentation": "augmented images a second",
-    "startup": "seconds of import and --help",
+    "small": "steps a second of small networks: ko.fit, Keras, JAX with Optax",
+    "growth": "what trainings leave behind: memory, threads, open files",
+    "image_folders": "folders of images: decoding speed and peak memory (minutes)",
+    "small_data": "60 to 2,000 pictures beside logistic regression (an hour)",
+    "startup": "seconds of import, --help and a short training",
     "advice": "advised recipes beside the defaults and a linear model (minutes)",
     "grid_search": "scikit-learn's grid search over a small network, 136 fits",
     "search_race": "a search against keras-tuner's RandomSearch (a quarter of an hour)",

@@ -39,7 +39,7 @@ from rich.console import Console
 from kerasopt import layers, losses, models, optimizers
 from kerasopt.benchmarks import _shared
 from kerasopt.benchmarks.flops import training_flops
-from kerasopt.training import environment, precision
+from kerasopt.training import calibration, environment
 
 __all__ = ["main", "measure", "show"]
 
@@ -162,7 +162,7 @@ def _share_text(result: dict[str, Any]) -> str:
 
 
 def _network(policy: str, widths: Sequence[int]) -> keras.Model:
-    with precision.policy(policy):
+    with calibration.policy(policy):
         return models.speed(input_shape=(32, 32, 3), num_classes=10, widths=widths)
 
 
@@ -181,7 +181,7 @@ def _keras_runners(
     labels = tf.constant(np.arange(batch_size) % 10)
     runners = {}
     for owner, build in (("kerasopt", _network), ("plain Keras", _plain_network)):
-        for policy in precision.CANDIDATES:
+        for policy in calibration.PRECISIONS:
             network = build(policy, widths)
             network.compile(
                 optimizers.get(

@@ -3,12 +3,11 @@
 from kerasopt.callbacks.catalog import get, names, register
 from kerasopt.callbacks.freeze import Freeze
 from kerasopt.callbacks.keeping import (
-    Checkpoint,
+    EarlyStopping,
     EpochLog,
     Progress,
-    ResumableEarlyStopping,
     TerminateOnNaN,
-    copy_unended,
+    training_continues,
 )
 from kerasopt.callbacks.lookahead import Lookahead
 from kerasopt.callbacks.norms import GradientNorms
@@ -21,7 +20,7 @@ from kerasopt.callbacks.share import ShareCallback
 from kerasopt.callbacks.sharpness import SharpnessAware
 
 __all__ = [
-    "Checkpoint",
+    "EarlyStopping",
     "EpochLog",
     "Freeze",
     "GradientNorms",
@@ -29,13 +28,12 @@ __all__ = [
     "Lookahead",
     "Progress",
     "ReduceLROnPlateau",
-    "ResumableEarlyStopping",
     "ShareCallback",
     "SharpnessAware",
     "TerminateOnNaN",
     "check_no_schedule",
-    "copy_unended",
     "get",
     "names",
     "register",
+    "training_continues",
 ]

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from kerasopt import checks, names, schedules
-from kerasopt.callbacks.share import ShareCallback
 
 __all__ = ["LearningRateMonitor", "ReduceLROnPlateau", "check_no_schedule"]
 
@@ -22,6 +20,7 @@ class LearningRateMonitor(keras.callbacks.Callback):
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> import numpy as np
         >>> decay = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
         >>> model.compile(keras.optimizers.SGD(decay), "mse")
         >>> x, y = np.ones((4, 2)), np.ones((4, 1))
@@ -38,7 +37,7 @@ class LearningRateMonitor(keras.callbacks.Callback):
             logs["learning_rate"] = float(rate)
 
 
-class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau, ShareCallback):
+class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau):
     """Keras's ReduceLROnPlateau, which refuses a schedule early and survives resuming.
 
     After ``patience`` epochs in which the watched value didn't improve by more than
@@ -77,7 +76,7 @@ class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau, ShareCallback):
     ) -> None:
         if mode not in ("auto", "min", "max"):
             raise names.unknown("mode", mode, ("auto", "min", "max"))
-        super().__init__(  # type: ignore[call-arg]  # Keras's class has no types.
+        super().__init__(
             monitor=monitor,
             factor=checks.proper_fraction("factor", factor),
             patience=checks.integer("patience", patience, least=0),
@@ -87,21 +86,9 @@ class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau, ShareCallback):
             mode=mode,
             verbose=verbose,
         )
-        self._memory: Any = None
-
-    @property
-    def variables(self) -> list[Any]:
-        """Best value (NaN for none), epochs waited and left to cool down."""
-        return [] if self._memory is None else [self._memory]
-
-    def build(self, model: keras.Model) -> None:
-        """Create the memory, which a checkpoint keeps."""
-        self._memory = keras.Variable(
-            np.array([np.nan, 0, 0]), trainable=False, dtype="float64"
-        )
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Refuse a schedule; take up what a checkpoint kept."""
+        """Refuse a schedule."""
         check_no_schedule(self.model.optimizer, self)
         inner = getattr(self.model.optimizer, "inner_optimizer", None)
         if isinstance(inner, keras.optimizers.MultiOptimizer):
@@ -110,21 +97,6 @@ class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau, ShareCallback):
                 "scaling hides the others. Take mixed_bfloat16 or float32."
             )
         super().on_train_begin(logs)
-        if self._memory is not None:
-            best, waited, cooling = keras.ops.convert_to_numpy(self._memory).tolist()
-            self.best = None if np.isnan(best) else best
-            self.wait, self.cooldown_counter = int(waited), int(cooling)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Lower the rate where it is time, and remember."""
-        super().on_epoch_end(epoch, logs)
-        if self._memory is not None:
-            best = np.nan if self.best is None else float(self.best)
-            self._memory.assign([best, self.wait, self.cooldown_counter])
-
-    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Forget: a later fit starts anew."""
-        self._memory = None
 
 
 def check_no_schedule(

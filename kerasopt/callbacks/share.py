@@ -23,6 +23,8 @@ class ShareCallback(keras.callbacks.Callback):
         0.5
     """
 
+    memory: tuple[str, ...] = ("_epoch", "_batch")
+
     def __init__(self) -> None:
         super().__init__()
         self.clock: Callable[[], float] | None = None

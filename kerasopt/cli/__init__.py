@@ -21,8 +21,17 @@ import rich.table
 import typer
 
 from kerasopt import terminal
-from kerasopt.cli import tuning
-from kerasopt.cli.options import DataDir, Json, Out, Seed, Set, changed, text
+from kerasopt.cli import runs, tuning
+from kerasopt.cli.options import (
+    DataDir,
+    Json,
+    Out,
+    Seed,
+    Set,
+    changed,
+    refuse_beside,
+    text,
+)
 
 app = typer.Typer(
     help="Train good Keras models fast, with measured recipes.",
@@ -30,9 +39,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-app.command()(tuning.tune)
-app.command()(tuning.ablate)
 
 
 def main() -> None:
@@ -162,7 +168,7 @@ def train(
     seed: Seed = None,
     out: Out = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with the interrupted run in this folder.")
+        Path | None, typer.Option(help="Resume the interrupted run in this folder.")
     ] = None,
     data_dir: DataDir = None,
     json_: Json = False,
@@ -174,11 +180,7 @@ def train(
     if resume is not None:
         words = ("RECIPE", "--set", "--epochs", "--budget", "--seed", "--out")
         values = (recipe, set_, epochs, budget, seed, out)
-        given = zip(words, values, strict=True)
-        if extra := [word for word, value in given if value is not None]:
-            raise ValueError(
-                f"--resume takes all from the run's folder; leave out {extra[0]}."
-            )
+        refuse_beside(resume, dict(zip(words, values, strict=True)))
         run = recipes.resume(resume, data_dir=text(data_dir))
     elif recipe is None:
         raise ValueError(
@@ -224,102 +226,14 @@ def lr_range(
     terminal.show_rate_range(found, plot, json_)
 
 
-@app.command()
-def evaluate(
-    run: Path,
-    tta: Annotated[
-        str,
-        typer.Option(help="Mean over views: none, mirror or mirror_translate."),
-    ] = "none",
-    tta_share: Annotated[
-        float,
-        typer.Option(
-            help="Share of the images, the least certain, that get all views; a "
-            "recipe's own is its training.tta_share."
-        ),
-    ] = 1.0,
-    data_dir: DataDir = None,
-    json_: Json = False,
-) -> None:
-    """Measure a finished run's model on its test set again."""
-    terminal.start_tensorflow()
-    from kerasopt import recipes
-    from kerasopt.evaluation import classification
-    from kerasopt.evaluation.tta import describe
-    from kerasopt.training import Run
-
-    loaded = Run.load(run)
-    if "data" not in loaded.recipe:
-        raise ValueError(
-            f"The run in '{run}' was trained from arrays that it doesn't hold: measure "
-            "it in Python, with kerasopt.Run.load(…).predict(x)."
-        )
-    dataset = recipes.Recipe(loaded.recipe).load_data(data_dir=text(data_dir))
-    if dataset.test is None:
-        raise ValueError(f"The data of '{run}' have no test set.")
-    images, labels = dataset.test
-    probabilities = loaded.predict(images, views=tta, views_share=tta_share)
-    found = classification(labels, probabilities, class_names=dataset.class_names)
-    if json_:
-        results = {
-            "test_accuracy": found.accuracy,
-            "test_loss": found.loss,
-            "test_interval": list(found.interval),
-            "test_samples": len(labels),
-            "tta": tta,
-            "tta_share": tta_share,
-        }
-        print(json.dumps(results))
-        return
-    low, high = found.interval
-    how = "" if tta == "none" else f", {describe(tta, tta_share)}"
-    print(
-        f"Test accuracy {found.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%}"
-        f"{how}"
-    )
-    print(found.per_class.round(3).to_string())
-
-
-@app.command()
-def predict(run: Path, images: list[Path], json_: Json = False) -> None:
-    """Name the class of your own pictures, whatever their size."""
-    terminal.start_tensorflow()
-    import numpy as np
-
-    from kerasopt.data import read_image
-    from kerasopt.training import Run
-
-    loaded = Run.load(run)
-    # All pictures are read first: a bad one shows before the model loads.
-    pixels = np.stack([read_image(path, loaded.input_shape) for path in images])
-    probabilities = loaded.predict(pixels)
-    rows = [
-        {
-            "image": str(path),
-            "class": loaded.class_names[int(row.argmax())],
-            "probability": round(float(row.max()), 4),
-        }
-        for path, row in zip(images, probabilities, strict=True)
-    ]
-    if json_:
-        print(json.dumps(rows, indent=2))
-        return
-    table = rich.table.Table("image", "class", "probability")
-    for each in rows:
-        share = f"{each['probability']:.1%}"
-        table.add_row(str(each["image"]), str(each["class"]), share)
-    rich.console.Console().print(table)
-
-
-@app.command()
-def compare(runs: list[Path], json_: Json = False) -> None:
-    """Put finished runs side by side; equal seeds are paired."""
-    terminal.start_tensorflow()
-    from kerasopt.evaluation import compare as compare_runs
-    from kerasopt.training import Run
-
-    comparison = compare_runs(*[Run.load(run) for run in runs])
-    print(json.dumps(comparison.to_dict(), indent=2) if json_ else comparison)
+for command in (
+    runs.evaluate,
+    runs.predict,
+    runs.compare,
+    tuning.tune,
+    tuning.ablate,
+):
+    app.command()(command)
 
 
 @app.command()

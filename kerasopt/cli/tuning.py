@@ -19,7 +19,7 @@ Name = Annotated[
 ]
 Folder = Annotated[
     Path | None,
-    typer.Option(help="Folder of all trainings: new, or that of this work to go on."),
+    typer.Option(help="Folder of all trainings: a new one, or one to resume."),
 ]
 
 
@@ -63,8 +63,8 @@ def tune(
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Go on with the search in this folder; --trials, --budget and "
-            "--workers may be others."
+            help="Resume the search in this folder; --trials, --budget and --workers "
+            "may change."
         ),
     ] = None,
     data_dir: DataDir = None,
@@ -134,7 +134,7 @@ def ablate(
     data_dir: DataDir = None,
     json_: Json = False,
 ) -> None:
-    """Measure what each strategy of a recipe is worth, with an interval."""
+    """Measure what each strategy of a recipe gains, with an interval."""
     terminal.check_drawing(plot)
     from kerasopt.tuning.ablations import factors as known
 

@@ -9,28 +9,34 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasopt.training.directories import runs
     from kerasopt.training.fitting import fit
-    from kerasopt.training.loop import DivergedError
     from kerasopt.training.run import Run
     from kerasopt.training.second_order import LBFGSResult, fit_lbfgs
-    from kerasopt.training.settings import TrainingSettings
+    from kerasopt.training.session import DivergedError
+    from kerasopt.training.spec import TrainingSettings
+    from kerasopt.training.trainer import Trainer
 
 __all__ = [
     "DivergedError",
     "LBFGSResult",
     "Run",
+    "Trainer",
     "TrainingSettings",
     "fit",
     "fit_lbfgs",
+    "runs",
 ]
 
 _MODULES = {
-    "DivergedError": "loop",
+    "DivergedError": "session",
     "LBFGSResult": "second_order",
     "Run": "run",
-    "TrainingSettings": "settings",
+    "TrainingSettings": "spec",
+    "Trainer": "trainer",
     "fit": "fitting",
     "fit_lbfgs": "second_order",
+    "runs": "directories",
 }
 
 

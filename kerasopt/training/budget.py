@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 import rich.console
 from keras.optimizers.schedules import LearningRateSchedule
 
 from kerasopt import schedules
-from kerasopt.data import Dataset, pipeline
+from kerasopt.data import pipeline
 from kerasopt.evaluation import tta
-from kerasopt.training.settings import TrainingSettings
+from kerasopt.training.batches import Feed
+from kerasopt.training.spec import TrainingSettings
 
 __all__ = ["ByTime", "TimeBudget", "evaluation_seconds", "follow"]
 
@@ -28,8 +28,10 @@ REPORT_SECONDS = 3.0
 three on a slow one. Two seconds to spare are 3 % of a budget of a minute."""
 
 CALIBRATION_CALLS = 6
-"""Calls of the compiled step, of one step or several, after which the throughput is
-shown; the first two trace and warm up."""
+"""Calls after which the throughput is shown; the first two trace and warm up."""
+
+LEAST_CALLS = 400
+"""The schedule goes by calls, so a call takes at most such a share of the time."""
 
 
 class TimeBudget(keras.callbacks.Callback):
@@ -39,8 +41,7 @@ class TimeBudget(keras.callbacks.Callback):
         total_seconds: All the time, evaluation included.
         started: When it began, by `time.perf_counter`.
         reserved_seconds: Time kept for what comes after training.
-        samples_per_call: Samples that go into one call of the compiled step, for
-            the announcement.
+        batch_size: Samples of a step, for the announcement.
         samples_per_epoch: Samples of an epoch, for the announcement.
         console: Where to announce the throughput.
         speed_to_come: Returns the mean throughput from a share of the time on,
@@ -50,13 +51,16 @@ class TimeBudget(keras.callbacks.Callback):
         ValueError: if nothing is left for training.
     """
 
+    every_batch = False
+    memory = ()
+
     def __init__(
         self,
         *,
         total_seconds: float,
         started: float,
         reserved_seconds: float,
-        samples_per_call: int,
+        batch_size: int,
         samples_per_epoch: int,
         console: rich.console.Console,
         speed_to_come: Callable[[float], float] = lambda share: 1.0,
@@ -72,19 +76,25 @@ class TimeBudget(keras.callbacks.Callback):
                 f"needed for the evaluation. Give {spent + reserved_seconds + 1:.0f} s "
                 "or more."
             )
-        self.samples_per_call = samples_per_call
+        self.batch_size = batch_size
         self.samples_per_epoch = samples_per_epoch
         self.console = console
         self.speed_to_come = speed_to_come
         # A variable, so that compiled steps and the input pipeline see it change.
         self.progress = keras.Variable(0.0, trainable=False, name="progress")
-        self._ended: list[float] = []
-        self._announced = False
+        self._calls = 0
+        self._began = (0, self.begins)
+        self._seconds_a_step = 0.0
 
     def share(self) -> float:
         """Return the share of the training time that has passed, 0 to 1."""
         passed = (time.perf_counter() - self.begins) / (self.ends - self.begins)
         return min(1.0, max(0.0, passed))
+
+    def seconds_of_a_call(self) -> float:
+        """Return how long the next call may take: as long as the schedule allows."""
+        left = self.ends - time.perf_counter()
+        return min(1.0, (self.ends - self.begins) / LEAST_CALLS, max(left, 0.0))
 
     def resume_after(self, seconds_before: float) -> None:
         """Count the time of an interrupted run's earlier part."""
@@ -96,19 +106,23 @@ class TimeBudget(keras.callbacks.Callback):
     ) -> None:
         """Show the compiled step how far the training is."""
         self.progress.assign(self.share())
+        self._began = (batch, time.perf_counter())
 
     def on_train_batch_end(
         self, batch: int, logs: Mapping[str, float] | None = None
     ) -> None:
-        """Stop where the next call would end further from the goal than this one."""
+        """Stop where the next step would end further from the goal than this one."""
         now = time.perf_counter()
-        self._ended = [*self._ended, now][-CALIBRATION_CALLS:]
-        call = float(np.median(np.diff(self._ended))) if len(self._ended) > 2 else 0.0
-        if now + call / 2 >= self.ends:
+        first, began = self._began
+        self._calls += 1
+        seconds = (now - began) / (batch + 1 - first)
+        if self._calls > 2:
+            # The faster of two: what disturbs a call makes it longer.
+            self._seconds_a_step = min(seconds, self._seconds_a_step or seconds)
+        if now + self._seconds_a_step / 2 >= self.ends:
             self.model.stop_training = True
-        if len(self._ended) == CALIBRATION_CALLS and not self._announced:
-            self._announced = True
-            self._announce(self.samples_per_call / call)
+        if self._calls == CALIBRATION_CALLS:
+            self._announce(self.batch_size / self._seconds_a_step)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Stop where validation took the rest of the time."""
@@ -178,31 +192,30 @@ def follow(
 
 
 def evaluation_seconds(
-    network: keras.Model,
-    dataset: Dataset,
-    settings: TrainingSettings,
-    batch: np.ndarray,
+    network: keras.Model, feed: Feed, settings: TrainingSettings
 ) -> float:
     """Measure what the evaluation after training will take.
 
     Args:
         network: The built model; its `predict` is traced here, once for good.
-        dataset: Its validation and test part will be evaluated.
+        feed: Validation and test part of its dataset will be evaluated.
         settings: Its ``tta`` and ``tta_share`` count.
-        batch: Scaled samples to time the prediction with, a few batches of them.
     """
-    pipeline.predict(network, batch)
+    batch, *_ = feed.some(1024)
+    samples = len(keras.tree.flatten(batch)[0])
+    _predict_seconds(network, batch)
     # The least of some: what disturbs a measurement makes it longer.
-    each = min(_predict_seconds(network, batch) for _ in range(3)) / len(batch)
+    each = min(_predict_seconds(network, batch) for _ in range(3)) / samples
+    sizes = feed.dataset.sizes
     # Twice: at the end of the last epoch, and of the finished model.
-    samples = 2 * len(dataset.validation[0]) if dataset.validation else 0
-    if dataset.test:
+    total = 2 * (sizes["validation"] or 0)
+    if sizes["test"]:
         further = (tta.count(settings.tta) - 1) * settings.tta_share
-        samples += round(len(dataset.test[0]) * (1 + further))
-    return samples * each + REPORT_SECONDS
+        total += round(sizes["test"] * (1 + further))
+    return total * each + REPORT_SECONDS
 
 
-def _predict_seconds(network: keras.Model, batch: np.ndarray) -> float:
+def _predict_seconds(network: keras.Model, batch: Any) -> float:
     started = time.perf_counter()
-    pipeline.predict(network, batch)
+    pipeline.predict(network, batch, pixel_scale=1.0)
     return time.perf_counter() - started

@@ -1,90 +1,147 @@
-"""A compiled model, and its batches, for programs that call Keras themselves."""
+"""What a model is compiled with: loss and metrics by task, labels and model output."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
-from kerasopt import augment as augmentations
-from kerasopt import callbacks as callback_table
-from kerasopt import losses, optimizers
-from kerasopt.data import Dataset, pipeline
-from kerasopt.training import image_sizes
-from kerasopt.training.settings import TrainingSettings
+from kerasopt import distribute, losses, metrics, tasks
+from kerasopt.data import Dataset, Stream
+from kerasopt.training import placement, preflight
+from kerasopt.training.batches import Feed
+from kerasopt.training.compile_cache import CompileCache, tabulate
+from kerasopt.training.compiled import CompiledSteps
+from kerasopt.training.head import Head, head_of
+from kerasopt.training.spec import TrainingSpec
 
-__all__ = ["compiled", "fit_batches"]
+__all__ = ["Chosen", "choose", "compiled"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a model is compiled with, and how its outputs are read."""
+
+    task: tasks.Task | None
+    head: Head
+    loss: Any
+    metrics: Any
+    notes: list[str]
+
+
+def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
+    """Return task, head, loss and metrics for a built model.
+
+    Raises:
+        ValueError: if the model's output doesn't fit the labels, or a name is unknown.
+    """
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(feed.some(preflight.SAMPLES))
+    head = head_of(model, model(x, training=False))
+    task = _task(spec, feed.dataset, head)
+    preflight.check_fit(task, head, feed.dataset)
+    own = placement.compile_arguments(model)
+    logits = head.gives_logits and task is not None and task.name != "regression"
+    given = spec.loss
+    if given is None:
+        given = own.get("loss", "auto" if task or not _has_own_step(model) else None)
+    loss, notes = given, []
+    if given is not None and not isinstance(given, (dict, list, tuple)):
+        loss = losses.get(
+            given,
+            labels=y,
+            task=task,
+            num_outputs=head.units,
+            from_logits=logits,
+            label_smoothing=spec.settings.label_smoothing,
+        )
+        if logits and given == "auto":
+            notes.append(
+                f"The model ends in logits, so the loss is {loss.name} with "
+                "from_logits=True."
+            )
+    return Chosen(task, head, loss, _metrics(spec, own, task, head, y, logits), notes)
+
+
+def _task(spec: TrainingSpec, dataset: Dataset, head: Head) -> tasks.Task | None:
+    """Return the task: as given, or by labels and model output together."""
+    if spec.task != "auto":
+        return tasks.get(spec.task)
+    known = dataset.task
+    if known is None or head.units is None:
+        return None
+    train = dataset.train
+    labels = train.labels() if isinstance(train, Stream) else train[1]
+    found = tasks.infer(labels, num_outputs=head.units, activation=head.activation)
+    # Names of classes say what the labels are.
+    return known if known.has_classes and _has_names(dataset) else found
+
+
+def _has_names(dataset: Dataset) -> bool:
+    numbers = tuple(map(str, range(dataset.num_classes)))
+    return tuple(dataset.class_names) != numbers
+
+
+def _metrics(
+    spec: TrainingSpec,
+    own: dict[str, Any],
+    task: tasks.Task | None,
+    head: Head,
+    y: Any,
+    logits: bool,
+) -> Any:
+    if spec.metrics is None and "metrics" in own:
+        return own["metrics"]
+    if task is None:
+        return spec.metrics
+    return [
+        metrics.get(
+            each,
+            task=task,
+            num_outputs=head.units,
+            sparse=np.ndim(y) == 1,
+            from_logits=logits,
+        )
+        for each in (task.metrics if spec.metrics is None else spec.metrics)
+    ]
 
 
 def compiled(
-    network: keras.Model,
-    *,
-    optimizer: Any = "adam",
-    loss: Any = "auto",
-) -> keras.Model:
-    """Compile a new model for integer labels and return it.
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer | None,
+    chosen: Chosen,
+    spec: TrainingSpec,
+    parallel: bool,
+    cache: CompileCache | None,
+    steps: int | None,
+) -> CompiledSteps:
+    """Compile, or keep a compiled model as it is where nothing else is asked for."""
+    own = placement.compile_arguments(model)
+    asked = (spec.optimizer, spec.loss, spec.metrics)
+    if own and not parallel and all(each is None for each in asked):
+        return CompiledSteps(model)
+    arguments = {
+        **own,
+        "loss": chosen.loss,
+        "metrics": chosen.metrics,
+        "jit_compile": False,
+    }
+    arguments.pop("optimizer", None)
+    if parallel and chosen.loss is not None:
+        arguments["loss"] = distribute.GlobalBatchLoss(chosen.loss)
+    optimizer = optimizer or own["optimizer"]
+    if cache is None or spec.compile_key is None or parallel:
+        model.compile(optimizer=optimizer, **arguments)
+        return CompiledSteps(model)
+    if steps is not None:
+        tabulate(optimizer, steps=spec.settings.epochs * steps)
+    return cache.steps(spec.compile_key, model, optimizer, **arguments)
 
-    Args:
-        network: The model.
-        optimizer: What `kerasopt.optimizers.get` takes.
-        loss: What `kerasopt.losses.get` takes.
 
-    Example:
-        >>> from kerasopt import models
-        >>> network = models.mlp(input_shape=(4,), num_classes=3)
-        >>> compiled(network, optimizer="sgd").loss.name
-        'sparse_categorical_crossentropy'
-    """
-    network.compile(
-        optimizer=optimizers.get(optimizer),
-        loss=losses.get(loss, labels=[0]),
-        metrics=["accuracy"],
+def _has_own_step(model: keras.Model) -> bool:
+    kind = type(model)
+    return (
+        kind.train_step is not keras.Model.train_step
+        or kind.compute_loss is not keras.Model.compute_loss
     )
-    return network
-
-
-def fit_batches(
-    network: keras.Model,
-    dataset: Dataset,
-    *,
-    settings: TrainingSettings,
-    augment: Any = None,
-    callbacks: Sequence[Any] = (),
-    **arguments: Any,
-) -> keras.callbacks.History:
-    """Train a compiled model by Keras's `fit` on a dataset's augmented batches.
-
-    Args:
-        network: The compiled model.
-        dataset: Its training part is trained on, its validation part watched.
-        settings: Batch size, seed, patience and image sizes.
-        augment: What `kerasopt.augment.get` takes.
-        callbacks: What `kerasopt.callbacks.get` takes.
-        **arguments: What else Keras's `fit` takes.
-
-    Returns:
-        Keras's history.
-    """
-    steps = pipeline.steps_per_epoch(len(dataset.train[0]), settings.batch_size)
-    batches = pipeline.training_batches(
-        *dataset.train,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        augmentation=augmentations.get(augment),
-        first_epoch=arguments.get("initial_epoch", 0),
-        image_size=image_sizes.by_step(settings, steps, None),
-    )
-    if dataset.validation is not None:
-        validation = pipeline.evaluation_batches(*dataset.validation)
-        arguments.setdefault("validation_data", validation)
-    arguments["callbacks"] = [callback_table.get(each) for each in callbacks]
-    if settings.patience is not None:
-        arguments["callbacks"].append(
-            keras.callbacks.EarlyStopping(
-                settings.monitor, patience=settings.patience, restore_best_weights=True
-            )
-        )
-    # The stream is shuffled; Keras warns that it can't do it once more.
-    arguments.setdefault("shuffle", False)
-    return network.fit(batches, steps_per_epoch=steps, **arguments)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cpu_model", "describe"]
+__all__ = ["available_cores", "cpu_model", "describe", "threads"]
 
 _PACKAGES = (
     "kerasopt",
@@ -39,11 +39,32 @@ def describe() -> dict[str, Any]:
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "cpu": cpu_model(),
-        "cores": os.cpu_count(),
+        "cores": available_cores(),
         "memory_gib": _memory_gib(),
         "gpus": [detail.get("device_name", "GPU") for detail in details],
         "packages": _versions(),
     }
+
+
+def available_cores() -> int:
+    """Return the processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads() -> int:
+    """Return the threads that share one operation: sums depend on their number.
+
+    Example:
+        >>> threads() >= 1
+        True
+    """
+    import tensorflow as tf
+
+    chosen = tf.config.threading.get_intra_op_parallelism_threads()
+    asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return chosen or int(asked if asked.isdecimal() else 0) or available_cores()
 
 
 def cpu_model() -> str:

@@ -1,4 +1,4 @@
-"""Train a model on a dataset, measure it once, and leave a run folder behind."""
+"""`kerasopt.fit`: train a model on data, measure it once, and leave a run folder."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ from typing import Any
 import keras
 import rich.console
 
-from kerasopt.data import Dataset
+from kerasopt.data import as_dataset
 from kerasopt.evaluation import formatting
-from kerasopt.training import checks, placement, preparation, quiet, results
+from kerasopt.training import (
+    directories,
+    finishing,
+    placement,
+    preparation,
+    quiet,
+    resuming,
+)
 from kerasopt.training import run as run_folder
-from kerasopt.training.loop import Loop
-from kerasopt.training.preparation import say
+from kerasopt.training.budget import TimeBudget
+from kerasopt.training.compiled import free_kernels
+from kerasopt.training.preparation import Prepared, say
 from kerasopt.training.run import Run
-from kerasopt.training.settings import TrainingSettings, validate
+from kerasopt.training.session import Session
+from kerasopt.training.spec import TrainingSettings, TrainingSpec, validate
 
 __all__ = ["fit"]
 
@@ -26,42 +35,63 @@ __all__ = ["fit"]
 @quiet.tracing()
 def fit(
     model: keras.Model | Callable[[], keras.Model],
-    dataset: Dataset,
+    data: Any,
     *,
-    optimizer: Any = "adam",
-    loss: Any = "auto",
+    optimizer: Any = None,
+    loss: Any = None,
+    metrics: Sequence[Any] | None = None,
+    task: str = "auto",
+    class_weight: Any = None,
+    sample_weight: Any = None,
+    validation_data: Any = None,
     augment: Any = None,
     callbacks: Sequence[Any] = (),
+    settings: TrainingSettings | None = None,
     directory: str | os.PathLike[str] | None = None,
     recipe: Mapping[str, Any] | None = None,
     resume: bool = False,
     verbose: bool = True,
-    **settings: Any,
+    **fields: Any,
 ) -> Run:
-    """Train, keep everything in one folder, and measure the test set once.
+    """Train a Keras model into one folder, and measure the test set once.
 
-    The model is compiled here. Its inputs are ``dataset.train`` with uint8
-    divided by 255. After training, early stopping's best weights are restored,
-    validation and test accuracy are measured, and model, metrics and an HTML
-    report are written.
+    Takes the place of ``model.compile(…)`` and ``model.fit(…)``. Before the first step
+    a few samples go through loss, gradient, metrics and evaluation, so that what would
+    fail later fails then. After training, early stopping's best weights are restored,
+    the model is saved, and validation and test data are measured by the task.
 
     Args:
-        model: An uncompiled model, or a function that builds one. Several
-            devices and ``precision="auto"`` build the model themselves.
-        dataset: What `kerasopt.data.load` or `kerasopt.data.from_arrays` gives.
-        optimizer: What `kerasopt.optimizers.get` takes. A schedule given as a
-            dict gets ``epochs`` and ``steps_per_epoch`` filled in.
-        loss: ``"auto"`` (cross-entropy by the labels' shape), a Keras name or loss.
+        model: Any Keras model, or a function that builds one. What a compiled model was
+            compiled with is used unless an argument says otherwise. Several devices and
+            ``precision="auto"`` build the model themselves.
+        data: A `kerasopt.data.Dataset`, arrays ``(x, y)`` or ``(x, y,
+            sample_weight)``, a `tf.data.Dataset`, a `keras.utils.PyDataset`, or a
+            function that returns an iterator of batches. Arrays are trained on whole;
+            `kerasopt.data.from_arrays` cuts validation data from them.
+        optimizer: What `kerasopt.optimizers.get` takes; ``"adam"`` by default. A
+            schedule given as a dict gets ``epochs`` and ``steps_per_epoch`` filled in.
+        loss: What `kerasopt.losses.get` takes; by default that of the task, with
+            ``from_logits=True`` where the model ends in logits.
+        metrics: What `kerasopt.metrics.get` takes, several, such as ``["auc", "f1"]``;
+            by default those of the task.
+        task: ``"binary"``, ``"multiclass"``, ``"multilabel"`` or ``"regression"``;
+            ``"auto"`` infers it from labels and model output.
+        class_weight: {class: weight} or ``"balanced"``: n / (classes * samples of the
+            class).
+        sample_weight: Weights of the training samples, shape (n,), for ``(x, y)``.
+        validation_data: ``(x, y)`` or a stream, for data without a validation part.
         augment: What `kerasopt.augment.get` takes.
         callbacks: What `kerasopt.callbacks.get` takes: Keras callbacks, or names
             and dicts.
+        settings: The fields as one object; single fields override it.
         directory: Folder of the run; new below ``runs/`` by default.
         recipe: The resolved recipe to record; made from the arguments by default.
-        resume: Go on with the interrupted run in ``directory``.
+        resume: Continue the interrupted run in ``directory``, with the same arguments;
+            ``epochs`` may be larger.
         verbose: Show progress on standard error.
-        **settings: Fields of `kerasopt.training.TrainingSettings`, whose help lists
+        **fields: Fields of `kerasopt.training.TrainingSettings`, whose help lists
             them all: ``epochs=10`` or ``budget="5m"``, ``batch_size=32``,
-            ``patience=None``, ``seed=0``, …
+            ``patience=None``, ``monitor="val_loss"``, ``seed=0``, …
 
     Returns:
         The finished `Run`.
@@ -69,6 +99,7 @@ def fit(
     Raises:
         ValueError: if an argument doesn't fit, if test data would steer the
             training, or (`DivergedError`) if the loss becomes NaN.
+        TypeError: if ``data`` is of another kind.
 
     Example:
         >>> import tempfile
@@ -81,63 +112,107 @@ def fit(
         ['accuracy', 'epoch', 'learning_rate']
     """
     started = time.perf_counter()
-    chosen = validate(TrainingSettings, settings, "training")
-    if not resume:
-        run_folder.check_new(directory)
-    checks.data(dataset, chosen)
+    chosen = _settings(settings, fields)
+    folder = None
+    if resume:
+        folder = directories.unfinished_directory(directory)
+        chosen = resuming.with_recorded_choices(chosen, folder)
+    else:
+        directories.check_new(directory)
     console = rich.console.Console(stderr=True, quiet=not verbose)
-    ready = preparation.prepare(
-        model,
-        dataset,
+    dataset = as_dataset(
+        data,
+        validation_data=validation_data,
+        sample_weight=sample_weight,
+        steps_per_epoch=chosen.steps_per_epoch,
+        task=task,
+    )
+    spec = TrainingSpec(
+        model=model,
         optimizer=optimizer,
         loss=loss,
+        metrics=metrics,
+        task=task,
+        class_weight=class_weight,
         augment=augment,
-        callbacks=callbacks,
+        callbacks=tuple(callbacks),
         settings=chosen,
-        console=console,
     )
-    chosen, network, strategy = ready.settings, ready.network, ready.strategy
-
+    ready = preparation.prepare(spec, dataset, console=console)
     # Before the folder: a budget that is too short leaves nothing behind.
-    budget = ready.time_budget(dataset, started, console)
-    if resume:
-        folder = run_folder.unfinished_directory(directory)
-    else:
-        resolved = results.resolved_recipe(recipe, network, augment, chosen)
-        about = results.environment_of(dataset, strategy, chosen)
-        folder = _new_folder(directory, resolved, about)
-    loop = Loop(ready, dataset, folder, console, budget)
-    with placement.on(strategy):
-        loop.run(ready.callbacks, resume=resume)
+    budget = preparation.time_budget(ready, started, console)
+    ready.notes.extend(finishing.saving_notes(ready.model))
+    for note in ready.notes:
+        say(console, note)
+    given = {"augment": augment, "class_weight": class_weight}
+    resolved = finishing.resolved_recipe(recipe, ready, given)
+    about = finishing.environment_of(ready)
+    if folder is None:
+        folder = directories.new_directory(resolved["name"], directory)
+    with directories.locked(folder):
+        if resume:
+            # Another process may have completed it since.
+            directories.unfinished_directory(folder)
+            resuming.check_same(folder, resolved, about, console)
+        else:
+            directories.check_new(folder)
+        run_folder.write_yaml(folder / run_folder.RECIPE, resolved)
+        run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
+        return _trained(ready, model, folder, budget, started, console, resume)
+
+
+def _trained(
+    ready: Prepared,
+    model: Any,
+    folder: Path,
+    budget: TimeBudget | None,
+    started: float,
+    console: rich.console.Console,
+    resume: bool,
+) -> Run:
+    """Train into the claimed folder, and finish the run."""
+    session = Session(ready, folder, console, budget=budget)
+    with placement.on(ready.strategy):
+        session.run(resume=resume, tensorboard=True)
 
     def clock() -> float:
-        return loop.seconds_before + time.perf_counter() - started
+        return session.checkpoint.seconds + time.perf_counter() - started
 
-    train_seconds = round(clock(), 2)
-    trained = placement.collect(network, model, ready.build, strategy, chosen.precision)
-    how = {**loop.summary(), "train_seconds": train_seconds}
-    how |= results.settings_of(trained, dataset, strategy, chosen)
-    run = results.finish(trained, dataset, folder, how, settings=chosen, clock=clock)
+    trained = placement.collect(
+        ready.model, model, ready.build, ready.strategy, ready.settings.precision
+    )
+    how = {
+        **session.summary(),
+        "train_seconds": round(clock(), 2),
+        **finishing.settings_of(ready),
+    }
+    run = finishing.finish(trained, ready, folder, how, clock=clock, console=console)
+    free_kernels()
     _say_results(console, run)
     return run
 
 
-def _new_folder(
-    directory: str | os.PathLike[str] | None,
-    recipe: Mapping[str, Any],
-    environment: Mapping[str, Any],
-) -> Path:
-    """Make the run's folder, with what is known before training."""
-    folder = run_folder.new_directory(recipe["name"], directory)
-    run_folder.write_yaml(folder / run_folder.RECIPE, dict(recipe))
-    run_folder.write_json(folder / run_folder.ENVIRONMENT, dict(environment))
-    return folder
+def _settings(
+    settings: TrainingSettings | None, fields: Mapping[str, Any]
+) -> TrainingSettings:
+    if settings is None:
+        return validate(TrainingSettings, fields, "training")
+    if not isinstance(settings, TrainingSettings):
+        raise TypeError(
+            "settings must be a kerasopt.training.TrainingSettings; given: "
+            f"{type(settings).__name__}."
+        )
+    return validate(TrainingSettings, {**settings.model_dump(), **fields}, "training")
 
 
 def _say_results(console: rich.console.Console, run: Run) -> None:
     found = run.metrics
-    accuracy = found.get("test_accuracy")
-    tested = "" if accuracy is None else f"test accuracy {accuracy:.2%}, "
+    tested = ""
+    if run.task is not None and f"test_{run.task.headline}" in found:
+        name = run.task.headline
+        value = found[f"test_{name}"]
+        shown = f"{value:.2%}" if name == "accuracy" else f"{value:.4g}"
+        tested = f"test {name.replace('_', ' ')} {shown}, "
     say(
         console,
         f"Done: {tested}{formatting.epochs(found['epochs'])} in "
@@ -145,4 +220,4 @@ def _say_results(console: rich.console.Console, run: Run) -> None:
         f"everything is in {run.directory}",
     )
     if found["epochs"] < 1:
-        say(console, "The time wasn't enough to see all samples once: give it more.")
+        say(console, "Less than one epoch was trained; increase the budget.")

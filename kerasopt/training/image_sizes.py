@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasopt.training.settings import TrainingSettings
+from kerasopt.training.spec import TrainingSettings
 
 __all__ = ["by_step", "speed_to_come"]
 

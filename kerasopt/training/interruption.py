@@ -25,9 +25,13 @@ class Interruption(keras.callbacks.Callback):
     works where Ctrl-C is Python's: in the main thread, with no handler of the user's.
     """
 
+    every_batch = False
+    memory = ()
+
     def __init__(self) -> None:
         super().__init__()
         self.asked = False
+        self.asked_once = False
 
     @contextlib.contextmanager
     def awaited(self) -> Iterator[None]:
@@ -58,8 +62,9 @@ class Interruption(keras.callbacks.Callback):
 
     def _ask(self, number: int, frame: Any) -> None:
         if self.asked:
+            self.asked_once = False
             signal.default_int_handler(number, frame)
-        self.asked = True
+        self.asked = self.asked_once = True
 
     def _stop_if_asked(self) -> None:
         if self.asked:

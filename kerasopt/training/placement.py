@@ -9,9 +9,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasopt.training import precision
+from kerasopt.training import calibration
 
-__all__ = ["builder", "collect", "first_device", "is_parallel", "on", "place"]
+__all__ = [
+    "builder",
+    "collect",
+    "compile_arguments",
+    "first_device",
+    "is_parallel",
+    "on",
+    "place",
+]
 
 
 def builder(
@@ -54,11 +62,11 @@ def place(
     model: Any,
     build: Callable[[], keras.Model] | None,
     strategy: tf.distribute.Strategy,
-    policy: str,
+    policy: str | None,
 ) -> keras.Model:
     """Return the model whose variables live where the strategy wants them."""
     if build is not None:
-        with precision.policy(policy):
+        with calibration.policy(policy):
             return build()
     return _copy(model) if is_parallel(strategy) else model
 
@@ -68,19 +76,39 @@ def collect(
     model: Any,
     build: Callable[[], keras.Model] | None,
     strategy: tf.distribute.Strategy,
-    policy: str,
+    policy: str | None,
 ) -> keras.Model:
     """Return the trained model with ordinary variables, for use without a strategy."""
     if not is_parallel(strategy):
         return network
     if build is not None:
-        with precision.policy(policy):
+        with calibration.policy(policy):
             model = build()
     model.set_weights(network.get_weights())
     return model
 
 
 def _copy(model: keras.Model) -> keras.Model:
+    """Return a copy of a model whose variables live on the strategy's devices."""
     clone = keras.models.clone_model(model)
-    clone.set_weights(model.get_weights())
+    if model.built:
+        clone.set_weights(model.get_weights())
+    if arguments := compile_arguments(model):
+        optimizer = arguments["optimizer"]
+        if isinstance(optimizer, keras.optimizers.Optimizer):
+            arguments["optimizer"] = type(optimizer).from_config(optimizer.get_config())
+        clone.compile(**arguments)
     return clone
+
+
+def compile_arguments(model: keras.Model) -> dict[str, Any]:
+    """Return what a model was compiled with, as it was given; {} if it wasn't.
+
+    Keras keeps the arguments for saving, under a private name; a test holds it.
+    """
+    if not model.compiled or not hasattr(model, "_compile_config"):
+        return {}
+    arguments = dict(model._compile_config.config)
+    if model.optimizer is not None:
+        arguments["optimizer"] = model.optimizer
+    return arguments

@@ -1,9 +1,9 @@
-"""From names and objects to a compiled model that is ready to train."""
+"""From a spec and a dataset to a compiled model that is ready to train."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -12,17 +12,19 @@ import tensorflow as tf
 
 from kerasopt import augment as augmentations
 from kerasopt import callbacks as callback_table
-from kerasopt import distribute, layers, losses, optimizers
-from kerasopt.data import Dataset, pipeline
+from kerasopt import distribute, layers, optimizers, tasks
+from kerasopt.data import Dataset, Stream
 from kerasopt.evaluation import formatting, report
 from kerasopt.training import budget as budgets
-from kerasopt.training import checks, image_sizes, placement, precision
-from kerasopt.training.reuse import CompiledModels
-from kerasopt.training.seeding import seed_everything
-from kerasopt.training.settings import TrainingSettings
-from kerasopt.training.tabulated import tabulate
+from kerasopt.training import calibration, compiling, image_sizes, placement, preflight
+from kerasopt.training.batches import Feed
+from kerasopt.training.compile_cache import CompileCache
+from kerasopt.training.compiled import CompiledSteps
+from kerasopt.training.head import Head, takes_pixels
+from kerasopt.training.spec import TrainingSettings, TrainingSpec, seed_everything
+from kerasopt.training.trainer import make_variables
 
-__all__ = ["Prepared", "prepare", "say"]
+__all__ = ["Prepared", "prepare", "say", "time_budget"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,132 +32,241 @@ class Prepared:
     """What a training starts from.
 
     Attributes:
-        network: The compiled model, on its devices.
-        settings: The settings, ``precision="auto"`` resolved.
-        steps: Steps of an epoch.
+        model: The compiled model, on its devices.
+        steps: Its compiled steps.
+        feed: The batches of the data.
+        settings: The settings, ``precision`` resolved.
+        task: The task, or None where loss and metrics alone are measured.
+        head: What the model ends in.
         augmentation: What `kerasopt.augment.apply` takes, or None.
+        stream_key: Stands for it: making a stream takes seconds, so the preflight,
+            the training and later ones of the same data share one.
         callbacks: The user's callbacks.
         strategy: Where the model's variables live.
         build: The function that builds the model, if there is one.
+        steps_per_epoch: Steps of an epoch, or None for a stream of unknown length.
+        monitor_mode: ``"min"`` or ``"max"``: what is better.
+        measures_logs: Whether metrics were asked for, which the evaluation then
+            measures besides the task's own.
+        notes: What was decided without being asked, for people.
     """
 
-    network: keras.Model
+    model: keras.Model
+    steps: CompiledSteps
+    feed: Feed
     settings: TrainingSettings
-    steps: int
+    task: tasks.Task | None
+    head: Head
     augmentation: Any
+    stream_key: str
     callbacks: list[keras.callbacks.Callback]
     strategy: tf.distribute.Strategy
     build: Callable[[], keras.Model] | None
-
-    def time_budget(
-        self, dataset: Dataset, started: float, console: rich.console.Console
-    ) -> budgets.TimeBudget | None:
-        """Set up the clock of a time budget, and let the learning rate follow it."""
-        settings = self.settings
-        if settings.budget_seconds is None:
-            return None
-        report.preload()
-        some = pipeline.some_samples(dataset.train[0])[:1024]
-        budget = budgets.TimeBudget(
-            total_seconds=settings.budget_seconds,
-            started=started,
-            reserved_seconds=budgets.evaluation_seconds(
-                self.network, dataset, settings, some
-            ),
-            samples_per_call=settings.batch_size * settings.steps_per_execution,
-            samples_per_epoch=len(dataset.train[0]),
-            console=console,
-            speed_to_come=image_sizes.speed_to_come(settings, dataset.input_shape),
-        )
-        budgets.follow(
-            self.network.optimizer,
-            total_steps=settings.epochs * self.steps,
-            progress=budget.progress,
-        )
-        return budget
+    steps_per_epoch: int | None
+    monitor_mode: str
+    measures_logs: bool
+    notes: list[str] = field(default_factory=list)
 
 
 def prepare(
-    model: keras.Model | Callable[[], keras.Model],
+    spec: TrainingSpec,
     dataset: Dataset,
     *,
-    optimizer: Any,
-    loss: Any,
-    augment: Any,
-    callbacks: Sequence[Any],
-    settings: TrainingSettings,
     console: rich.console.Console,
-    compiled: CompiledModels | None = None,
-    key: Hashable | None = None,
+    feed: Feed | None = None,
+    cache: CompileCache | None = None,
 ) -> Prepared:
-    """Look up what is named, build and compile.
+    """Look up what is named, build, compile, and try everything on a few samples.
 
     Args:
-        model: As in `kerasopt.fit`, and so are the next five.
-        dataset: The data.
-        optimizer: A spec; lengths that its schedules lack are filled in.
-        loss: A spec.
-        augment: A spec.
-        callbacks: Specs.
-        settings: The checked settings.
+        spec: The training.
+        dataset: Its data.
         console: Where to say what will be trained.
-        compiled: Compiled models that may be used again.
-        key: What is fixed by compiling (`CompiledModels.compiled`); None compiles.
+        feed: The dataset's batches, where trainings share them.
+        cache: Compiled models that may be used again (`TrainingSpec.compile_key`).
 
     Returns:
         A `Prepared`.
 
     Raises:
-        ValueError: if an argument doesn't fit the others.
+        ValueError: if an argument doesn't fit the others or the data.
     """
+    settings = spec.settings
+    # Now, since the given model itself is compiled below.
+    measures_logs = spec.metrics is not None or _has_own_metrics(spec.model)
+    preflight.check_data(dataset, settings)
     strategy = distribute.strategy(settings.devices)
-    checks.batch_size(settings, strategy)
-    steps = pipeline.steps_per_epoch(len(dataset.train[0]), settings.batch_size)
-    loss = losses.get(
-        loss, labels=dataset.train[1], label_smoothing=settings.label_smoothing
-    )
-    augmentation = augmentations.get(augment)
-    callbacks = [callback_table.get(each) for each in callbacks]
+    preflight.check_batch_size(settings, strategy.num_replicas_in_sync)
+    feed = first = feed or Feed(dataset, class_weight=spec.class_weight)
+    steps = feed.steps_per_epoch(settings)
+    augmentation = augmentations.get(spec.augment)
+    callbacks = [callback_table.get(each) for each in spec.callbacks]
     with placement.on(strategy):
-        length = {"epochs": settings.epochs, "steps_per_epoch": steps}
-        optimizer = optimizers.get(optimizers.complete(optimizer, **length))
-    for callback in callbacks:
-        callback_table.check_no_schedule(optimizer, callback)
-    build = placement.builder(model)
-    seed_everything(settings)
+        optimizer = _optimizer(spec, settings, steps)
+    build = placement.builder(spec.model)
+    if spec.seeds_globally:
+        seed_everything(settings)
     say(console, _announcement(dataset, settings, steps, strategy))
     with placement.first_device(strategy):
-        settings = precision.resolve(settings, build, dataset, loss, console)
-    with placement.on(strategy):
-        network = placement.place(model, build, strategy, settings.precision)
-        checks.shapes(network, dataset, settings)
-        layers.adapt(network, pipeline.some_samples(dataset.train[0]))
-        parallel = placement.is_parallel(strategy)
-        if key is not None:
-            tabulate(optimizer, steps=settings.epochs * steps)
-        network = (compiled or CompiledModels()).compiled(
-            None if parallel else key,
-            network,
-            optimizer,
-            loss=distribute.GlobalBatchLoss(loss) if parallel else loss,
-            metrics=["accuracy"],
-            steps_per_execution=settings.steps_per_execution,
+        settings = calibration.resolve_precision(
+            settings,
+            build,
+            feed.some,
+            lambda model: compiling.choose(spec, first, model).loss,
+            console,
         )
-    return Prepared(network, settings, steps, augmentation, callbacks, strategy, build)
+    with placement.on(strategy):
+        model = placement.place(spec.model, build, strategy, settings.precision)
+        _build(model, feed.some(1))
+        preflight.check_inputs(model, dataset, settings)
+        if takes_pixels(model):
+            feed.pixel_scale = 1.0
+        layers.adapt(model, feed.to_adapt())
+        chosen = compiling.choose(spec, feed, model)
+        if chosen.task is not None and chosen.task != dataset.task:
+            # The model's output says what the labels alone didn't.
+            feed = feed.for_task(chosen.task)
+            chosen = compiling.choose(spec, feed, model)
+        some = feed.some(preflight.SAMPLES)
+        for callback in callbacks:
+            callback_table.check_no_schedule(optimizer or model.optimizer, callback)
+        is_new = cache is None or spec.compile_key not in cache
+        parallel = placement.is_parallel(strategy)
+        compiled = compiling.compiled(
+            model, optimizer, chosen, spec, parallel, cache, steps
+        )
+        model = compiled.model
+        make_variables(model, some)
+        if is_new and not parallel:
+            preflight.try_batch(
+                model,
+                some,
+                task=chosen.task,
+                head=chosen.head,
+                class_names=feed.dataset.class_names,
+            )
+            preflight.check_augmentation(
+                augmentation, feed, settings, key=repr(spec.augment)
+            )
+        preflight.check_callbacks(callbacks, model, dataset)
+    return Prepared(
+        model=model,
+        steps=compiled,
+        feed=feed,
+        settings=settings.model_copy(update={"precision": model.dtype_policy.name}),
+        task=chosen.task,
+        head=chosen.head,
+        augmentation=augmentation,
+        stream_key=repr(spec.augment),
+        callbacks=callbacks,
+        strategy=strategy,
+        build=build,
+        steps_per_epoch=steps,
+        monitor_mode=preflight.check_monitor(
+            model, settings.monitor, settings.patience
+        ),
+        measures_logs=measures_logs,
+        notes=[*chosen.notes, *_notes(settings, build, feed)],
+    )
+
+
+def time_budget(
+    ready: Prepared, started: float, console: rich.console.Console
+) -> budgets.TimeBudget | None:
+    """Set up the clock of a time budget, and let the learning rate follow it."""
+    settings, dataset = ready.settings, ready.feed.dataset
+    if settings.budget_seconds is None:
+        return None
+    if ready.steps_per_epoch is None:
+        raise ValueError(
+            "training.budget lays the schedule out over epochs, and this stream "
+            "doesn't tell its length: give steps_per_epoch=…, or epochs instead of a "
+            "budget."
+        )
+    report.preload()
+    budget = budgets.TimeBudget(
+        total_seconds=settings.budget_seconds,
+        started=started,
+        reserved_seconds=budgets.evaluation_seconds(ready.model, ready.feed, settings),
+        batch_size=settings.batch_size,
+        samples_per_epoch=dataset.sizes["train"]
+        or ready.steps_per_epoch * settings.batch_size,
+        console=console,
+        speed_to_come=image_sizes.speed_to_come(settings, dataset.input_shape),
+    )
+    budgets.follow(
+        ready.model.optimizer,
+        total_steps=settings.epochs * ready.steps_per_epoch,
+        progress=budget.progress,
+    )
+    return budget
+
+
+def _optimizer(
+    spec: TrainingSpec, settings: TrainingSettings, steps: int | None
+) -> keras.optimizers.Optimizer | None:
+    """Return the optimizer, or None to keep that of a compiled model."""
+    given = spec.optimizer
+    model: Any = spec.model
+    if given is None:
+        compiled = isinstance(model, keras.Model) and model.compiled
+        if compiled and model.optimizer is not None:
+            return None
+        given = "adam"
+    length: dict[str, Any] = {"epochs": settings.epochs, "steps_per_epoch": steps}
+    return optimizers.get(optimizers.complete(given, **length))
+
+
+def _build(model: keras.Model, some: Any) -> None:
+    """Make the variables of a model that was given without an input shape."""
+    if not model.built:
+        model(some[0], training=False)
+
+
+def _notes(settings: TrainingSettings, build: Any, feed: Feed) -> list[str]:
+    """Say what a reader of the result would want to know, and didn't ask for."""
+    dataset, notes = feed.dataset, []
+    if build is None and settings.deterministic:
+        notes.append(
+            f"The model was given built: seed={settings.seed} fixes order, "
+            "augmentation and dropout, but not its first weights. Give a function that "
+            "builds the model to repeat the training."
+        )
+    if feed.pixel_scale != dataset.pixel_scale:
+        notes.append("The model scales pixels itself, so it is handed 0 to 255.")
+    if dataset.test_rows_in_train:
+        notes.append(
+            f"{dataset.test_rows_in_train:,} test samples are training samples, too: "
+            "the test measures are optimistic."
+        )
+    if dataset.skipped:
+        notes.append(
+            f"{len(dataset.skipped):,} files can't be read as images and were left out."
+        )
+    return notes
+
+
+def _has_own_metrics(model: Any) -> bool:
+    given = isinstance(model, keras.Model)
+    return given and bool(placement.compile_arguments(model).get("metrics"))
 
 
 def _announcement(
     dataset: Dataset,
     settings: TrainingSettings,
-    steps: int,
+    steps: int | None,
     strategy: tf.distribute.Strategy,
 ) -> str:
-    length = f"{formatting.epochs(settings.epochs)} of {steps} steps"
+    of = "" if steps is None else f" of {steps} steps"
+    length = f"{formatting.epochs(settings.epochs)}{of}"
     if settings.budget_seconds is not None:
         length = f"a budget of {formatting.duration(settings.budget_seconds)}"
+    samples = dataset.sizes["train"]
+    what = "batches" if isinstance(dataset.train, Stream) else "samples"
+    count = f"{samples:,} samples" if samples else what
     return (
-        f"Training on {len(dataset.train[0]):,} samples of {dataset.name}: "
-        f"{length}, on {distribute.describe(strategy)}."
+        f"Training on {count} of {dataset.name}: {length}, on "
+        f"{distribute.describe(strategy)}."
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from kerasopt import files
-from kerasopt.data import pipeline
-from kerasopt.evaluation import metrics as measures
-from kerasopt.evaluation import plots, tta
+from kerasopt import evaluation, files, tasks
+from kerasopt.data import Dataset, pipeline
+from kerasopt.data.checks import is_lazy
+from kerasopt.data.pixels import scale_of_new
 from kerasopt.evaluation import report as html_report
+from kerasopt.training import batches
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,6 +28,7 @@ __all__ = ["Run"]
 
 RECIPE, ENVIRONMENT, HISTORY = "recipe.yaml", "environment.json", "history.csv"
 METRICS, MODEL, REPORT = "metrics.json", "model.keras", "report.html"
+WEIGHTS, LOCK = "model.weights.h5", ".kerasopt-lock"
 PREDICTIONS = "test_predictions.npz"
 CHECKPOINT, TENSORBOARD = "checkpoints/last.npz", "tensorboard"
 TEST_AS_VALIDATION_NOTE = (
@@ -35,21 +37,49 @@ TEST_AS_VALIDATION_NOTE = (
 
 
 class Run:
-    """A finished training, read from its folder.
+    """A finished training, with its folder.
 
     Args:
         directory: The run's folder.
-
-    Raises:
-        ValueError: from `load`, if the folder isn't that of a finished run.
+        model: The trained model, where it is in memory; else it is loaded from the
+            folder when it is first asked for.
+        metrics: What was measured, where it is known; else it is read.
+        custom_objects: {name: class} of layers, losses and so on that the saved model
+            needs, as in `keras.saving.load_model`.
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = Path(directory)
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        model: keras.Model | None = None,
+        metrics: dict[str, Any] | None = None,
+        custom_objects: Mapping[str, Any] | None = None,
+    ) -> None:
+        # The working directory may change while the run is in use.
+        self.directory = Path(directory).absolute()
+        self._custom_objects = dict(custom_objects or {})
+        if model is not None:
+            self.model = model
+        if metrics is not None:
+            self.metrics = metrics
 
     @classmethod
-    def load(cls, directory: str | os.PathLike[str]) -> Run:
-        """Open a run by its folder."""
+    def load(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        custom_objects: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Open a run by its folder.
+
+        Args:
+            directory: The run's folder.
+            custom_objects: As in `Run`.
+
+        Raises:
+            ValueError: if the folder isn't that of a finished run.
+        """
         directory = Path(directory)
         if not (directory / RECIPE).is_file():
             raise ValueError(
@@ -58,10 +88,10 @@ class Run:
             )
         if not (directory / METRICS).is_file():
             raise ValueError(
-                f"The run in '{directory}' hasn't finished. Go on with it by: "
-                f"kerasopt train --resume {directory}"
+                f"The run in '{directory}' hasn't finished. Resume it with: "
+                f"{how_to_resume(directory)}"
             )
-        return cls(directory)
+        return cls(directory, custom_objects=custom_objects)
 
     @functools.cached_property
     def recipe(self) -> dict[str, Any]:
@@ -90,9 +120,34 @@ class Run:
     def model(self) -> keras.Model:
         """The trained model."""
         # The custom objects that a model may name register on import.
-        import kerasopt.losses  # noqa: F401
+        import kerasopt.layers
+        import kerasopt.losses
+        import kerasopt.metrics  # noqa: F401
 
-        return keras.saving.load_model(self.directory / MODEL)
+        path = self.directory / MODEL
+        if not path.is_file():
+            raise ValueError(
+                f"The run in '{self.directory}' has no {MODEL}: Keras can't save this "
+                "model as one file. Build the model, call it on a few samples, then "
+                f"model.load_weights('{self.directory / WEIGHTS}'), and open the run "
+                "with Run(directory, model=model)."
+            )
+        try:
+            return keras.saving.load_model(
+                path, custom_objects=self._custom_objects, safe_mode=True
+            )
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The model in '{path}' can't be loaded: {str(error).splitlines()[0]} "
+                "If it has layers of your own, give "
+                "Run.load(directory, custom_objects={'Name': Class})."
+            ) from error
+
+    @property
+    def task(self) -> tasks.Task | None:
+        """The task; None where loss and metrics alone were measured."""
+        name = self.environment.get("task", "multiclass")
+        return None if name is None else tasks.get(name)
 
     @property
     def seed(self) -> int:
@@ -111,163 +166,208 @@ class Run:
 
     def predict(
         self,
-        x: np.ndarray,
+        x: Any,
         *,
-        batch_size: int = 512,
-        views: str = "none",
-        views_share: float = 1.0,
+        batch_size: int | None = None,
+        tta: str = "none",
+        tta_share: float = 1.0,
     ) -> np.ndarray:
-        """Return class probabilities of uint8 or already scaled samples.
+        """Return predictions for samples as the training's data had them.
+
+        Pixels are divided as in training, whatever their dtype; of floats, those in
+        [0, 1] are taken as scaled.
 
         Args:
-            x: Shape (n, *input_shape); uint8 is divided by 255, as in training.
-            batch_size: Samples at a time.
-            views: Test-time augmentation: ``"none"``, ``"mirror"`` or
+            x: Samples, shape (n, *input_shape); a dict or tuple of arrays for several
+                inputs.
+            batch_size: Samples at a time; by default as many as 4 MiB hold.
+            tta: Test-time augmentation: ``"none"``, ``"mirror"`` or
                 ``"mirror_translate"`` (`kerasopt.evaluation.tta`).
-            views_share: Share of the samples, the least certain, that get all views.
+            tta_share: Share of the samples, the least certain, that get all views.
 
         Returns:
-            Shape (n, classes), float32.
+            Probabilities of the classes, shape (n, classes), or of the labels; numbers
+            of shape (n, targets) for a regression. Without a task, what the model
+            gives.
 
         Raises:
             ValueError: if the samples have another shape.
         """
-        x = np.asarray(x)
-        if x.shape[1:] != self.input_shape:
-            raise ValueError(
-                f"Each sample must have the shape {self.input_shape}; given an array "
-                f"of shape {x.shape}, samples along its first axis."
+        samples = self._checked(x)
+        scale = self._scale_of(samples)
+
+        def predict_view(some: Any) -> Any:
+            size = batch_size or batches.affordable_batch(some)
+            outputs = pipeline.predict(
+                self.model, some, batch_size=size, pixel_scale=scale
             )
+            if self.task is None:
+                return outputs
+            logits = bool(self.environment.get("from_logits", False))
+            return evaluation.predictions(self.task, outputs, from_logits=logits)
 
-        def predict_view(images: np.ndarray) -> np.ndarray:
-            return pipeline.predict(self.model, images, batch_size=batch_size)
+        if tta == "none":
+            return predict_view(samples)
+        return evaluation.tta.predict(
+            predict_view, samples, tta, share=tta_share, task=self.task or "regression"
+        )
 
-        return tta.predict(predict_view, x, views, share=views_share)
+    def _checked(self, x: Any) -> Any:
+        """Return samples as arrays, or refuse their shape."""
+        if isinstance(x, (dict, tuple)):
+            return keras.tree.map_structure(np.asarray, x)
+        if not is_lazy(x):  # Image files are decoded batch by batch.
+            x = np.asarray(x)
+        shape = self.input_shape
+        if isinstance(shape, tuple) and not _fits(x.shape[1:], shape):
+            raise ValueError(
+                f"Each sample must have the shape {shape}; given an array of shape "
+                f"{x.shape}, samples along its first axis."
+            )
+        return x
+
+    def _scale_of(self, x: Any) -> float | None:
+        """Return what samples are divided by: as the training decided, by value."""
+        scale = self.environment["data"].get("pixel_scale")
+        if scale is None:  # A run of version 0.1 went by the dtype.
+            return None
+        return scale_of_new(x, float(scale))
+
+    def evaluate(
+        self, data: Any, *, tta: str = "none", tta_share: float = 1.0
+    ) -> dict[str, Any]:
+        """Measure the model on other data.
+
+        Args:
+            data: A pair ``(x, y)``, a triple ``(x, y, sample_weight)``, or a `Dataset`,
+                whose test part is measured, or else its validation part.
+            tta: As in `predict`.
+            tta_share: As in `predict`.
+
+        Returns:
+            The task's measures by name, such as accuracy and its interval; without a
+            task, loss and metrics.
+
+        Raises:
+            ValueError: if the data don't fit the model.
+        """
+        if self.task is not None:
+            return self.measure(data, tta=tta, tta_share=tta_share).to_dict()
+        x, y, weights = _unpacked(data)
+        found = self.model.evaluate(
+            x, y, sample_weight=weights, verbose=0, return_dict=True
+        )
+        return {name: float(value) for name, value in found.items()}
+
+    def measure(
+        self, data: Any, *, tta: str = "none", tta_share: float = 1.0
+    ) -> evaluation.Result:
+        """Measure the model on other data in detail, as its task asks.
+
+        Args:
+            data: As in `evaluate`.
+            tta: As in `predict`.
+            tta_share: As in `predict`.
+
+        Returns:
+            What `kerasopt.evaluation.measure` returns.
+
+        Raises:
+            ValueError: if the data don't fit the model, or the run has no task.
+        """
+        if self.task is None:
+            raise ValueError(
+                f"The run in '{self.directory}' has no task: call evaluate, which "
+                "measures loss and metrics."
+            )
+        x, y, weights = _unpacked(data)
+        given: dict[str, Any] = {"sample_weight": weights}
+        if self.task.name == "binary":
+            given["threshold"] = self.metrics.get("threshold")
+        return evaluation.measure(
+            self.task,
+            self._numbered(y),
+            self.predict(x, tta=tta, tta_share=tta_share),
+            class_names=self.class_names,
+            **given,
+        )
+
+    def _numbered(self, y: Any) -> np.ndarray:
+        """Return labels as numbers, names of classes included."""
+        y = np.asarray(y)
+        if y.dtype.kind not in "OUST":
+            return y
+        strangers = sorted({str(each) for each in y.ravel()} - set(self.class_names))
+        if strangers:
+            raise ValueError(
+                f"y has labels that the training didn't have: {strangers[:5]}. "
+                f"Classes: {', '.join(self.class_names[:20])}."
+            )
+        numbers = {name: i for i, name in enumerate(self.class_names)}
+        return np.array([numbers[str(each)] for each in y])
 
     @property
-    def test_result(self) -> measures.Classification | None:
+    def test_result(self) -> evaluation.Result | None:
         """The test set's measures in detail, or None if there was no test set."""
         path = self.directory / PREDICTIONS
-        if not path.is_file():
+        if not path.is_file() or self.task is None:
             return None
+        given: dict[str, Any] = {}
+        if self.task.name == "binary":
+            given["threshold"] = self.metrics.get("threshold")
         with np.load(path, allow_pickle=False) as saved:
-            return measures.classification(
-                saved["labels"], saved["probabilities"], class_names=self.class_names
+            return evaluation.measure(
+                self.task,
+                saved["labels"],
+                saved["probabilities"],
+                class_names=self.class_names,
+                sample_weight=saved["weights"] if "weights" in saved.files else None,
+                **given,
             )
 
     def plot(self) -> Figure:
         """Plot loss, accuracy and learning rate over the epochs."""
-        return plots.curves(self.history)
+        return evaluation.plots.curves(
+            self.history, kept_epoch=self.metrics.get("kept_epoch")
+        )
 
     def report(self) -> Path:
         """Write ``report.html`` anew from the folder's files; return its path."""
         path = self.directory / REPORT
-        html_report.write(path, html_report.render(self._report_data()))
+        from kerasopt.training import reporting
+
+        html_report.write(path, html_report.render(reporting.report_data(self)))
         return path
 
-    def _report_data(self) -> html_report.ReportData:
-        images = indices = None
-        path = self.directory / PREDICTIONS
-        if path.is_file():
-            with np.load(path, allow_pickle=False) as saved:
-                images, indices = saved["mistake_images"], saved["mistakes"]
-        return html_report.ReportData(
-            recipe=self.recipe,
-            environment=self.environment,
-            history=self.history,
-            metrics=self.metrics,
-            classification=self.test_result,
-            mistake_images=images,
-            mistake_indices=indices,
-            class_names=self.class_names,
-            notes=self._notes(),
-            curve_notes=self._curve_notes(),
-        )
-
-    def _notes(self) -> list[str]:
-        if self.metrics.get("test_is_validation", False):
-            return [TEST_AS_VALIDATION_NOTE]
-        return []
-
-    def _curve_notes(self) -> list[str]:
-        notes = []
-        if smoothing := self.recipe["training"]["label_smoothing"]:
-            notes.append(
-                f"The loss in the curves is the one that was trained on, with label "
-                f"smoothing {smoothing:g}; the measures give the plain cross-entropy, "
-                "which is lower."
-            )
-        if sizes := self.recipe["training"].get("image_sizes"):
-            sides = ", ".join(f"{side}×{side}" for side in sizes)
-            notes.append(
-                f"The training began on images of {sides} pixels. Until it went on to "
-                "whole ones, validation on whole ones is low: batch normalisation "
-                "knew small ones only."
-            )
-        return notes
-
     def __repr__(self) -> str:
-        accuracy = self.metrics.get("test_accuracy")
-        shown = "no test set" if accuracy is None else f"test_accuracy={accuracy:.4f}"
+        name = "test_" + (self.task.headline if self.task else "loss")
+        value = self.metrics.get(name)
+        shown = "no test set" if value is None else f"{name}={value:.4f}"
         return f"<Run {self.directory} {shown}>"
 
 
-def check_new(directory: str | os.PathLike[str] | None) -> None:
-    """Raise `ValueError` if the folder chosen for a new run is in use."""
-    if directory is None:
-        return
-    path = Path(directory)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(
-            f"'{path}' exists already and isn't an empty folder; nothing was "
-            "changed. Choose another one, or resume the run that is in it."
-        )
+def _unpacked(data: Any) -> tuple[Any, Any, Any]:
+    """Return samples, labels and weights of what `Run.evaluate` takes."""
+    if not isinstance(data, Dataset):
+        return keras.utils.unpack_x_y_sample_weight(tuple(data))
+    split = "test" if data.test is not None else "validation"
+    return (*getattr(data, split), data.weights.get(split))
 
 
-def new_directory(name: str, directory: str | os.PathLike[str] | None) -> Path:
-    """Make the folder of a new run; never one that is in use.
-
-    Args:
-        name: First part of the folder's name below ``runs/``.
-        directory: A folder chosen by the user, or None.
-
-    Raises:
-        ValueError: if the chosen folder exists and isn't empty.
-    """
-    check_new(directory)
-    if directory is not None:
-        path = Path(directory)
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    for attempt in range(1, 1000):
-        suffix = "" if attempt == 1 else f"-{attempt}"
-        path = Path("runs") / f"{name}-{stamp}{suffix}"
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            continue  # Another run of this very second.
-        return path
-    raise ValueError(f"Too many runs named '{name}-{stamp}'.")
+def _fits(given: tuple[int, ...], shape: tuple[Any, ...]) -> bool:
+    return len(given) == len(shape) and all(
+        size in (None, other) for other, size in zip(given, shape, strict=True)
+    )
 
 
-def unfinished_directory(directory: str | os.PathLike[str] | None) -> Path:
-    """Return the folder of an interrupted run; never one that has its results.
-
-    Args:
-        directory: The run's folder.
-
-    Raises:
-        ValueError: if none is given, it isn't a run's, or the run has finished.
-    """
-    if directory is None:
-        raise ValueError("resume=True needs directory=, the interrupted run's folder.")
-    path = Path(directory)
-    if not (path / RECIPE).is_file():
-        raise ValueError(f"'{path}' isn't a run: it has no {RECIPE}.")
-    if (path / METRICS).is_file():
-        raise ValueError(f"The run in '{path}' has already finished.")
-    return path
+def how_to_resume(folder: str | os.PathLike[str]) -> str:
+    """Return the command or the call that resumes an interrupted run."""
+    if "data" in (Run(folder).recipe or {}):
+        return f"kerasopt train --resume {folder}"
+    return (
+        f"kerasopt.resume('{folder}', model=…, data=…), in Python, and what else fit "
+        "was given"
+    )
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -19,8 +19,9 @@ from kerasopt import checks, files
 from kerasopt.data import Dataset
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
-from kerasopt.training import durations
+from kerasopt.training import directories
 from kerasopt.training import run as run_folder
+from kerasopt.training.spec import in_seconds
 
 __all__ = [
     "METRICS",
@@ -97,7 +98,7 @@ class Clock(Alarm):
             self._before = json.loads(self._path.read_text(encoding="utf-8"))["seconds"]
         self._started = self._kept = time.monotonic()
         self.given = budget
-        self.budget = None if budget is None else durations.seconds(budget)
+        self.budget = None if budget is None else in_seconds(budget)
         super().__init__(self.budget and self._started + self.budget - self._before)
 
     @property
@@ -163,7 +164,7 @@ def opened(
         there = yaml.safe_load(path.read_text(encoding="utf-8"))
         _check_same(Path(directory), there, content)
         return Path(directory)
-    folder = run_folder.new_directory(f"{kind}-{recipe.name}", directory)
+    folder = directories.new_directory(f"{kind}-{recipe.name}", directory)
     run_folder.write_yaml(folder / DEFINITION, content)
     return folder
 

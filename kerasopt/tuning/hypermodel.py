@@ -9,10 +9,13 @@ import keras
 import keras_tuner
 import rich.console
 
-from kerasopt import models, recipes
+from kerasopt import augment as augmentations
+from kerasopt import callbacks, losses, models, optimizers, recipes
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import compiling, preparation
+from kerasopt.training import Trainer, image_sizes, preparation
+from kerasopt.training.batches import Feed
+from kerasopt.training.spec import TrainingSpec
 from kerasopt.tuning.fields import default_space, with_values
 from kerasopt.tuning.space import Space, SpaceLike
 
@@ -58,9 +61,12 @@ def build_model(
         dropout=hp.Float("dropout", 0.0, 0.5, step=0.1),
     )
     rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")
-    return compiling.compiled(
-        network, optimizer={"name": "adam", "learning_rate": rate}
+    network.compile(
+        optimizer=optimizers.get({"name": "adam", "learning_rate": rate}),
+        loss=losses.get("auto", labels=[0]),
+        metrics=["accuracy"],
     )
+    return network
 
 
 class RecipeHyperModel(keras_tuner.HyperModel):
@@ -98,7 +104,7 @@ class RecipeHyperModel(keras_tuner.HyperModel):
     ) -> None:
         super().__init__()
         recipe = recipe if isinstance(recipe, Recipe) else recipes.load(recipe)
-        self.recipe = recipe.for_budget()
+        self.recipe = recipe
         if self.recipe.training.budget is not None:
             raise ValueError(
                 f"The recipe {recipe.name!r} trains for a time "
@@ -116,17 +122,14 @@ class RecipeHyperModel(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Build and compile the recipe's model with keras-tuner's choices."""
         recipe = self.recipe_for(hp)
-        ready = preparation.prepare(
+        spec = TrainingSpec(
             lambda: recipe.build_model(self.dataset),
-            self.dataset,
             optimizer=recipe.optimizer,
             loss=recipe.loss,
-            augment=recipe.augment,
-            callbacks=recipe.callbacks,
             settings=recipe.training,
-            console=rich.console.Console(quiet=True),
         )
-        return ready.network
+        console = rich.console.Console(quiet=True)
+        return preparation.prepare(spec, self.dataset, console=console).model
 
     def fit(
         self,
@@ -146,16 +149,40 @@ class RecipeHyperModel(keras_tuner.HyperModel):
         Returns:
             Keras's history.
         """
-        recipe = self.recipe_for(hp)
-        kwargs = {"epochs": recipe.training.epochs, "verbose": 0, **kwargs}
+        recipe, settings = self.recipe_for(hp), self.recipe_for(hp).training
+        kwargs = {"epochs": settings.epochs, "verbose": 0, **kwargs}
         if args or "x" in kwargs:
-            kwargs.setdefault("batch_size", recipe.training.batch_size)
+            kwargs.setdefault("batch_size", settings.batch_size)
             return model.fit(*args, **kwargs)
-        return compiling.fit_batches(
+        watchers = [callbacks.get(each) for each in recipe.callbacks]
+        watchers += kwargs.pop("callbacks", [])
+        if settings.patience is not None:
+            watchers.append(
+                keras.callbacks.EarlyStopping(
+                    settings.monitor,
+                    patience=settings.patience,
+                    restore_best_weights=True,
+                )
+            )
+        feed, epochs = Feed(self.dataset), kwargs.pop("epochs")
+        steps = feed.steps_per_epoch(settings) or 1
+        with_epochs = settings.model_copy(update={"epochs": epochs})
+        trainer = Trainer(
             model,
-            self.dataset,
-            settings=recipe.training,
-            augment=recipe.augment,
-            callbacks=[*recipe.callbacks, *kwargs.pop("callbacks", [])],
-            **kwargs,
+            feed.training(
+                settings,
+                augmentation=augmentations.get(recipe.augment),
+                image_size=image_sizes.by_step(with_epochs, steps),
+            ),
+            feed.evaluation("validation", settings),
+            epochs=epochs,
+            callbacks=watchers,
+            verbose=kwargs.pop("verbose"),
         )
+        first = kwargs.pop("initial_epoch", 0)
+        for unknown in kwargs:
+            raise ValueError(
+                f"{unknown!r} has no effect on a recipe's own batches: leave it out, "
+                "or give search(x, y, …) the data."
+            )
+        return trainer.run(first)

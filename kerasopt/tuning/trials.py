@@ -19,10 +19,12 @@ import rich.console
 from kerasopt import distribute, files, losses, schedules
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import DivergedError, placement, precision, quiet
+from kerasopt.training import DivergedError, calibration, placement, quiet
 from kerasopt.training import run as run_folder
-from kerasopt.training.reuse import CompiledModels
-from kerasopt.training.trial import Streams, TrainedTrial, train_trial
+from kerasopt.training.batches import Feed
+from kerasopt.training.compile_cache import CompileCache
+from kerasopt.training.spec import TrainingSpec
+from kerasopt.training.trial import TrainedTrial, train_trial
 from kerasopt.tuning.folder import Alarm
 
 __all__ = [
@@ -63,6 +65,9 @@ class Deadline(keras.callbacks.Callback):
         alarm: Tells the moment, and keeps the time that was used.
     """
 
+    every_batch = False
+    memory = ()
+
     def __init__(self, alarm: Alarm) -> None:
         super().__init__()
         self.alarm = alarm
@@ -95,11 +100,11 @@ class Trials:
     dataset: Dataset
     home: Path
     clock: Alarm = field(default_factory=Alarm)
-    compiled: CompiledModels = field(default_factory=CompiledModels)
+    compiled: CompileCache = field(default_factory=CompileCache)
 
     def __post_init__(self) -> None:
         """Leave the test data out, so that nothing can measure them."""
-        self._streams = Streams(without_test(self.dataset))
+        self._feed = Feed(without_test(self.dataset))
 
     def train(
         self,
@@ -117,7 +122,7 @@ class Trials:
             folder: The trial's own.
             seed: Of weights, order, augmentation and dropout.
             watchers: Callbacks that only watch, and may stop the training.
-            prepare_weights: As in `kerasopt.training.trial.train_trial`.
+            prepare_weights: As in `kerasopt.training.spec.TrainingSpec`.
 
         Raises:
             OutOfTime: if the deadline came first.
@@ -126,21 +131,25 @@ class Trials:
         # A small model's checkpoint takes milliseconds, so each epoch is kept.
         changes: dict[str, Any] = {"seed": seed, "checkpoint_seconds": 0.0}
         changes["precision"] = one_precision(recipe, self.dataset, self.home)
-        settings = recipe.training.model_copy(update=changes)
+        if recipe.training.jit == "auto":
+            changes["jit"] = "none"  # So that all trials compute alike.
+        spec = TrainingSpec(
+            lambda: recipe.build_model(self.dataset),
+            optimizer=recipe.optimizer,
+            loss=recipe.loss,
+            augment=recipe.augment,
+            callbacks=tuple(recipe.callbacks),
+            settings=recipe.training.model_copy(update=changes),
+            compile_key=compile_key(recipe, self.dataset),
+            prepare_weights=prepare_weights,
+        )
         with quiet.tracing():
             return train_trial(
-                lambda: recipe.build_model(self.dataset),
-                self._streams,
+                spec,
+                self._feed,
                 folder,
-                settings=settings,
-                optimizer=recipe.optimizer,
-                loss=recipe.loss,
-                augment=recipe.augment,
-                callbacks=recipe.callbacks,
                 watchers=[*watchers, Deadline(self.clock)],
-                compiled=self.compiled,
-                key=compile_key(recipe, self.dataset),
-                prepare_weights=prepare_weights,
+                cache=self.compiled,
             )
 
     def record(
@@ -182,7 +191,7 @@ class Trials:
         return result
 
 
-def one_precision(recipe: Recipe, dataset: Dataset, home: Path) -> str:
+def one_precision(recipe: Recipe, dataset: Dataset, home: Path) -> str | None:
     """Return the number format that all trainings in a folder share.
 
     That of the recipe; "auto" is timed by the first one to ask, and kept, so that
@@ -198,20 +207,21 @@ def one_precision(recipe: Recipe, dataset: Dataset, home: Path) -> str:
         return training.precision
     path = home / PRECISION
     if not path.is_file():
+        feed = Feed(without_test(dataset))
         loss = losses.get(
             recipe.loss,
             labels=dataset.train[1],
             label_smoothing=training.label_smoothing,
         )
         with placement.first_device(distribute.strategy(training.devices)):
-            timed = precision.resolve(
+            timed = calibration.resolve_precision(
                 training,
                 lambda: recipe.build_model(dataset),
-                dataset,
-                loss,
+                feed.some,
+                lambda _: loss,
                 rich.console.Console(quiet=True),
             )
-        files.write_text(path, timed.precision)
+        files.write_text(path, str(timed.precision))
     return path.read_text(encoding="utf-8")
 
 
@@ -259,23 +269,14 @@ def trial_records(folder: Path) -> list[dict[str, Any]]:
 
 def without_test(dataset: Dataset) -> Dataset:
     """Return the data without their test part."""
-    if dataset.test is None:
-        return dataset
-    return Dataset(
-        train=dataset.train,
-        validation=dataset.validation,
-        num_classes=dataset.num_classes,
-        class_names=dataset.class_names,
-        source=dataset.source,
-        name=dataset.name,
-    )
+    return dataset if dataset.test is None else dataset.replace(test=None)
 
 
 def compile_key(recipe: Recipe, dataset: Dataset) -> str:
     """Return what of a recipe is fixed by compiling it.
 
     The learning rate lives in a variable and is left out, be it a number or a schedule
-    (`kerasopt.training.tabulated`), and so is all that makes the batches.
+    (`kerasopt.training.compile_cache.Tabulated`), and so is all that makes the batches.
 
     Args:
         recipe: The recipe.

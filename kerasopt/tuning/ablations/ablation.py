@@ -20,7 +20,7 @@ from kerasopt.data import Dataset
 from kerasopt.evaluation import formatting
 from kerasopt.evaluation.paired import mean_interval
 from kerasopt.recipes import Recipe
-from kerasopt.training import durations
+from kerasopt.training.spec import in_seconds
 from kerasopt.tuning import _table
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.ablations.factors import Factor, find
@@ -183,7 +183,7 @@ def ablate(
         recipe = recipes.load(recipe)
     plan = _Plan.made(recipe, factors, seeds, metric, epochs)
     if budget is not None:
-        durations.seconds(budget)  # A mistake in it shows here.
+        in_seconds(budget)  # A mistake in it shows here.
     dataset = dataset or plan.recipe.load_data()
     folders.check_validation(dataset, "An ablation")
     for configuration in plan.configurations.values():
@@ -237,7 +237,6 @@ class _Plan:
         epochs: int | None,
     ) -> _Plan:
         folders.check_metric(metric)
-        recipe = recipe.for_budget()
         if recipe.training.budget is not None and epochs is None:
             raise ValueError(
                 f"The recipe {recipe.name!r} trains for a time "

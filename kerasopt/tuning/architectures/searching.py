@@ -13,7 +13,7 @@ import rich.console
 from kerasopt import recipes
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training.settings import validate
+from kerasopt.training.spec import validate
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.architectures import evolution
 from kerasopt.tuning.architectures.evolution import GeneSpace
@@ -91,7 +91,7 @@ def search_architecture(
     """
     if not isinstance(recipe, Recipe):
         recipe = recipes.load(recipe)
-    recipe = recipe.for_budget()
+    recipe = recipe.for_budget(dataset)
     chosen = validate(ArchitectureSettings, settings, "search_architecture")
     _check_agreement(recipe, chosen)
     dataset = dataset or recipe.load_data()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
+import random
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
+import rich.console
+import tensorflow as tf
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
@@ -20,11 +26,19 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from kerasopt import checks, models, optimizers
-from kerasopt.data import pipeline, splits
-from kerasopt.training import arrays
+from kerasopt import callbacks, checks, models, optimizers
+from kerasopt.data import Dataset, pipeline, splits
+from kerasopt.data.pixels import scale_of_new
+from kerasopt.training import DivergedError, Trainer, preparation, quiet
+from kerasopt.training.batches import Feed, affordable_batch
+from kerasopt.training.compile_cache import CompileCache
+from kerasopt.training.spec import TrainingSettings, TrainingSpec
 
 __all__ = ["KerasOptEstimator", "as_float32", "as_input", "weights_of"]
+
+# The shared models serve one training at a time.
+_lock = threading.RLock()
+_shared = CompileCache()
 
 OF_THE_MLP = ("hidden_units", "activation", "dropout", "l1", "l2", "batch_norm")
 
@@ -68,36 +82,49 @@ class KerasOptEstimator(BaseEstimator):
         self.verbose = verbose
 
     def _fit(
-        self, x: np.ndarray, y: np.ndarray, weights: Any, num_outputs: int, **task: Any
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        weights: Any,
+        num_outputs: int,
+        *,
+        task: str,
+        loss: str,
+        metrics: tuple[str, ...] = (),
     ) -> None:
         """Train a new network; labels are as the loss takes them."""
         self._check_parameters()
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        train, validation = self._parts(x, y, weights, seed)
+        data = self._dataset(x, y, weights, seed, task, num_outputs)
         network = self._network_spec()
-        optimizer = self._optimizer_spec(len(train[0]))
         shape = x.shape[1:]
 
-        def build() -> tuple[keras.Model, keras.optimizers.Optimizer]:
-            return (
-                self._network(network, shape, num_outputs),
-                optimizers.get(optimizer),
-            )
+        def build() -> keras.Model:
+            with _seeded(seed):
+                return self._network(network, shape, num_outputs)
 
-        self.model_, self.history_ = arrays.fit(
+        optimizer = self._optimizer_spec(data.sizes["train"] or 0)
+        spec = TrainingSpec(
             build,
-            train,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            seed=seed,
-            validation=validation,
-            patience=self.patience,
-            key=_key(type(self).__name__, network, optimizer, shape, num_outputs),
-            verbose=int(self.verbose),
-            **task,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            task=task,
+            settings=TrainingSettings(
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                patience=self.patience,
+                seed=seed,
+                jit="none",
+            ),
+            compile_key=_key(task, network, optimizer, shape, num_outputs, y.ndim),
+            seeds_globally=False,
         )
+        with _lock, quiet.tracing():
+            self.model_, self.history_ = _trained(spec, data, build, self.verbose)
         self.n_iter_ = len(self.history_)
         self.input_shape_ = shape
+        self.pixel_scale_ = data.pixel_scale
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -107,7 +134,8 @@ class KerasOptEstimator(BaseEstimator):
                 f"X has samples of shape {x.shape[1:]}; this estimator was fitted on "
                 f"samples of shape {self.input_shape_}."
             )
-        return arrays.predict(self.model_, x).astype("float64")
+        scale = scale_of_new(x, self.pixel_scale_)
+        return _predicted(self.model_, x, scale).astype("float64")
 
     def _check_parameters(self) -> None:
         _widths(self.hidden_units)
@@ -170,18 +198,26 @@ class KerasOptEstimator(BaseEstimator):
     ) -> keras.Model:
         return models.get(spec, input_shape=shape, num_classes=num_outputs)
 
-    def _parts(
-        self, x: np.ndarray, y: np.ndarray, weights: Any, seed: int
-    ) -> tuple[arrays.Arrays, arrays.Arrays | None]:
-        """Cut what early stopping watches."""
-        whole = (x, y) if weights is None else (x, y, weights)
-        if self.patience is None:
-            return whole, None
-        kept, cut = self._cut(y, seed)
-        train, validation = (
-            tuple(part[rows] for part in whole) for rows in (kept, cut)
-        )
-        return train, validation
+    def _dataset(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        weights: Any,
+        seed: int,
+        task: str,
+        num_outputs: int,
+    ) -> Dataset:
+        """Return the data, with the cut that early stopping watches."""
+        parts: dict[str, Any] = {"train": slice(None)}
+        if self.patience is not None:
+            parts["train"], parts["validation"] = self._cut(y, seed)
+        fields: dict[str, Any] = {
+            split: (x[rows], y[rows]) for split, rows in parts.items()
+        }
+        if weights is not None:
+            fields["weights"] = {split: weights[rows] for split, rows in parts.items()}
+        fields["task"] = task
+        return Dataset(num_classes=num_outputs, **fields)
 
     def _cut(self, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         size = splits.resolve_size(
@@ -200,6 +236,79 @@ class KerasOptEstimator(BaseEstimator):
         if "model_" in state:
             state = {**state, "model_": _from_bytes(state["model_"])}
         super().__setstate__(state)
+
+
+def _trained(
+    spec: TrainingSpec, data: Dataset, build: Any, verbose: int
+) -> tuple[keras.Model, pd.DataFrame]:
+    """Train a network of its own, with steps that fits of one structure share."""
+    feed = Feed(data)
+    ready = preparation.prepare(
+        spec, data, console=rich.console.Console(quiet=True), feed=feed, cache=_shared
+    )
+    log, stopping = keras.callbacks.History(), []
+    if spec.settings.patience is not None:
+        stopping = [
+            callbacks.EarlyStopping(
+                monitor="val_loss", patience=spec.settings.patience, mode="min"
+            )
+        ]
+    Trainer(
+        ready.model,
+        feed.training(spec.settings),
+        feed.evaluation("validation", spec.settings),
+        epochs=spec.settings.epochs,
+        callbacks=[callbacks.TerminateOnNaN(), *stopping, log],
+        steps=ready.steps,
+        verbose=int(verbose),
+    ).run()
+    # The compiled model's variables are the next training's.
+    own = build()
+    for mine, trained in zip(own.variables, ready.model.variables, strict=True):
+        mine.assign(trained)
+    history = pd.DataFrame(log.history)
+    history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
+    _check_finite(history, own)
+    return own, history
+
+
+def _predicted(model: keras.Model, x: np.ndarray, pixel_scale: float) -> np.ndarray:
+    """Return what a model predicts, without compiling anything.
+
+    `keras.Model.predict` traces each new model, which takes longer than a small model
+    takes for thousands of samples.
+    """
+    size, parts = affordable_batch(x), []
+    for begin in range(0, len(x), size):
+        batch = pipeline.scale(x[begin : begin + size], pixel_scale)
+        # A product with one row is rounded differently: two then, so that a sample's
+        # prediction doesn't depend on its company.
+        pair = tf.repeat(batch, 2, axis=0) if len(batch) == 1 else batch
+        outputs = keras.ops.convert_to_numpy(model(pair, training=False))
+        parts.append(outputs[: len(batch)])
+    return np.concatenate(parts)
+
+
+def _check_finite(history: pd.DataFrame, model: keras.Model) -> None:
+    last = history["loss"].iloc[-1]
+    if not np.isfinite(last) or not all(
+        np.isfinite(weight).all() for weight in model.get_weights()
+    ):
+        raise DivergedError(
+            f"The loss became {last} in epoch {len(history)}. Lower the learning rate, "
+            "clip the gradients (clipnorm), or scale the data."
+        )
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed what Keras's layers draw their own seeds from, for the time being."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 def weights_of(sample_weight: Any, X: np.ndarray) -> tuple[Any, np.ndarray | None]:
@@ -240,8 +349,16 @@ def _key(task: str, network: Any, optimizer: Any, *shapes: Any) -> str | None:
     rate = optimizer.get("learning_rate")
     if isinstance(rate, Real):  # Held in a variable.
         optimizer = {**optimizer, "learning_rate": "any"}
+    surroundings = (
+        keras.config.dtype_policy().name,
+        keras.config.floatx(),
+        keras.config.image_data_format(),
+        tf.config.functions_run_eagerly(),
+    )
     try:
-        return json.dumps([task, network, optimizer, shapes], default=_plain)
+        return json.dumps(
+            [task, network, optimizer, shapes, surroundings], default=_plain
+        )
     except TypeError:
         return None
 

@@ -111,6 +111,7 @@ class KerasOptClassifier(ClassifierMixin, base.KerasOptEstimator):
             labels.astype("int32"),
             weights,
             len(self.classes_),
+            task="multiclass" if len(self.classes_) > 2 else "binary",
             loss="sparse_categorical_crossentropy",
             metrics=("accuracy",),
         )

@@ -93,7 +93,12 @@ class KerasOptRegressor(MultiOutputMixin, RegressorMixin, base.KerasOptEstimator
         self._is_flat = y.ndim == 1
         targets = base.as_float32("y", y.reshape(len(y), -1)[rows])
         self._fit(
-            base.as_input(X[rows]), targets, weights, targets.shape[1], loss="mse"
+            base.as_input(X[rows]),
+            targets,
+            weights,
+            targets.shape[1],
+            task="regression",
+            loss="mean_squared_error",
         )
         return self
 

@@ -14,7 +14,7 @@ from kerasopt import recipes
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training import run as run_folder
-from kerasopt.training.settings import validate
+from kerasopt.training.spec import validate
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.fields import default_space, is_of_the_data
 from kerasopt.tuning.searches.progress import Progress
@@ -87,7 +87,7 @@ def search(
     check_keras_tuner()
     if not isinstance(recipe, Recipe):
         recipe = recipes.load(recipe)
-    recipe = recipe.for_budget()
+    recipe = recipe.for_budget(dataset)
     chosen = validate(SearchSettings, settings, "search")
     if chosen.workers > 1:  # Or this process, which checks models, takes all of a GPU.
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

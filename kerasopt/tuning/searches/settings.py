@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from kerasopt.training.settings import Budget, Section
+from kerasopt.training.spec import Budget, Section
 from kerasopt.tuning.folder import METRICS
 
 __all__ = ["Objective", "SearchSettings"]

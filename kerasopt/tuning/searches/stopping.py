@@ -25,6 +25,8 @@ class Until(keras.callbacks.Callback):
         epochs: The last one's number, counted from 1.
     """
 
+    memory = ()  # A checkpoint that is continued was to end earlier.
+
     def __init__(self, epochs: int) -> None:
         super().__init__()
         self.epochs = epochs
@@ -45,6 +47,8 @@ class Hopeless(keras.callbacks.Callback):
         others: The other trials' results, one list a trial, one number an epoch.
         epochs: Length of a whole training: at its end nothing is left to save.
     """
+
+    memory = ()  # `remember` has the epochs, the last one of a killed trial too.
 
     def __init__(
         self,

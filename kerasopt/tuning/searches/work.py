@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from kerasopt.callbacks import copy_unended
 from kerasopt.data import Dataset
 from kerasopt.data.splits import class_indices
 from kerasopt.recipes import Recipe
 from kerasopt.training import DivergedError
 from kerasopt.training import run as run_folder
-from kerasopt.training.reuse import CompiledModels
+from kerasopt.training.checkpoint import copy_unended
+from kerasopt.training.compile_cache import CompileCache
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.fields import with_values
 from kerasopt.tuning.searches.settings import SearchSettings
@@ -62,7 +62,7 @@ class Work:
     dataset: Dataset | None = None
     clock: folders.Alarm = field(default_factory=folders.Alarm)
     data_dir: str | None = None
-    _compiled: CompiledModels = field(default_factory=CompiledModels)
+    _compiled: CompileCache = field(default_factory=CompileCache)
     _trials: dict[str, list[Trials]] = field(default_factory=dict)
     _records: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -1,0 +1,400 @@
+"""Where batches come from: arrays in memory, or a tf.data stream.
+
+Both hand their batches to one loop (`kerasopt.training.trainer`). A source is at a
+position (epoch, step), all that a checkpoint needs to know of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasopt import augment, tasks
+from kerasopt.data import Dataset, Stream, count, pipeline
+from kerasopt.data.checks import is_lazy
+from kerasopt.data.splits import class_indices
+from kerasopt.training.class_weights import class_weights
+from kerasopt.training.spec import TrainingSettings
+
+__all__ = [
+    "ArraySource",
+    "Feed",
+    "Source",
+    "StreamSource",
+    "evaluation_batch_size",
+    "gather",
+]
+
+EVALUATION_BYTES, MOST_EVALUATED = 4 * 2**20, 1024
+"""A batch of validation or prediction has so many bytes of input, samples at most."""
+
+Order = Callable[[int], np.ndarray]
+
+
+class ArraySource:
+    """Samples in memory, of which the compiled call gathers its batches itself.
+
+    Args:
+        arrays: The parts of a batch, (x,), (x, y) or (x, y, sample_weight), nested as
+            the model takes them: tensors with samples along the first axis.
+        batch_size: Samples in a step; the last step of an epoch may have fewer.
+        order: Function from an epoch to the order of its rows; by default as they are.
+        pixel_scale: What x is divided by, if it isn't 1.
+
+    Attributes:
+        steps: Steps of an epoch.
+    """
+
+    def __init__(
+        self,
+        arrays: Any,
+        batch_size: int,
+        *,
+        order: Order | None = None,
+        pixel_scale: float = 1.0,
+    ) -> None:
+        self.arrays = arrays
+        self.batch_size = batch_size
+        self.pixel_scale = pixel_scale
+        self.samples = int(keras.tree.flatten(arrays)[0].shape[0])
+        self.steps: int | None = math.ceil(self.samples / batch_size)
+        self._order = order
+        self.rows = np.arange(0)
+
+    def begin(self, epoch: int, step: int = 0) -> None:
+        """Go to a step of an epoch."""
+        order = self._order(epoch) if self._order else np.arange(self.samples)
+        self.rows = np.asarray(order[step * self.batch_size :], "int32")
+
+    def take(self, steps: int) -> np.ndarray:
+        """Return the rows of the next steps."""
+        end = steps * self.batch_size
+        rows, self.rows = self.rows[:end], self.rows[end:]
+        return rows
+
+    def close(self) -> None:
+        """Forget the position."""
+        self.rows = np.arange(0)
+
+
+def gather(arrays: Any, rows: tf.Tensor, pixel_scale: float = 1.0) -> Any:
+    """Return the batch of some rows of an `ArraySource`'s arrays."""
+    x, *others = keras.tree.map_structure(lambda each: tf.gather(each, rows), arrays)
+    return (pipeline.scale_all(x, pixel_scale), *others)
+
+
+class StreamSource:
+    """Batches of a tf.data stream.
+
+    Args:
+        batches: Function from a position (epoch, step) to the stream that starts there.
+        steps: Steps of an epoch, or None if only the end of the stream tells.
+        endless: Whether one stream serves all epochs, counted in steps.
+        strategy: Shares each batch among its devices, if there are several.
+        stream: The user's stream behind it, which can name what went wrong.
+    """
+
+    def __init__(
+        self,
+        batches: Callable[[int, int], tf.data.Dataset],
+        *,
+        steps: int | None,
+        endless: bool,
+        strategy: tf.distribute.Strategy | None = None,
+        stream: Stream | None = None,
+    ) -> None:
+        self._batches = batches
+        self.steps = steps
+        self.endless = endless
+        self.strategy = strategy
+        self.stream = stream
+        self._position: tuple[int, int] | None = None
+        self.iterator: Any = None
+
+    def begin(self, epoch: int, step: int = 0) -> None:
+        """Go to a step of an epoch."""
+        if self.endless and self._position == (epoch, step):
+            return  # Where the iterator is anyway.
+        batches = self._batches(epoch, step)
+        if self.strategy is not None:
+            batches = self.strategy.experimental_distribute_dataset(batches)
+        self.iterator = iter(batches)
+        self._position = (epoch, step)
+
+    def passed(self, steps: int) -> None:
+        """Note that so many batches were taken."""
+        if self._position is None:
+            return
+        epoch, step = self._position
+        step += steps
+        if self.steps is not None and step >= self.steps:
+            epoch, step = epoch + 1, 0
+        self._position = (epoch, step)
+
+    def close(self) -> None:
+        """Let the iterator and its threads go."""
+        self.iterator = self._position = None
+
+
+Source = ArraySource | StreamSource
+
+
+class Feed:
+    """The batches of one dataset, made once for all trainings that want the same ones.
+
+    Args:
+        dataset: The data.
+        class_weight: None, ``"balanced"`` or {class: weight}, for the training part.
+
+    Attributes:
+        pixel_scale: What samples are divided by. The training decides it once.
+    """
+
+    def __init__(self, dataset: Dataset, *, class_weight: Any = None) -> None:
+        self.dataset = dataset
+        self.pixel_scale = dataset.pixel_scale
+        self._given = class_weight
+        self._class_weight = class_weights(dataset, class_weight)
+        self._streams: dict[Hashable, StreamSource] = {}
+        self._tensors: dict[str, Any] = {}
+        with tf.device("CPU:0"):
+            # Where a stream starts; each new iterator reads it.
+            self._start = [tf.Variable(0, dtype=tf.int64) for _ in range(2)]
+
+    def for_task(self, task: tasks.Task) -> Feed:
+        """Return the batches of the same data for another task."""
+        feed = Feed(self.dataset.replace(task=task.name), class_weight=self._given)
+        feed.pixel_scale = self.pixel_scale
+        return feed
+
+    def steps_per_epoch(self, settings: TrainingSettings) -> int | None:
+        """Return the steps of an epoch; None if only the end of the stream tells."""
+        train = self.dataset.train
+        if isinstance(train, Stream):
+            return settings.steps_per_epoch or train.steps
+        return pipeline.steps_per_epoch(_number(train), settings.batch_size)
+
+    def training(
+        self,
+        settings: TrainingSettings,
+        *,
+        augmentation: Any = None,
+        image_size: Any = None,
+        key: Hashable | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> Source:
+        """Return the source of training batches.
+
+        Args:
+            settings: Batch size and seed.
+            augmentation: What `kerasopt.augment.apply` takes, or None.
+            image_size: As in `kerasopt.data.pipeline.training_batches`.
+            key: Stands for the augmentation, where trainings share their streams.
+            strategy: Several devices to share each batch.
+        """
+        train = self.dataset.train
+        if isinstance(train, Stream):
+            return self._user_stream(train, settings, augmentation, strategy)
+        plain = augmentation is None and image_size is None and strategy is None
+        if plain and not _is_lazy(train[0]):
+            return ArraySource(
+                self.tensors("train"),
+                settings.batch_size,
+                order=functools.partial(_order, _number(train), settings.seed),
+                pixel_scale=self.pixel_scale,
+            )
+        key = None if key is None else (settings.batch_size, settings.seed, key)
+        if key is None or key not in self._streams:
+            source = self._shuffled_stream(settings, augmentation, image_size, strategy)
+            if key is None:
+                return source
+            self._streams[key] = source
+        self._streams[key].close()
+        return self._streams[key]
+
+    def _shuffled_stream(
+        self,
+        settings: TrainingSettings,
+        augmentation: Any,
+        image_size: Any,
+        strategy: Any,
+    ) -> StreamSource:
+        x, y = self.dataset.train
+        weights = self._train_weights(y, self.dataset.weights.get("train"))
+        batches = pipeline.training_batches(
+            x,
+            y,
+            sample_weight=weights,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            augmentation=augmentation,
+            first_epoch=self._start[0],
+            first_step=self._start[1],
+            image_size=image_size,
+            pixel_scale=self.pixel_scale,
+        )
+
+        def at(epoch: int, step: int) -> tf.data.Dataset:
+            for variable, value in zip(self._start, (epoch, step), strict=True):
+                variable.assign(value)
+            return batches
+
+        return StreamSource(
+            at, steps=self.steps_per_epoch(settings), endless=True, strategy=strategy
+        )
+
+    def _user_stream(
+        self,
+        stream: Stream,
+        settings: TrainingSettings,
+        augmentation: Any,
+        strategy: tf.distribute.Strategy | None,
+    ) -> StreamSource:
+        steps = self.steps_per_epoch(settings)
+        calls = pipeline.parallel_calls(augmentation)
+
+        def at(epoch: int, step: int) -> tf.data.Dataset:
+            first, batches = step, stream.batches(epoch, seed=settings.seed)
+            if stream.endless:
+                first = epoch * (steps or 0) + step
+                batches = stream.batches(0, seed=settings.seed)
+
+            def finished(number: tf.Tensor, batch: Any) -> Any:
+                x, *others = batch
+                if augmentation is not None:
+                    x = pipeline.augmented(
+                        augmentation, x, seed=settings.seed, epoch=epoch, step=number
+                    )
+                return self._weighted(
+                    (pipeline.scale_all(x, self.pixel_scale), *others)
+                )
+
+            finished = augment.unconverted(finished, augmentation)
+            numbered = batches.skip(first).enumerate(first)
+            return pipeline.prefetched(numbered.map(finished, num_parallel_calls=calls))
+
+        return StreamSource(
+            at, steps=steps, endless=stream.endless, strategy=strategy, stream=stream
+        )
+
+    def _weighted(self, batch: Any) -> Any:
+        """Multiply a batch's sample weights by those of the classes."""
+        if self._class_weight is None:
+            return batch
+        x, y, *weights = batch
+        table = tf.constant(self._class_weight, tf.float32)
+        classes = tf.argmax(y, axis=-1) if y.shape.rank == 2 and y.shape[-1] > 1 else y
+        of_class = tf.gather(table, tf.reshape(tf.cast(classes, tf.int32), (-1,)))
+        return (x, y, of_class * weights[0] if weights else of_class)
+
+    def evaluation(
+        self,
+        split: str,
+        settings: TrainingSettings,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> Source | None:
+        """Return the source of a split's batches, in order; None if it isn't there."""
+        data = getattr(self.dataset, split)
+        if data is None:
+            return None
+        size = evaluation_batch_size(self.dataset, settings)
+        if isinstance(data, Stream):
+
+            @augment.unconverted
+            def scaled(x: Any, *others: Any) -> Any:
+                return (pipeline.scale_all(x, self.pixel_scale), *others)
+
+            return StreamSource(
+                lambda epoch, step: data.batches(0).map(scaled),
+                steps=data.steps,
+                endless=False,
+                strategy=strategy,
+                stream=data,
+            )
+        if strategy is None and not _is_lazy(data[0]):
+            return ArraySource(self.tensors(split), size, pixel_scale=self.pixel_scale)
+        batches = pipeline.evaluation_batches(
+            *data,
+            sample_weight=self.dataset.weights.get(split),
+            batch_size=size,
+            pixel_scale=self.pixel_scale,
+        )
+        steps = pipeline.steps_per_epoch(_number(data), size)
+        return StreamSource(
+            lambda epoch, step: batches, steps=steps, endless=False, strategy=strategy
+        )
+
+    def tensors(self, split: str) -> Any:
+        """Return a split's arrays as tensors, made once."""
+        if split not in self._tensors:
+            x, y = getattr(self.dataset, split)
+            weights = self.dataset.weights.get(split)
+            if split == "train":
+                weights = self._train_weights(y, weights)
+            self._tensors[split] = pipeline.as_tensors(pipeline.parts_of(x, y, weights))
+        return self._tensors[split]
+
+    def _train_weights(self, y: Any, weights: Any) -> Any:
+        if self._class_weight is None:
+            return weights
+        of_class = self._class_weight[class_indices(y)]
+        return of_class if weights is None else of_class * weights
+
+    def some(self, samples: int) -> Any:
+        """Return the first training samples as a batch that the model can take."""
+        train = self.dataset.train
+        if isinstance(train, Stream):
+            parts = train.first()
+        else:
+            weights = self._train_weights(train[1], self.dataset.weights.get("train"))
+            parts = pipeline.parts_of(train[0], train[1], weights)
+        cut = keras.tree.map_structure(lambda each: each[:samples], parts)
+        x, *others = pipeline.as_tensors(cut)
+        return (pipeline.scale_all(x, self.pixel_scale), *others)
+
+    def to_adapt(self) -> Any:
+        """Return the samples that layers adapt to."""
+        train = self.dataset.train
+        x = train.first()[0] if isinstance(train, Stream) else train[0]
+        return pipeline.some_samples(x, pixel_scale=self.pixel_scale)
+
+
+def evaluation_batch_size(dataset: Dataset, settings: TrainingSettings) -> int:
+    """Return the samples in a batch of validation and prediction.
+
+    Example:
+        >>> import kerasopt as ko
+        >>> digits = ko.data.load("digits", size=100)
+        >>> evaluation_batch_size(digits, TrainingSettings(batch_size=32))
+        1024
+    """
+    if settings.evaluation_batch_size is not None:
+        return settings.evaluation_batch_size
+    if isinstance(dataset.train, Stream):
+        return settings.batch_size
+    return max(settings.batch_size, affordable_batch(dataset.train[0]))
+
+
+def affordable_batch(x: Any) -> int:
+    """Return how many samples of an array, or of several, 4 MiB of floats hold."""
+    numbers = sum(math.prod(each.shape[1:]) for each in keras.tree.flatten(x))
+    return max(1, min(EVALUATION_BYTES // (4 * max(1, numbers)), MOST_EVALUATED))
+
+
+def _number(pair: Any) -> int:
+    """Return the number of samples of a pair, which unlike a stream's is known."""
+    return count(pair) or 0
+
+
+def _is_lazy(x: Any) -> bool:
+    return any(is_lazy(each) for each in keras.tree.flatten(x))
+
+
+def _order(samples: int, seed: int, epoch: int) -> np.ndarray:
+    return pipeline.order(samples, seed, epoch).numpy()

@@ -1,0 +1,256 @@
+"""All state of a training after any call, in one file replaced atomically."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasopt import files
+from kerasopt.callbacks import training_continues
+
+__all__ = ["Checkpoint", "copy_unended", "optimizers_of"]
+
+VERSION = 2
+"""Of the file's content. Files of version 0.1 have none."""
+
+_NEW_EACH_TIME = ("params", "_model", "validation_data", "min_delta")
+"""Attributes that a callback gets anew when a training begins. The sign of
+``min_delta`` is turned by Keras in the first epoch."""
+
+
+class Checkpoint:
+    """Saves and restores a training: model, optimizer, metrics, callbacks, position.
+
+    The file holds every variable (running statistics, random states, averages and
+    metrics included), what the callbacks remember, and the position (epoch, step). As
+    order and augmentation are functions of the position, a resumed training repeats
+    an unbroken one bit for bit, mid-epoch too.
+
+    A callback's memory is its ``variables``, if it has some, and its attributes: those
+    that its ``memory`` names, or else all that are numbers, texts, arrays, or lists and
+    dicts of these.
+
+    Args:
+        path: An ``.npz`` file.
+        model: The compiled model.
+        callbacks: Their memory is saved along.
+        least_seconds: Least time between two checkpoints.
+
+    Attributes:
+        ended: Whether a callback had ended the training that was restored.
+        seconds: Time of the training before it was interrupted.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        model: keras.Model,
+        callbacks: Sequence[keras.callbacks.Callback],
+        *,
+        least_seconds: float,
+    ) -> None:
+        self.path = path
+        self.model = model
+        self.callbacks = list(callbacks)
+        self.least_seconds = least_seconds
+        self.ended = False
+        self.seconds = 0.0
+        self._began = self._saved_at = time.perf_counter()
+        self._memories: dict[str, Any] = {}
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def save_if_due(self, trainer: Any) -> None:
+        """Save, if the last time is long enough ago."""
+        if time.perf_counter() - self._saved_at >= self.least_seconds:
+            self.save(trainer)
+
+    def save(self, trainer: Any) -> None:
+        """Save the training of a `kerasopt.training.Trainer` at its position."""
+        arrays: dict[str, np.ndarray] = {}
+        for group, variables in self._variables().items():
+            arrays |= {f"{group}/{i}": _array(v) for i, v in enumerate(variables)}
+        memories = {
+            _key(i, callback): _packed(_memory(callback), f"memory/{i}", arrays)
+            for i, callback in enumerate(self.callbacks)
+        }
+        state = {
+            "version": VERSION,
+            "epoch": trainer.epoch,
+            "step": trainer.step,
+            "logs": trainer.logs,
+            "jit": trainer.jit.now if trainer.jit.settled else None,
+            "ended": bool(self.model.stop_training and not trainer.step),
+            "seconds": self.seconds + time.perf_counter() - self._began,
+            "callbacks": memories,
+        }
+        arrays["state"] = np.array(json.dumps(state))
+        with training_continues(), files.atomic(self.path) as temporary:
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]
+        self._saved_at = time.perf_counter()
+        self._arrays = {}
+
+    def restore(self) -> dict[str, Any]:
+        """Load the variables; return the position: epoch, step, logs, and jit.
+
+        Raises:
+            ValueError: if the file can't be read, or belongs to another training.
+        """
+        state, self._arrays = read(self.path)
+        self._assign()
+        self._memories = {
+            key: _unpacked(value, self._arrays)
+            for key, value in state["callbacks"].items()
+        }
+        self.ended, self.seconds = state["ended"], float(state["seconds"])
+        return {name: state[name] for name in ("epoch", "step", "logs", "jit")}
+
+    def remind(self) -> None:
+        """Give callbacks and variables their state back, after the callbacks began.
+
+        When they begin a training or an epoch for the second time they may forget what
+        they knew, or change a variable again: a scheduler the learning rate.
+        """
+        self._assign()
+        for i, callback in enumerate(self.callbacks):
+            for name, value in self._memories.get(_key(i, callback), {}).items():
+                setattr(callback, name, value)
+
+    def _assign(self) -> None:
+        if not self._arrays:
+            return
+        for group, variables in self._variables().items():
+            _assign(variables, self._arrays, group, self.path)
+
+    def _variables(self) -> dict[str, list[Any]]:
+        return {
+            "model": self.model.variables,
+            "optimizer": [
+                v for each in optimizers_of(self.model) for v in each.variables
+            ],
+            "metrics": self.model.metrics_variables,
+            "callbacks": [
+                variable
+                for callback in self.callbacks
+                for variable in getattr(callback, "variables", ())
+            ],
+        }
+
+
+def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+    """Return a model's optimizer, and those that its class keeps besides (GANs do)."""
+    found = [model.optimizer, *vars(model).values()]
+    kept = [each for each in found if isinstance(each, keras.optimizers.Optimizer)]
+    return list({id(each): each for each in kept}.values())
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return a checkpoint's state and arrays.
+
+    Raises:
+        ValueError: if it is damaged, or of another version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            arrays = dict(saved)
+        state = json.loads(str(arrays.pop("state")))
+    except Exception as error:  # Whatever a damaged archive raises.
+        raise ValueError(
+            f"The checkpoint '{path}' is damaged ({error}). Delete it to start the "
+            "training over."
+        ) from None
+    if state.get("version") != VERSION:
+        raise ValueError(
+            f"The checkpoint '{path}' was written by another version of kerasopt. "
+            "Resume with that version, or delete the file to start over."
+        )
+    return state, arrays
+
+
+def copy_unended(source: Path, target: Path) -> None:
+    """Copy a checkpoint as that of a training which continues where that one ended.
+
+    Args:
+        source: What a `Checkpoint` wrote.
+        target: Where the copy shall be.
+    """
+    state, arrays = read(source)
+    arrays["state"] = np.array(json.dumps({**state, "ended": False}))
+    with files.atomic(target) as temporary:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+
+
+def _key(number: int, callback: keras.callbacks.Callback) -> str:
+    return f"{number} {type(callback).__name__}"
+
+
+def _memory(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    names = getattr(callback, "memory", None)
+    if names is None:
+        names = [name for name in vars(callback) if name not in _NEW_EACH_TIME]
+    found = {name: getattr(callback, name) for name in names}
+    return {name: value for name, value in found.items() if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
+    known = (bool, int, float, str, np.generic, np.ndarray)
+    return value is None or isinstance(value, known)
+
+
+def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """Return what JSON can write; arrays are put aside under a name."""
+    if isinstance(value, dict):
+        return {
+            "dict": {k: _packed(v, f"{name}/{k}", arrays) for k, v in value.items()}
+        }
+    if isinstance(value, (list, tuple)):
+        packed = [_packed(v, f"{name}/{i}", arrays) for i, v in enumerate(value)]
+        return {type(value).__name__: packed}
+    if isinstance(value, (np.ndarray, np.generic)):
+        arrays[name] = np.asarray(value)
+        return {"array": name}
+    return value
+
+
+def _unpacked(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "array":
+        found = arrays[content]
+        return found[()] if found.ndim == 0 else found
+    if kind == "dict":
+        return {k: _unpacked(v, arrays) for k, v in content.items()}
+    listed = [_unpacked(v, arrays) for v in content]
+    return tuple(listed) if kind == "tuple" else listed
+
+
+def _array(value: Any) -> np.ndarray:
+    # Unlike float() and np.asarray() this also reads a mirrored variable.
+    return keras.ops.convert_to_numpy(value)
+
+
+def _assign(variables: list[Any], arrays: Any, group: str, path: Path) -> None:
+    saved = [arrays[f"{group}/{i}"] for i in range(_count(arrays, group))]
+    shapes = [tuple(v.shape) for v in variables], [v.shape for v in saved]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"The checkpoint '{path}' holds {len(saved)} {group} variables of other "
+            f"shapes or number than this training's {len(variables)}: it belongs to "
+            "another model, optimizer or version."
+        )
+    for variable, value in zip(variables, saved, strict=True):
+        variable.assign(value)
+
+
+def _count(arrays: Any, group: str) -> int:
+    return sum(key.startswith(f"{group}/") for key in arrays)

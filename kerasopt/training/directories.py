@@ -1,0 +1,140 @@
+"""The folders of runs: a table of them, new ones, and one process in each."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kerasopt import files
+from kerasopt.training.run import LOCK, METRICS, RECIPE, Run
+
+__all__ = ["check_new", "locked", "new_directory", "runs", "unfinished_directory"]
+
+
+def runs(directory: str | os.PathLike[str] = "runs") -> pd.DataFrame:
+    """Return all runs below a folder as a table, the newest first.
+
+    Args:
+        directory: The folder; ``runs/`` by default.
+
+    Returns:
+        One row a run: run (its folder, relative to the directory), status
+        (``"finished"`` or ``"unfinished"``), task, the measures of the test and
+        validation part that stand for the result, epochs, seconds and seed.
+
+    Raises:
+        ValueError: if there is no such folder.
+    """
+    root = Path(directory)
+    if not root.is_dir():
+        raise ValueError(f"There is no folder '{root}'.")
+    rows = [_row(path.parent, root) for path in root.rglob(RECIPE)]
+    rows.sort(key=lambda row: row["made"], reverse=True)
+    columns = ["run", "status", "task", "measure", "test", "validation"]
+    columns += ["epochs", "seconds", "seed", "made"]
+    return pd.DataFrame(rows, columns=columns).drop(columns="made")
+
+
+def _row(folder: Path, root: Path) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "run": str(folder.relative_to(root)),
+        "made": (folder / RECIPE).stat().st_mtime,
+        "status": "finished" if (folder / METRICS).is_file() else "unfinished",
+    }
+    if row["status"] == "unfinished":
+        return row
+    run = Run(folder)
+    measure = run.task.headline if run.task else "loss"
+    return row | {
+        "task": run.task and run.task.name,
+        "measure": measure,
+        "test": run.metrics.get(f"test_{measure}"),
+        "validation": run.metrics.get(f"validation_{measure}"),
+        "epochs": run.metrics.get("epochs"),
+        "seconds": run.metrics.get("train_seconds"),
+        "seed": run.metrics.get("seed"),
+    }
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from training into a folder inside this block.
+
+    Raises:
+        ValueError: if one does.
+    """
+    with open(folder / LOCK, "wb") as file:
+        if not files.try_lock(file):
+            raise ValueError(
+                f"Another process is training into '{folder}': wait for it, or choose "
+                "another folder."
+            )
+        yield
+
+
+def check_new(directory: str | os.PathLike[str] | None) -> None:
+    """Raise `ValueError` if the folder chosen for a new run is in use."""
+    if directory is None:
+        return
+    path = Path(directory)
+    if path.exists() and (not path.is_dir() or any(_foreign(path))):
+        raise ValueError(
+            f"'{path}' exists already and isn't an empty folder; nothing was "
+            "changed. Choose another one, or resume the run that is in it."
+        )
+
+
+def _foreign(folder: Path) -> Iterator[Path]:
+    return (each for each in folder.iterdir() if each.name != LOCK)
+
+
+def new_directory(name: str, directory: str | os.PathLike[str] | None) -> Path:
+    """Make the folder of a new run; never one that is in use.
+
+    Args:
+        name: First part of the folder's name below ``runs/``.
+        directory: A folder chosen by the user, or None.
+
+    Raises:
+        ValueError: if the chosen folder exists and isn't empty.
+    """
+    check_new(directory)
+    if directory is not None:
+        path = Path(directory)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1, 1000):
+        suffix = "" if attempt == 1 else f"-{attempt}"
+        path = Path("runs") / f"{name}-{stamp}{suffix}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue  # Another run of this very second.
+        return path
+    raise ValueError(f"Too many runs named '{name}-{stamp}'.")
+
+
+def unfinished_directory(directory: str | os.PathLike[str] | None) -> Path:
+    """Return the folder of an interrupted run; never one that has its results.
+
+    Args:
+        directory: The run's folder.
+
+    Raises:
+        ValueError: if none is given, it isn't a run's, or the run has finished.
+    """
+    if directory is None:
+        raise ValueError("resume=True needs directory=, the interrupted run's folder.")
+    path = Path(directory)
+    if not (path / RECIPE).is_file():
+        raise ValueError(f"'{path}' isn't a run: it has no {RECIPE}.")
+    if (path / METRICS).is_file():
+        raise ValueError(f"The run in '{path}' has already finished.")
+    return path

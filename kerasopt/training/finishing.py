@@ -1,0 +1,372 @@
+"""What a training leaves behind: the model first, then measures, then the report."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import rich.console
+
+from kerasopt import distribute, evaluation, files, layers, losses, tasks
+from kerasopt.data import Stream, pipeline
+from kerasopt.evaluation import tta
+from kerasopt.layers import graph
+from kerasopt.training import environment
+from kerasopt.training import run as run_folder
+from kerasopt.training.batches import Feed, evaluation_batch_size
+from kerasopt.training.head import Head
+from kerasopt.training.preparation import Prepared
+from kerasopt.training.run import Run
+from kerasopt.training.spec import TrainingSettings
+
+__all__ = [
+    "can_be_saved",
+    "environment_of",
+    "finish",
+    "measure",
+    "predict",
+    "resolved_recipe",
+    "save_model",
+    "saving_notes",
+    "settings_of",
+]
+
+MISTAKES_KEPT = 24
+
+
+def finish(
+    model: keras.Model,
+    ready: Prepared,
+    folder: Path,
+    how: Mapping[str, Any],
+    *,
+    clock: Callable[[], float],
+    console: rich.console.Console,
+) -> Run:
+    """Save the trained model, measure it, and complete the run's folder.
+
+    A failure in measuring or in the report is a warning: the model is saved by then,
+    and `Run.evaluate` and `Run.report` do it again. The measures are written last,
+    since they mark the run as finished.
+
+    Args:
+        model: The trained model, on one device.
+        ready: What it was trained by.
+        folder: The run's folder.
+        how: What the training itself gave; it joins the measures.
+        clock: Returns the seconds since the run began.
+        console: Where to say what failed.
+    """
+    save_model(model, folder, ready.task, ready.head)
+    found = {**how}
+    with console.status("Measuring …"):
+        for split in ("validation", "test"):
+            try:
+                found |= measure(model, ready, split, folder, found)
+            except Exception as error:
+                _warn(f"measure the {split} data", "run.evaluate(data)", error)
+    run = Run(folder, model=model, metrics=found)
+    try:
+        run.report()
+    except Exception as error:
+        _warn("write the report", "run.report()", error)
+    found["total_seconds"] = round(clock(), 2)
+    run_folder.write_json(folder / run_folder.METRICS, found)
+    return run
+
+
+def _warn(what: str, again: str, error: Exception) -> None:
+    warnings.warn(
+        f"The model is trained and saved, but kerasopt can't {what}: "
+        f"{type(error).__name__}: {error} Try again with {again}.",
+        stacklevel=3,
+    )
+
+
+def measure(
+    model: keras.Model,
+    ready: Prepared,
+    split: str,
+    folder: Path,
+    before: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Measure one split; keep the predictions of the test part.
+
+    Args:
+        model: The trained model.
+        ready: What it was trained by.
+        split: ``"validation"`` or ``"test"``.
+        folder: The run's folder.
+        before: What was measured so far: the threshold of the validation part holds
+            for the test.
+    """
+    dataset = ready.feed.dataset
+    data = getattr(dataset, split)
+    if data is None:
+        return {}
+    task, settings = ready.task, ready.settings
+    if task is None or isinstance(data, Stream):
+        return _logged(model, ready, split)
+    x, y = data
+    weights = dataset.weights.get(split)
+
+    def predicted(samples: Any) -> np.ndarray:
+        outputs = predict(model, samples, ready.feed, settings)
+        return evaluation.predictions(
+            task, outputs, from_logits=ready.head.gives_logits
+        )
+
+    plain = predicted(x)
+    threshold = before.get("threshold")
+    found: dict[str, Any] = {}
+    if task.name == "binary" and split == "validation":
+        threshold = evaluation.choose_threshold(y, plain, sample_weight=weights)
+        found["threshold"] = threshold
+    given: dict[str, Any] = {
+        "class_names": dataset.class_names,
+        "sample_weight": weights,
+    }
+    if task.name == "binary":
+        given["threshold"] = threshold
+    result = evaluation.measure(task, y, plain, **given)
+    found |= flat(result, split)
+    if split == "test":
+        _keep_predictions(folder, x, y, plain, result, weights)
+        if settings.tta != "none":
+            viewed = tta.predict(
+                predicted, x, settings.tta, share=settings.tta_share, plain=plain
+            )
+            seen = evaluation.measure(task, y, viewed, **given)
+            found |= _headline(seen, split, "_tta")
+            found |= {"tta": settings.tta, "tta_share": settings.tta_share}
+    if ready.measures_logs:
+        found = {**_logged(model, ready, split), **found}
+    return found
+
+
+def predict(
+    model: keras.Model, x: Any, feed: Feed, settings: TrainingSettings
+) -> np.ndarray:
+    """Return a model's outputs for samples as the training's data has them."""
+    return pipeline.predict(
+        model,
+        x,
+        batch_size=evaluation_batch_size(feed.dataset, settings),
+        pixel_scale=feed.pixel_scale,
+    )
+
+
+def flat(result: evaluation.Result, split: str) -> dict[str, Any]:
+    """Return a result's single numbers under the names of ``metrics.json``."""
+    content = result.to_dict()
+    at_threshold = content.pop("at_threshold", {})
+    numbers = {
+        name: value
+        for name, value in content.items()
+        if name not in ("confidence", "threshold") and _is_number(value)
+    }
+    numbers |= {
+        f"{name}_at_threshold": value
+        for name, value in at_threshold.items()
+        if name != "threshold" and _is_number(value)
+    }
+    found = {f"{split}_{name}": _rounded(value) for name, value in numbers.items()}
+    return {**found, **_headline(result, split)}
+
+
+def _headline(
+    result: evaluation.Result, split: str, suffix: str = ""
+) -> dict[str, Any]:
+    name, value, interval = result.headline
+    found = {f"{split}_{name}{suffix}": _rounded(value)}
+    if interval is not None:
+        found[f"{split}_interval{suffix}"] = [_rounded(bound) for bound in interval]
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _rounded(value: Any) -> Any:
+    return round(float(value), 8) if isinstance(value, (float, np.floating)) else value
+
+
+def _logged(model: keras.Model, ready: Prepared, split: str) -> dict[str, Any]:
+    """Measure loss and metrics alone, as the validation of each epoch does."""
+    from kerasopt.training.trainer import Trainer
+
+    source = ready.feed.evaluation(split, ready.settings)
+    assert source is not None
+    steps = ready.steps if model is ready.model else None
+    trainer = Trainer(model, source, epochs=1, steps=steps)
+    measured = trainer.measure(source)
+    samples = ready.feed.dataset.sizes[split]
+    return {
+        **{f"{split}_{name}": _rounded(value) for name, value in measured.items()},
+        f"{split}_samples": samples,
+    }
+
+
+def _keep_predictions(
+    folder: Path, x: Any, y: Any, predictions: Any, result: Any, weights: Any
+) -> None:
+    mistakes = result.worst_mistakes(MISTAKES_KEPT)
+    kept = {} if weights is None else {"weights": weights}
+    if hasattr(x, "shape"):
+        kept["mistake_images"] = np.asarray(x[mistakes])
+    with files.atomic(folder / run_folder.PREDICTIONS) as temporary:
+        np.savez_compressed(
+            temporary, labels=y, probabilities=predictions, mistakes=mistakes, **kept
+        )
+
+
+def can_be_saved(model: keras.Model) -> str | None:
+    """Return why Keras can't save a model as one file, or None if it can."""
+    try:
+        keras.saving.serialize_keras_object(layers.to_keras(model))
+    except Exception as error:  # Whatever a layer without get_config raises.
+        first = str(error).strip().split("\n\n")[0]
+        return " ".join(first.split()) or type(error).__name__
+    return None
+
+
+def saving_notes(model: keras.Model) -> list[str]:
+    """Return what is to be said before the training of a model that can't be saved."""
+    why = can_be_saved(model)
+    if why is None:
+        return []
+    return [
+        f"Keras can't save this model as one file ({why.rstrip('.')}): the run will "
+        f"keep its weights, in {run_folder.WEIGHTS}."
+    ]
+
+
+def save_model(
+    model: keras.Model, folder: Path, task: tasks.Task | None, head: Head
+) -> None:
+    """Save the model so that plain Keras can load and evaluate it.
+
+    A second model of the same layers is compiled and saved, with Keras's loss for the
+    task and plain SGD: schedules and losses of kerasopt would make the file need
+    kerasopt, and the user's model stays compiled as it is. A model that Keras can't
+    save as one file leaves its weights.
+    """
+    if can_be_saved(model) is not None:
+        with files.atomic(folder / run_folder.WEIGHTS) as temporary:
+            model.save_weights(temporary)
+        return
+    with files.atomic(folder / run_folder.MODEL) as temporary:
+        _with_plain_loss(layers.to_keras(model), task, head).save(temporary)
+
+
+def _with_plain_loss(
+    model: keras.Model, task: tasks.Task | None, head: Head
+) -> keras.Model:
+    if not graph.is_graph(model):
+        return model  # A subclassed model can't be rebuilt: it is saved as it is.
+    inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    outputs = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+    plain = keras.Model(inputs, outputs, name=model.name)
+    if task is None:
+        return plain
+    classes = task.has_classes and head.units != 1
+    logits = head.gives_logits and task.name != "regression"
+    accuracy: Any = "accuracy"
+    if logits and not classes:
+        accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)
+    loss = losses.get(
+        "auto",
+        task=task,
+        labels=[0] if classes else None,
+        num_outputs=head.units,
+        from_logits=logits,
+    )
+    plain.compile(
+        "sgd", loss, metrics=["mae"] if task.name == "regression" else [accuracy]
+    )
+    return plain
+
+
+def resolved_recipe(
+    recipe: Mapping[str, Any] | None, ready: Prepared, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the recipe with everything filled in, or one made from the objects.
+
+    Args:
+        recipe: The recipe, or None.
+        ready: The training.
+        given: What was given for augment, class_weight and so on.
+    """
+    training = ready.settings.model_dump(mode="json")
+    if recipe is not None:
+        # The claim of a recipe isn't a setting of this run.
+        settings_only = {k: v for k, v in recipe.items() if k != "measured"}
+        return {**settings_only, "training": training}
+    model, optimizer = ready.model, ready.model.optimizer
+    return {
+        "name": model.name,
+        "description": "Trained by kerasopt.fit from objects.",
+        "augment": _plain(given.get("augment")),
+        "model": {"name": model.name},
+        "optimizer": optimizer and _plain(keras.optimizers.serialize(optimizer)),
+        "loss": getattr(model.loss, "name", None) or _plain(model.loss),
+        "task": ready.task and ready.task.name,
+        "class_weight": _plain(given.get("class_weight")),
+        "training": training,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return what YAML can write: built-in types only."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    known = value is None or isinstance(value, (str, bool, int, float))
+    kind = type(value)
+    # Not its repr, which may have an address in it.
+    return value if known else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def settings_of(ready: Prepared) -> dict[str, Any]:
+    """Return the settings that belong beside a result."""
+    budget = ready.settings.budget_seconds
+    return {
+        **({} if budget is None else {"budget_seconds": budget}),
+        "task": ready.task and ready.task.name,
+        "parameters": ready.model.count_params(),
+        "seed": ready.settings.seed,
+        "precision": ready.settings.precision,
+        "devices": distribute.describe(ready.strategy),
+        "test_is_validation": ready.feed.dataset.test_is_validation,
+    }
+
+
+def environment_of(ready: Prepared) -> dict[str, Any]:
+    """Return what the run was made on and with, the data's hashes included."""
+    dataset = ready.feed.dataset
+    return {
+        **environment.describe(),
+        "devices": distribute.describe(ready.strategy),
+        "threads": environment.threads(),
+        "seed": ready.settings.seed,
+        "weights_seeded": ready.build is not None,
+        "task": ready.task and ready.task.name,
+        "from_logits": ready.head.gives_logits,
+        "notes": list(ready.notes),
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "input_shape": _plain(dataset.input_shape),
+            "pixel_scale": ready.feed.pixel_scale,
+            "class_names": list(dataset.class_names),
+            "sha256": dict(dataset.hashes),
+        },
+    }

@@ -1,0 +1,117 @@
+"""What a model ends in, and whether it begins by scaling pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasopt.layers import graph
+
+__all__ = ["Head", "head_of", "takes_pixels"]
+
+_WITHOUT_ACTIVATION = ("Dense", "Conv", "Add", "BatchNormalization", "RNN")
+_PASS_THROUGH = (
+    keras.layers.Reshape,
+    keras.layers.Flatten,
+    keras.layers.Dropout,
+    keras.layers.Identity,
+)
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a model ends in.
+
+    Attributes:
+        units: Width of the output, or None for several outputs.
+        activation: ``"softmax"``, ``"sigmoid"``, ``"linear"``, another Keras name, or
+            None for several outputs.
+    """
+
+    units: int | None = None
+    activation: str | None = None
+
+    @property
+    def gives_logits(self) -> bool:
+        """Whether a classification needs ``from_logits=True``."""
+        return self.activation == "linear"
+
+
+def head_of(model: keras.Model, outputs: Any) -> Head:
+    """Return what a model ends in, by its last layer or else by some of its outputs.
+
+    Args:
+        model: A built model.
+        outputs: Its outputs for some samples, of an untrained or a trained model.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        >>> head_of(model, np.zeros((2, 3)))
+        Head(units=3, activation='linear')
+    """
+    if isinstance(outputs, (dict, list, tuple)):
+        return Head()
+    values = np.asarray(keras.ops.convert_to_numpy(outputs), "float64")
+    if values.ndim != 2:
+        return Head(None, _activation_of(model))
+    return Head(values.shape[1], _activation_of(model) or _by_value(values))
+
+
+def _activation_of(model: keras.Model) -> str | None:
+    """Return the activation of the layer that gives the output, if it can be told."""
+    layer: Any = model
+    while layer is not None:
+        if isinstance(layer, keras.Sequential) and layer.layers:
+            layer = layer.layers[-1]
+        elif graph.is_graph(layer) and len(layer.outputs) == 1:
+            layer = layer.outputs[0]._keras_history.operation
+        elif isinstance(layer, _PASS_THROUGH) and not isinstance(
+            layer.output, (list, tuple)
+        ):
+            layer = layer.input._keras_history.operation
+        else:
+            return _named_activation(layer)
+    return None
+
+
+def _named_activation(layer: Any) -> str | None:
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax"
+    activation = getattr(layer, "activation", None)
+    if activation is not None:
+        return getattr(activation, "__name__", None)
+    plain = type(layer).__module__.startswith(("keras.", "kerasopt."))
+    if plain and any(name in type(layer).__name__ for name in _WITHOUT_ACTIVATION):
+        return "linear"
+    return None
+
+
+def _by_value(outputs: np.ndarray) -> str:
+    if outputs.size == 0 or outputs.min() < -1e-6 or outputs.max() > 1 + 1e-6:
+        return "linear"
+    sums_to_one = np.abs(outputs.sum(axis=1) - 1).max() < 1e-2
+    return "softmax" if outputs.shape[1] > 1 and sums_to_one else "sigmoid"
+
+
+def takes_pixels(model: keras.Model) -> bool:
+    """Say whether a model begins by scaling pixels itself, as `keras.applications` do.
+
+    Example:
+        >>> takes_pixels(keras.Sequential([keras.Input((2, 2, 3)),
+        ...                                keras.layers.Rescaling(1 / 255)]))
+        True
+    """
+    if not graph.is_graph(model):
+        return False
+    first = (
+        layer
+        for layer in graph.layers(model)
+        if not isinstance(layer, keras.layers.InputLayer)
+    )
+    layer = next(first, None)
+    if not isinstance(layer, keras.layers.Rescaling):
+        return False
+    return bool(np.max(layer.scale) < 0.1)

@@ -1,0 +1,399 @@
+"""What must hold before a training starts, found on a few samples.
+
+Whatever would fail after the training fails here, in a sentence that names what the
+model gives, what the labels are, and the fix.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasopt import evaluation, tasks
+from kerasopt.data import Dataset, Stream, pipeline
+from kerasopt.data.stream_batches import reason_of
+from kerasopt.layers import graph
+from kerasopt.training.batches import Feed
+from kerasopt.training.checkpoint import optimizers_of
+from kerasopt.training.head import Head
+from kerasopt.training.spec import TrainingSettings
+
+__all__ = [
+    "check_augmentation",
+    "check_batch_size",
+    "check_callbacks",
+    "check_data",
+    "check_fit",
+    "check_inputs",
+    "check_is_dataset",
+    "check_monitor",
+    "try_batch",
+]
+
+SAMPLES = 8
+"""Samples of the preflight; enough to tell probabilities from logits."""
+
+MOST_STRETCH = 10.0
+"""An augmentation that stretches the values by more changes their scale."""
+
+
+def check_augmentation(
+    augmentation: Any, feed: Feed, settings: TrainingSettings, *, key: str | None = None
+) -> None:
+    """Refuse an augmentation that scales, or takes another scale than the data have.
+
+    Validation batches aren't augmented, so both must have values in one range.
+
+    Args:
+        augmentation: What `kerasopt.augment.apply` takes, or None.
+        feed: The data.
+        settings: Of the training.
+        key: Stands for the augmentation, if the training shall use the same stream.
+    """
+    if augmentation is None:
+        return
+    plain, *_ = feed.some(SAMPLES)
+    shape = keras.tree.map_structure(lambda each: tuple(each.shape[1:]), plain)
+    try:
+        source: Any = feed.training(settings, augmentation=augmentation, key=key)
+        source.begin(0)
+        augmented, *_ = next(source.iterator)
+        source.close()
+    except Exception as error:  # Of the user's function, or of TensorFlow.
+        raise ValueError(
+            f"The augmentation {augmentation!r} fails on samples of shape {shape}: "
+            f"{reason_of(error)} Choose one for this kind of input."
+        ) from error
+    after = keras.tree.map_structure(lambda each: tuple(each.shape[1:]), augmented)
+    if after != shape:
+        raise ValueError(
+            f"The augmentation {augmentation!r} turns samples of shape {shape} into "
+            f"samples of shape {after}: it must keep their shape."
+        )
+    if isinstance(plain, (dict, tuple)):
+        return
+    ranges = [
+        float(tf.reduce_max(tf.abs(tf.cast(each, tf.float32))))
+        for each in (plain, augmented)
+    ]
+    before, after = (max(each, 1e-6) for each in ranges)
+    if not 1 / MOST_STRETCH <= after / before <= MOST_STRETCH:
+        raise ValueError(
+            f"With the augmentation {augmentation!r} the training samples reach "
+            f"{after:.3g}, without it (as in validation) {before:.3g}: it scales the "
+            "samples, or is made for another range. Scale in the model or in the data, "
+            "and give layers such as RandomBrightness value_range=(0, 1) or (0, 255) "
+            "as the samples have it."
+        )
+
+
+def check_is_dataset(dataset: Any) -> None:
+    """Refuse what isn't a dataset."""
+    if not isinstance(dataset, Dataset):
+        raise ValueError(
+            "dataset must be a kerasopt Dataset; given: "
+            f"{type(dataset).__name__}. Wrap arrays with "
+            "kerasopt.data.from_arrays(x, y, test=(x_test, y_test))."
+        )
+
+
+def check_data(dataset: Any, settings: TrainingSettings) -> None:
+    """Refuse what isn't a dataset, a watch on data that aren't there, stub epochs."""
+    check_is_dataset(dataset)
+    watched = settings.monitor
+    if dataset.validation is None and settings.patience and watched.startswith("val_"):
+        raise ValueError(
+            f"training.patience={settings.patience} watches {watched}, but the dataset "
+            "has no validation cut. Load it with validation=0.1, or set patience=None."
+        )
+    if settings.patience and settings.validation_freq > 1:
+        raise ValueError(
+            f"training.patience={settings.patience} counts validations of every "
+            f"epoch: leave validation_freq={settings.validation_freq} out."
+        )
+    if not isinstance(dataset.train, Stream):
+        _check_steps(dataset, settings)
+    for split in ("train", "validation"):
+        _check_stream_weights(getattr(dataset, split), split)
+
+
+def _check_stream_weights(stream: Any, split: str) -> None:
+    if not isinstance(stream, Stream) or len(stream.first()) < 3:
+        return
+    for weights in keras.tree.flatten(stream.first()[2]):
+        if np.min(weights) < 0:
+            raise ValueError(
+                f"The {split} stream has negative sample weights, such as "
+                f"{np.min(weights):g} in its first batch. Weights are 0 or larger."
+            )
+
+
+def _check_steps(dataset: Dataset, settings: TrainingSettings) -> None:
+    samples = dataset.sizes["train"]
+    counted = pipeline.steps_per_epoch(samples, settings.batch_size)
+    if settings.steps_per_epoch not in (None, counted):
+        raise ValueError(
+            f"training.steps_per_epoch={settings.steps_per_epoch} doesn't cover the "
+            f"{samples} training samples in batches of {settings.batch_size}: Keras "
+            "would end every other epoch after the left-over batches, a stub that also "
+            f"uses up patience. Leave it out; kerasopt counts {counted} batches."
+        )
+
+
+def check_batch_size(settings: TrainingSettings, replicas: int) -> None:
+    """Refuse a batch that the devices can't share evenly."""
+    if settings.batch_size % replicas:
+        raise ValueError(
+            f"training.batch_size={settings.batch_size} is the batch of all "
+            f"{replicas} devices together: make it a multiple of {replicas}."
+        )
+
+
+def check_inputs(
+    model: keras.Model, dataset: Dataset, settings: TrainingSettings
+) -> None:
+    """Refuse a functional model whose input doesn't fit the data."""
+    shape = dataset.input_shape
+    accepted: Any = None
+    if graph.is_graph(model):
+        accepted = getattr(model, "input_shape", None)
+    single = isinstance(accepted, tuple) and _is_shape(accepted)
+    train = dataset.train
+    shapes = train.seen_shapes if isinstance(train, Stream) else [shape]
+    comparable = single and _is_shape(shape)
+    if comparable and not all(_accepts(accepted[1:], each) for each in shapes):
+        given = " and ".join(map(str, shapes))
+        raise ValueError(
+            f"The model takes samples of shape {tuple(accepted[1:])}, the dataset "
+            f"'{dataset.name}' has {given}. Build the model with input_shape={shape}, "
+            "or bring the samples to the model's shape."
+        )
+    if not settings.image_sizes:
+        return
+    if not single or tuple(accepted[1:3]) != (None, None):
+        raise ValueError(
+            f"training.image_sizes={settings.image_sizes} needs a model that takes "
+            f"images of any size; this one takes {accepted and accepted[1:]}. Build it "
+            "with any_size=True (the model 'speed' has it)."
+        )
+    _check_smallest(model, dataset, settings)
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, tuple) and all(
+        size is None or isinstance(size, (int, np.integer)) for size in shape
+    )
+
+
+def _accepts(accepted: tuple[Any, ...], given: tuple[Any, ...]) -> bool:
+    if given == () and accepted == (1,):
+        return True  # Keras adds the axis.
+    return len(accepted) == len(given) and all(
+        size in (None, other) or other is None
+        for size, other in zip(accepted, given, strict=True)
+    )
+
+
+def _check_smallest(
+    model: keras.Model, dataset: Dataset, settings: TrainingSettings
+) -> None:
+    """Refuse images of which a layer would leave nothing."""
+    side = min(settings.image_sizes)
+    small = (1, side, side, dataset.input_shape[-1])
+    # The layers' outputs, since the model's own has no side that could vanish.
+    places = keras.Model(model.inputs, [each.output for each in model.layers])
+    try:
+        shapes = places.compute_output_shape(small)
+    except ValueError:  # What Keras says of a convolution that has no room.
+        shapes = [(1, 0)]
+    if any(0 in shape for shape in shapes):
+        raise ValueError(
+            f"training.image_sizes={settings.image_sizes}: of images of {side}×{side} "
+            "pixels the model's pooling leaves nothing. Begin with larger ones."
+        )
+
+
+def check_fit(task: tasks.Task | None, head: Head, dataset: Dataset) -> None:
+    """Refuse a model whose output doesn't fit the labels."""
+    if task is None or head.units is None:
+        return
+    count = dataset.num_classes
+    what = {"multilabel": "labels", "regression": "targets"}.get(task.name, "classes")
+    accepted = (1, 2) if task.name == "binary" else (count,)
+    if head.units not in accepted:
+        raise ValueError(
+            f"The model has {head.units} outputs, the dataset '{dataset.name}' "
+            f"{count} {what} (task {task.name!r}). Build the model with "
+            f"num_classes={count}, or name another task with task=…"
+        )
+    if task.name == "binary" and head.units == 1 and head.activation == "softmax":
+        raise ValueError(
+            "The model ends in a softmax over one output, which is always 1. End it "
+            "in a sigmoid, or in two outputs."
+        )
+    if task.name == "multilabel" and head.activation == "softmax":
+        raise ValueError(
+            "The labels are multilabel, several a sample, but the model ends in a "
+            "softmax, whose outputs sum to 1. End it in a sigmoid."
+        )
+    if task.name == "regression" and head.activation == "softmax":
+        raise ValueError(
+            "The targets are numbers (task 'regression'), but the model ends in a "
+            "softmax. End it in a layer without activation, or, if they are classes, "
+            "give integer labels or task='multiclass'."
+        )
+
+
+def try_batch(
+    model: keras.Model,
+    batch: Any,
+    *,
+    task: tasks.Task | None,
+    head: Head,
+    class_names: Any,
+) -> None:
+    """Take one training step on a few samples, judge its outputs, and undo it.
+
+    Args:
+        model: The compiled model, on one device.
+        batch: (x,), (x, y) or (x, y, sample_weight), as the loop will hand it over.
+        task: The task, or None to measure loss and metrics alone.
+        head: What the model ends in.
+        class_names: Names of the classes.
+
+    Raises:
+        ValueError: whatever would have failed later.
+    """
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    with _undone(model):
+        outputs = model(x, training=False)
+        _check_finite(outputs)
+        try:
+            model.train_step(batch)
+        except Exception as error:
+            raise ValueError(_explained(model, error, y, outputs)) from error
+    if task is not None:
+        predictions = evaluation.predictions(
+            task,
+            keras.tree.map_structure(keras.ops.convert_to_numpy, outputs),
+            from_logits=head.gives_logits,
+        )
+        evaluation.measure(task, np.asarray(y), predictions, class_names=class_names)
+
+
+def _check_finite(outputs: Any) -> None:
+    """Refuse a model that gives NaN for data without any."""
+    for each in keras.tree.flatten(outputs):
+        if not np.isfinite(keras.ops.convert_to_numpy(each)).all():
+            raise ValueError(
+                "The model gives NaN or infinite outputs before its first step: look "
+                "at its weights, and at data of large values, which wants scaling."
+            )
+
+
+@contextlib.contextmanager
+def _undone(model: keras.Model) -> Iterator[None]:
+    """Give all variables of a training their values back after the block."""
+    variables = [*model.variables, *model.metrics_variables]
+    for optimizer in optimizers_of(model):
+        variables += optimizer.variables
+    before = [keras.ops.convert_to_numpy(each).copy() for each in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
+def _explained(model: keras.Model, error: Exception, labels: Any, outputs: Any) -> str:
+    """Say which loss, metric and shapes a first step failed with."""
+    reason = reason_of(error)
+    shapes = keras.tree.map_structure(lambda each: tuple(each.shape), outputs)
+    given = "no labels"
+    if labels is not None:
+        given = "labels of shape " + str(
+            keras.tree.map_structure(
+                lambda each: f"{tuple(each.shape)} {tf.as_dtype(each.dtype).name}",
+                labels,
+            )
+        )
+    loss = _name_of(model.loss)
+    return (
+        f"A step on {SAMPLES} samples fails before the training: the model gives "
+        f"outputs of shape {shapes}, the data has {given}, the loss is {loss!r}. "
+        "Choose a loss and metrics for such labels (loss='auto' does), or bring the "
+        f"labels to the form that the loss takes. TensorFlow says: {reason[:300]}"
+    )
+
+
+def _name_of(loss: Any) -> Any:
+    return getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss
+
+
+def check_callbacks(
+    callbacks: Iterable[keras.callbacks.Callback], model: keras.Model, dataset: Dataset
+) -> None:
+    """Refuse a callback of Keras or kerasopt that watches what isn't logged.
+
+    Callbacks of the user's, and a ``train_step``, may log whatever they like.
+    """
+    callbacks = list(callbacks)
+    known = all(
+        type(each).__module__.startswith(("keras.", "kerasopt.")) for each in callbacks
+    )
+    if not known or type(model).train_step is not keras.Model.train_step:
+        return
+    logged = ["loss", *model.get_metrics_result()]
+    if dataset.validation is not None:
+        logged += [f"val_{name}" for name in logged]
+    logged = [*dict.fromkeys(logged), "learning_rate"]
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if not getattr(callback, "save_best_only", True):
+            continue  # A ModelCheckpoint that keeps every epoch.
+        if isinstance(monitor, str) and monitor not in logged:
+            raise ValueError(
+                f"{type(callback).__name__} watches {monitor!r}, which isn't logged. "
+                f"Logged are: {', '.join(map(repr, logged))}. Watch one of these, or "
+                "add it with metrics=[…] or validation data."
+            )
+
+
+def check_monitor(model: keras.Model, monitor: str, patience: int | None) -> str:
+    """Return whether the watched value should fall or rise: ``"min"`` or ``"max"``.
+
+    Raises:
+        ValueError: if no metric of that name is logged.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse", metrics=["mae"])
+        >>> check_monitor(model, "val_loss", 3)
+        'min'
+    """
+    name = monitor.removeprefix("val_")
+    if patience is None or name == "loss" or name.endswith("_loss"):
+        return "min"
+    logged = model.get_metrics_result()
+    if name not in logged and type(model).train_step is keras.Model.train_step:
+        names = [*logged, *(f"val_{each}" for each in logged)]
+        raise ValueError(
+            f"training.monitor={monitor!r} isn't logged. Logged are: "
+            f"{', '.join(repr(each) for each in names)}. Add it with metrics=[…], or "
+            "watch one of these."
+        )
+    return "min" if _falls(model, name) else "max"
+
+
+def _falls(model: keras.Model, name: str) -> bool:
+    for group in model.metrics:
+        for metric in getattr(group, "metrics", [group]):
+            if metric.name == name and hasattr(metric, "_direction"):
+                return metric._direction == "down"
+    errors = ("loss", "error", "mae", "mse", "rmse", "mape", "msle", "divergence")
+    return any(part in name for part in errors)

@@ -1,0 +1,64 @@
+"""What a run's report is made from, with what limits its result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasopt.evaluation import report as html_report
+from kerasopt.training import run as run_folder
+
+if TYPE_CHECKING:
+    from kerasopt.training.run import Run
+
+__all__ = ["report_data"]
+
+
+def report_data(run: Run) -> html_report.ReportData:
+    """Return what the report of a run is made from."""
+    images = indices = None
+    path = run.directory / run_folder.PREDICTIONS
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as saved:
+            indices = saved["mistakes"]
+            if "mistake_images" in saved.files:
+                images = saved["mistake_images"]
+    return html_report.ReportData(
+        recipe=run.recipe,
+        environment=run.environment,
+        history=run.history,
+        metrics=run.metrics,
+        result=run.test_result,
+        task=run.task and run.task.name,
+        mistake_images=images,
+        mistake_indices=indices,
+        class_names=run.class_names,
+        notes=_notes(run),
+        curve_notes=_curve_notes(run),
+    )
+
+
+def _notes(run: Run) -> list[str]:
+    notes = list(run.environment.get("notes", []))
+    if run.metrics.get("test_is_validation", False):
+        notes.append(run_folder.TEST_AS_VALIDATION_NOTE)
+    return notes
+
+
+def _curve_notes(run: Run) -> list[str]:
+    notes = []
+    if smoothing := run.recipe["training"]["label_smoothing"]:
+        notes.append(
+            f"The loss in the curves is the one that was trained on, with label "
+            f"smoothing {smoothing:g}; the measures give the plain cross-entropy, "
+            "which is lower."
+        )
+    if sizes := run.recipe["training"].get("image_sizes"):
+        sides = ", ".join(f"{side}×{side}" for side in sizes)
+        notes.append(
+            f"The training began on images of {sides} pixels. Until it went on to "
+            "whole ones, validation on whole ones is low: batch normalisation "
+            "knew small ones only."
+        )
+    return notes

@@ -1,0 +1,145 @@
+"""What must be the same when a run is resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import rich.console
+
+from kerasopt.training import run as run_folder
+from kerasopt.training.spec import TrainingSettings
+
+__all__ = ["check_same", "check_same_data", "with_recorded_choices"]
+
+MAY_CHANGE = (
+    "training.epochs",
+    "training.budget",
+    "training.jit",
+    "training.checkpoint_seconds",
+    "description",
+    "name",
+    "model.name",
+    "optimizer.config.name",
+)
+"""Fields that a resumed run may change: a training may become longer. Keras counts its
+automatic names through a process."""
+
+
+def with_recorded_choices(settings: TrainingSettings, folder: Path) -> TrainingSettings:
+    """Replace what is left to a calibration by what it decided for this run."""
+    recorded = _read_recipe(folder).get("training", {})
+    if settings.precision == "auto" and recorded.get("precision"):
+        return settings.model_copy(update={"precision": recorded["precision"]})
+    return settings
+
+
+def check_same(
+    folder: Path,
+    recipe: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    console: rich.console.Console,
+) -> None:
+    """Refuse to resume with other data, model, optimizer or settings.
+
+    Args:
+        folder: The run's folder.
+        recipe: The resolved recipe of this call.
+        environment: The environment of this call.
+        console: Where to warn of another number of threads.
+
+    Raises:
+        ValueError: naming each difference.
+    """
+    recorded = _read_environment(folder)
+    check_same_data(recorded.get("data", {}), environment["data"], folder)
+    before, now = dict(_leaves(_read_recipe(folder))), dict(_leaves(recipe))
+    changed = [
+        f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name) and name not in MAY_CHANGE
+    ]
+    if changed:
+        raise ValueError(
+            f"The run in '{folder}' was made with other settings: "
+            f"{'; '.join(changed)}. Pass identical settings to resume, or choose "
+            "another directory."
+        )
+    _check_length(before, now, folder)
+    threads = recorded.get("threads")
+    deterministic = recipe["training"].get("deterministic")
+    if deterministic and threads not in (None, environment["threads"]):
+        console.print(
+            f"The run used {threads} threads and resumes with "
+            f"{environment['threads']}: it won't be bit for bit what an unbroken one "
+            "would be.",
+            highlight=False,
+        )
+
+
+def check_same_data(
+    recorded: Mapping[str, Any], now: Mapping[str, Any], where: Any
+) -> None:
+    """Refuse data whose hashes aren't those that a run recorded.
+
+    Args:
+        recorded: The section ``data`` of the run's environment.
+        now: The same of the data at hand.
+        where: The run's folder, for the message.
+    """
+    before, after = recorded.get("sha256", {}), now["sha256"]
+    changed = [
+        name for name in sorted({*before, *after}) if _differ(name, before, after)
+    ]
+    if before and changed:
+        raise ValueError(
+            f"The data aren't those of the run in '{where}': {', '.join(changed)} "
+            "changed. Restore them, or give the run's own data in Python: "
+            f"kerasopt.resume('{where}', data=…) or run.evaluate((x, y))."
+        )
+
+
+def _differ(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    return before.get(name) != after.get(name)
+
+
+def _check_length(
+    before: Mapping[str, Any], now: Mapping[str, Any], folder: Path
+) -> None:
+    name = "training.epochs"
+    if now.get("training.budget") is None and now.get(name, 0) < before.get(name, 0):
+        raise ValueError(
+            f"The run in '{folder}' was laid out for {before[name]} epochs: resume it "
+            f"with as many or more; given: {now[name]}."
+        )
+
+
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _read_recipe(folder: Path) -> dict[str, Any]:
+    return run_folder.Run(folder).recipe
+
+
+def _read_environment(folder: Path) -> dict[str, Any]:
+    path = folder / run_folder.ENVIRONMENT
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"The run in '{folder}' is damaged: {path.name} can't be read ({error})."
+        ) from None
+    data = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(data, dict) or not isinstance(data.get("sha256"), dict):
+        raise ValueError(
+            f"The run in '{folder}' is damaged: {path.name} doesn't say what data it "
+            "was trained on."
+        )
+    return content

@@ -1,0 +1,320 @@
+"""One training with what a folder keeps of it: log, checkpoints, early stopping."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import rich.console
+import tensorflow as tf
+
+from kerasopt import callbacks as own_callbacks
+from kerasopt.callbacks import ShareCallback
+from kerasopt.data import Stream, StreamError
+from kerasopt.data.stream_batches import reason_of
+from kerasopt.training import calibration, checkpoint, image_sizes, placement
+from kerasopt.training import run as run_folder
+from kerasopt.training.batches import Source
+from kerasopt.training.budget import TimeBudget
+from kerasopt.training.calibration import JitChoice
+from kerasopt.training.checkpoint import Checkpoint
+from kerasopt.training.interruption import Interruption
+from kerasopt.training.preparation import Prepared, say
+from kerasopt.training.trainer import (
+    SECONDS_A_CALL,
+    Trainer,
+    averaged_weights,
+    keeps_averages,
+    wants_every_batch,
+)
+
+__all__ = ["DivergedError", "Session"]
+
+EPOCHS_WITHOUT_END = 1_000_000
+"""A time budget ends the training; Keras wants a number."""
+
+START: dict[str, Any] = {"epoch": 0, "step": 0, "logs": None}
+"""The position of a training that begins."""
+
+
+class DivergedError(ValueError):
+    """The loss became NaN or infinite."""
+
+
+class Session:
+    """The training of one prepared model into a folder, from its start or resumed.
+
+    Args:
+        ready: The prepared training.
+        folder: Where log and checkpoints go.
+        console: Where to say how it goes.
+        budget: The clock of a time budget, if there is one.
+        watchers: Callbacks that only watch, and may stop the training.
+    """
+
+    def __init__(
+        self,
+        ready: Prepared,
+        folder: Path,
+        console: rich.console.Console,
+        *,
+        budget: TimeBudget | None = None,
+        watchers: Sequence[keras.callbacks.Callback] = (),
+    ) -> None:
+        self.ready = ready
+        self.folder = folder
+        self.console = console
+        self.budget = budget
+        self.watchers = list(watchers)
+        settings = ready.settings
+        self.epochs = EPOCHS_WITHOUT_END if budget else settings.epochs
+        self.log = own_callbacks.EpochLog(folder / run_folder.HISTORY)
+        self.early_stopping = None
+        if settings.patience is not None:
+            self.early_stopping = own_callbacks.EarlyStopping(
+                monitor=settings.monitor,
+                patience=settings.patience,
+                mode=ready.monitor_mode,
+            )
+            if keeps_averages(ready.model.optimizer):
+                self.early_stopping.weights = lambda: averaged_weights(ready.model)
+        self.interruption = Interruption()
+        self.jit = self._jit_choice()
+        self.checkpoint = self._checkpoint()
+
+    def run(
+        self, *, resume: bool, progress: bool = True, tensorboard: bool = False
+    ) -> None:
+        """Train to the end, to an early stop, or until interrupted.
+
+        Args:
+            resume: Continue from the folder's checkpoint, if there is one.
+            progress: Show a bar.
+            tensorboard: Write TensorBoard's curves, where it is installed.
+        """
+        position = self._restored() if resume else dict(START)
+        bar = self._bar() if progress and not self.console.quiet else None
+        trainer = self._trainer(bar, tensorboard=tensorboard)
+        self.checkpoint.least_seconds = self.ready.settings.checkpoint_seconds
+        try:
+            with self.interruption.awaited():
+                trainer.run(
+                    position["epoch"],
+                    position["step"],
+                    logs=position["logs"],
+                    resumed=self.checkpoint.remind,
+                )
+        except KeyboardInterrupt:
+            if self.interruption.asked_once:
+                self.checkpoint.save(trainer)
+            self._say_how_to_resume()
+            raise
+        except (tf.errors.OpError, StopIteration) as error:
+            raise self._failed(error, trainer) from error
+        finally:
+            if bar:
+                bar.close()
+            for source in (trainer.train, trainer.validation):
+                if source is not None:
+                    source.close()
+            for callback in self.ready.callbacks:
+                if isinstance(callback, own_callbacks.SharpnessAware):
+                    callback.restore()
+        self._check_finite()
+
+    def _trainer(self, bar: Any, *, tensorboard: bool) -> Trainer:
+        ready, settings = self.ready, self.ready.settings
+        # The log stands before the checkpoint, which saves its rows; early stopping
+        # after the user's, since the best weights that it brings back are the last.
+        active = [own_callbacks.TerminateOnNaN(), self.log]
+        active += [each for each in (bar, self.budget) if each]
+        active += [*ready.callbacks, *self.watchers]
+        active += [self.early_stopping] if self.early_stopping else []
+        active += self._tensorboard() if tensorboard else []
+        active += [self.interruption]
+        if not self.jit.settled and any(map(wants_every_batch, active)):
+            self.jit = JitChoice("none")  # Calls of one step tell nothing.
+        train, validation = self._sources()
+        trainer = Trainer(
+            ready.model,
+            train,
+            validation,
+            epochs=self.epochs,
+            callbacks=active,
+            validation_freq=settings.validation_freq,
+            steps=ready.steps,
+            jit=self.jit,
+            seconds_a_call=(
+                self.budget.seconds_of_a_call if self.budget else lambda: SECONDS_A_CALL
+            ),
+            after_call=lambda: self.checkpoint.save_if_due(trainer),
+            judge_averages=settings.patience is not None,
+        )
+        return trainer
+
+    def _sources(self) -> tuple[Source, Source | None]:
+        ready, settings, feed = self.ready, self.ready.settings, self.ready.feed
+        strategy = ready.strategy if placement.is_parallel(ready.strategy) else None
+        steps = ready.steps_per_epoch
+        sizes = None
+        if settings.image_sizes and steps is not None:
+            progress = self.budget and self.budget.progress
+            sizes = image_sizes.by_step(settings, steps, progress)
+        train = feed.training(
+            settings,
+            augmentation=ready.augmentation,
+            image_size=sizes,
+            key=None if sizes or strategy else ready.stream_key,
+            strategy=strategy,
+        )
+        return train, feed.evaluation("validation", settings, strategy)
+
+    def _jit_choice(self) -> JitChoice:
+        ready, settings = self.ready, self.ready.settings
+        if settings.jit != "auto":
+            return JitChoice(settings.jit)
+        if settings.deterministic or not calibration.xla_may_pay(ready.model):
+            return JitChoice("none")
+        streams = isinstance(ready.feed.dataset.train, Stream) or ready.augmentation
+        return JitChoice("auto", candidates=("step",) if streams else ("loop", "step"))
+
+    def _checkpoint(self) -> Checkpoint:
+        clock = self.budget.share if self.budget else None
+        for callback in self.ready.callbacks:
+            if isinstance(callback, ShareCallback):
+                callback.clock = clock
+                callback.build(self.ready.model)
+        kept = [self.log, *([self.early_stopping] if self.early_stopping else [])]
+        kept += [*self.ready.callbacks, *self.watchers]
+        return Checkpoint(
+            self.folder / run_folder.CHECKPOINT,
+            self.ready.model,
+            kept,
+            least_seconds=self.ready.settings.checkpoint_seconds,
+        )
+
+    def _restored(self) -> dict[str, Any]:
+        if not self.checkpoint.path.is_file():
+            self._say("The run has no checkpoint yet: starting at its first epoch.")
+            return dict(START)
+        position = self.checkpoint.restore()
+        if position["jit"] is not None:
+            self.jit = JitChoice(position["jit"])
+        if self.budget:
+            self.budget.resume_after(self.checkpoint.seconds)
+        where = f"epoch {position['epoch']}"
+        if position["step"]:
+            where += f" and step {position['step']} of the next"
+        self._say(f"Resuming after {where}.")
+        if self.checkpoint.ended:
+            # It was over, and only the rest is missing.
+            self.epochs = position["epoch"]
+        return position
+
+    def _bar(self) -> own_callbacks.Progress:
+        return own_callbacks.Progress(
+            epochs=None if self.budget else self.ready.settings.epochs,
+            steps_per_epoch=self.ready.steps_per_epoch,
+            clock=self.budget.share if self.budget else None,
+            console=self.console,
+        )
+
+    def _tensorboard(self) -> list[keras.callbacks.Callback]:
+        if importlib.util.find_spec("tensorboard") is None:
+            return []  # An extra of kerasopt; history.csv holds the same curves.
+        own = (isinstance(c, keras.callbacks.TensorBoard) for c in self.ready.callbacks)
+        if any(own):
+            return []  # Two of them write into one another's files.
+        folder = self.folder / run_folder.TENSORBOARD
+        return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
+
+    def _failed(self, error: Exception, trainer: Trainer) -> Exception:
+        """Return the error of a stream that failed, with a checkpoint before it.
+
+        A step that failed may have changed some variables already: then the last
+        checkpoint stays.
+        """
+        split, number, of_source = trainer.failed_batch()
+        source = trainer.train if split == "train" else trainer.validation
+        stream = getattr(source, "stream", None)
+        if stream is None:
+            return error
+        if of_source:
+            self.checkpoint.save(trainer)
+            failure = stream.failure(error, number)
+        else:
+            failure = StreamError(
+                f"The step on batch {number} of the {split} stream failed: "
+                f"{reason_of(error)}"
+            )
+        return StreamError(f"{failure} {self._what_is_kept()}")
+
+    def _what_is_kept(self) -> str:
+        if not self.checkpoint.path.is_file():
+            return "There is no checkpoint yet."
+        state, _ = checkpoint.read(self.checkpoint.path)
+        return (
+            f"The training up to epoch {state['epoch'] + 1}, step {state['step']}, is "
+            "kept: once the stream is mended, resume with the same call, "
+            f"directory='{self.folder}' and resume=True."
+        )
+
+    def _say(self, message: str) -> None:
+        say(self.console, message)
+
+    def _say_how_to_resume(self) -> None:
+        if self.console.quiet:
+            return
+        how = run_folder.how_to_resume(self.folder)
+        if not self.checkpoint.path.is_file():
+            self._say(
+                f"Interrupted before the first checkpoint of '{self.folder}'. Start it "
+                f"again with: {how}"
+            )
+            return
+        self._say(
+            f"Interrupted; everything up to here is kept in '{self.folder}'. Resume "
+            f"with: {how}"
+        )
+
+    def _check_finite(self) -> None:
+        if not self.log.rows:
+            return
+        last = self.log.rows[-1]
+        if not math.isfinite(last.get("loss", 0.0)):
+            rate = last.get("learning_rate")
+            shown = "" if rate is None else f" (it was {rate:.3g})"
+            raise DivergedError(
+                f"The loss became {last['loss']} in epoch {int(last['epoch'])}. Lower "
+                f"the learning rate{shown}, clip the gradients (clipnorm), or scale "
+                f"the data. The log is kept in '{self.folder}'."
+            )
+
+    def summary(self) -> dict[str, Any]:
+        """Return how long it trained and which epoch's weights it kept."""
+        epochs = best = int(self.log.rows[-1]["epoch"]) if self.log.rows else 0
+        if self.early_stopping is not None:
+            best = int(self.early_stopping.best_epoch) + 1
+        trained: float = epochs
+        if self.budget and self.ready.steps_per_epoch:
+            trained = round(self._steps_trained() / self.ready.steps_per_epoch, 2)
+        return {
+            "epochs": trained,
+            "kept_epoch": best,
+            "stopped_early": self._stopped_early(epochs),
+            "jit": self.jit.now,
+        }
+
+    def _steps_trained(self) -> int:
+        # int() can't read the variable of several devices.
+        return int(keras.ops.convert_to_numpy(self.ready.model.optimizer.iterations))
+
+    def _stopped_early(self, epochs: int) -> bool:
+        if self.budget:
+            # Not by the share: the last step may end a little before the time does.
+            return bool(self.early_stopping and self.early_stopping.stopped_epoch)
+        return epochs < self.ready.settings.epochs

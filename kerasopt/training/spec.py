@@ -1,0 +1,273 @@
+"""What a training is: its parts and its settings, checked once."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import pydantic
+
+from kerasopt import names
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = [
+    "Budget",
+    "Section",
+    "TrainingSettings",
+    "TrainingSpec",
+    "in_seconds",
+    "is_deterministic",
+    "seed_everything",
+    "validate",
+]
+
+_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def in_seconds(budget: str | float) -> float:
+    """Return a budget in seconds.
+
+    Args:
+        budget: A number of seconds, or text with a unit: ``"90s"``, ``"5m"``,
+            ``"1.5h"``.
+
+    Raises:
+        ValueError: if it isn't a time above 0.
+
+    Example:
+        >>> in_seconds("5m")
+        300.0
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*(s|m|min|h)?\s*", str(budget))
+    if isinstance(budget, bool) or not found or not float(found[1]) > 0:
+        raise ValueError(
+            f"budget must be a time such as '90s', '5m' or '1h', or a number of "
+            f"seconds; given: {budget!r}."
+        )
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+def _is_a_time(value: str | float | None) -> str | float | None:
+    if value is not None:
+        in_seconds(value)
+    return value
+
+
+Budget = Annotated[str | float | None, pydantic.AfterValidator(_is_a_time)]
+"""A time such as "5m" or a number of seconds, or None."""
+
+Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
+
+Model = TypeVar("Model", bound=pydantic.BaseModel)
+
+
+class Section(pydantic.BaseModel):
+    """A part of a recipe: unknown fields are refused, values are frozen."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainingSettings(Section):
+    """How long, in what portions, on what and how reproducibly a model trains.
+
+    Attributes:
+        epochs: Most passes over the training data.
+        budget: Time for everything, evaluation and report included, such as "5m",
+            "90s" or a number of seconds. It replaces `epochs`, which then don't count:
+            schedule and training end when the time does.
+        batch_size: Samples in a step, over all devices together. Streams have their
+            own.
+        patience: Epochs without improvement of `monitor` until training stops and the
+            best weights come back; None trains to the end and keeps the last weights.
+        monitor: What early stopping watches: ``"val_loss"``, ``"loss"``, or a metric
+            with or without ``val_``.
+        label_smoothing: Share of each target that is spread over all classes.
+        precision: Dtype policy of the layers. None builds them as they are: under the
+            policy of the moment. "auto" times a few steps in float32 and
+            mixed_bfloat16 and takes the faster; it needs a function that builds the
+            model.
+        jit: What XLA compiles: "none", the "step", the whole "loop" of a call, or
+            "auto", which tries them out in the first steps of longer trainings.
+        devices: What `kerasopt.distribute.strategy` takes.
+        seed: Fixes weights, order, augmentation and dropout. Weights of a model that is
+            given built are as they are; give a function that builds it to seed them.
+        tta: Test-time augmentation: measure the test set also by the mean over these
+            views of each image (`kerasopt.evaluation.tta`).
+        tta_share: Share of the test images, the least certain ones, that are seen in
+            all views.
+        image_sizes: Progressive resizing, {side in pixels: share of the training until
+            which the images are brought to it}; after the last share they have their
+            own size. The model must take images of any size.
+        validation_freq: Epochs from one validation to the next; patience needs 1.
+        evaluation_batch_size: Samples in a batch of validation and prediction. By
+            default `batch_size` or more, as long as its input stays below 4 MiB.
+        deterministic: Identical weights, bit for bit, from equal seeds on one machine
+            with the same number of threads. It holds for the whole process, and slower
+            kernels may be used.
+        steps_per_epoch: For streams: the batches that count as an epoch; a finite
+            stream then starts over. Arrays are counted, and refuse it.
+        checkpoint_seconds: Least time between two checkpoints, from which a killed run
+            resumes.
+
+    Example:
+        >>> TrainingSettings(epochs=12, patience=3).batch_size
+        32
+    """
+
+    epochs: int = pydantic.Field(10, gt=0, strict=True)
+    budget: Budget = None
+    batch_size: int = pydantic.Field(32, gt=0, strict=True)
+    patience: int | None = pydantic.Field(None, gt=0, strict=True)
+    monitor: str = pydantic.Field("val_loss", min_length=1)
+    label_smoothing: float = pydantic.Field(0.0, ge=0, lt=1)
+    precision: Precision | None = None
+    jit: Literal["auto", "none", "step", "loop"] = "auto"
+    devices: str | list[str] = "auto"
+    seed: int = pydantic.Field(0, ge=0, lt=2**31, strict=True)
+    tta: Literal["none", "mirror", "mirror_translate"] = "none"
+    tta_share: float = pydantic.Field(1.0, gt=0, le=1)
+    image_sizes: dict[int, float] = pydantic.Field(default_factory=dict)
+    validation_freq: int = pydantic.Field(1, gt=0, strict=True)
+    evaluation_batch_size: int | None = pydantic.Field(None, gt=0, strict=True)
+    deterministic: bool = False
+    steps_per_epoch: int | None = pydantic.Field(None, gt=0, strict=True)
+    checkpoint_seconds: float = pydantic.Field(5.0, ge=0)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _without_steps_per_execution(cls, value: Any) -> Any:
+        """Drop a field of version 0.1, which the Trainer no longer needs."""
+        if isinstance(value, Mapping) and "steps_per_execution" in value:
+            value = dict(value)
+            if value.pop("steps_per_execution") != 1:
+                warnings.warn(
+                    "training.steps_per_execution has no effect any more: many steps "
+                    "run as one call anyway. Leave it out.",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+        return value
+
+    @pydantic.field_validator("image_sizes")
+    @classmethod
+    def _sizes_rise(cls, value: dict[int, float]) -> dict[int, float]:
+        sides, shares = list(value), list(value.values())
+        if sides != sorted(sides) or shares != sorted(shares):
+            raise ValueError(f"sides and shares must both rise; given: {value}.")
+        if any(side < 1 for side in sides) or any(not 0 < s <= 1 for s in shares):
+            raise ValueError(f"sides must be >= 1, shares in (0, 1]; given: {value}.")
+        return value
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """The time budget in seconds, or None."""
+        return None if self.budget is None else in_seconds(self.budget)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSpec:
+    """All that makes a training, its data apart: what `kerasopt.fit` builds.
+
+    Attributes:
+        model: A model, or a function that builds one.
+        optimizer: What `kerasopt.optimizers.get` takes; None keeps a compiled model's
+            own and otherwise takes Adam.
+        loss: What `kerasopt.losses.get` takes; None keeps a compiled model's own and
+            otherwise takes the task's.
+        metrics: What `kerasopt.metrics.get` takes, several; None keeps a compiled
+            model's own and otherwise takes the task's.
+        task: Name of a task, or "auto".
+        class_weight: None, "balanced", or {class: weight}.
+        augment: What `kerasopt.augment.get` takes.
+        callbacks: What `kerasopt.callbacks.get` takes, several.
+        settings: The settings.
+        compile_key: What of the training is fixed by compiling, where trainings share
+            compiled steps; None compiles anew.
+        prepare_weights: Called with the new model before its first step.
+        seeds_globally: Whether the generators of Python, NumPy and TensorFlow are
+            seeded.
+    """
+
+    model: keras.Model | Callable[[], keras.Model]
+    optimizer: Any = None
+    loss: Any = None
+    metrics: Any = None
+    task: str = "auto"
+    class_weight: Any = None
+    augment: Any = None
+    callbacks: tuple[Any, ...] = ()
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
+    compile_key: Hashable | None = None
+    prepare_weights: Callable[[keras.Model], None] | None = None
+    seeds_globally: bool = True
+
+
+def seed_everything(settings: TrainingSettings) -> None:
+    """Seed Python, NumPy and Keras, and ask for determinism if it is set."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(settings.seed)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+        _PROCESS["deterministic"] = True
+
+
+_PROCESS = {"deterministic": False}
+
+
+def is_deterministic() -> bool:
+    """Say whether a training of this process asked for determinism."""
+    return _PROCESS["deterministic"]
+
+
+def validate(section: type[Model], given: Mapping[str, Any], where: str) -> Model:
+    """Build a section; each error names its field, what was given, what fits.
+
+    Args:
+        section: The pydantic model.
+        given: Its fields.
+        where: Name of the section in messages (``"training"``).
+
+    Raises:
+        ValueError: one line a mistake.
+
+    Example:
+        >>> validate(TrainingSettings, {"epochs": -1}, "training")
+        Traceback (most recent call last):
+        ...
+        ValueError: training.epochs: input should be greater than 0; given: -1.
+    """
+    try:
+        return section.model_validate(dict(given))
+    except pydantic.ValidationError as error:
+        lines = [_explain(section, problem, where) for problem in error.errors()]
+        raise ValueError("\n".join(lines)) from None
+
+
+def _explain(section: type[pydantic.BaseModel], problem: Any, where: str) -> str:
+    place = [str(part) for part in problem["loc"]]
+    field = ".".join([where, *place] if where else place)
+    if problem["type"] == "extra_forbidden":
+        owner = _section_at(section, place[:-1])
+        parent = ".".join([where, *place[:-1]] if where else place[:-1]) or "a recipe"
+        return str(names.unknown(f"field of {parent}", place[-1], owner.model_fields))
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{field}: {message}" if field else message
+    return f"{field}: {message[0].lower()}{message[1:]}; given: {problem['input']!r}."
+
+
+def _section_at(
+    section: type[pydantic.BaseModel], place: list[str]
+) -> type[pydantic.BaseModel]:
+    for name in place:
+        annotation = section.model_fields[name].annotation
+        if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+            section = annotation
+    return section
