@@ -16,7 +16,12 @@ RATE = 0.1
 def keras_model(activation, images):
     """Return the speed network with airbench94's optimizer groups, compiled."""
     model = models.speed(
-        input_shape=(32, 32, 3), num_classes=10, widths=WIDTHS, activation=activation
+        input_shape=(32, 32, 3),
+        num_classes=10,
+        widths=WIDTHS,
+        activation=activation,
+        mean=torch_airbench.MEAN,
+        std=torch_airbench.STD,
     )
     layers.adapt(model, images / 255)
     common = {"name": "sgd", "momentum": torch_airbench.MOMENTUM, "nesterov": True}

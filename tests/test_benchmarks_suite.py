@@ -36,7 +36,7 @@ def test_finished_budget_runs_are_reused(measured):
 
 def test_a_run_that_its_budget_changed_is_reused(tmp_path):
     recipe = recipes.load("digits").to_dict()
-    recipe["from_budget"] = {"5s": {"training.batch_size": 32}}
+    recipe["from_budget"] = {"from 0.001 epochs": {"training.batch_size": 32}}
     path, out = tmp_path / "wide.yaml", tmp_path / "runs"
     path.write_text(yaml.safe_dump(recipe))
     run = (

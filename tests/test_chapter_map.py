@@ -212,7 +212,7 @@ ITS_TEST = "`tests/test_optimizers.py::test_same_settings_as_keras`"
         ("`kerasopt train digits --seed 1`", "`notebooks/01_chapter_project.ipynb`"),
         ("`kerasopt.fit(..., patience=3, augment=None)`", ITS_TEST),
         (
-            "`kerasopt.training.settings.TrainingSettings(epochs=3).batch_size`",
+            "`kerasopt.training.spec.TrainingSettings(epochs=3).batch_size`",
             "`tests/test_augment.py::TestSeeds::test_global_seeds_play_no_part`",
         ),
     ],

@@ -1,11 +1,14 @@
 """kerasopt.diagnosis.curves on curves whose reading is plain, and on real ones."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import kerasopt as ko
 from kerasopt import diagnosis
+from kerasopt.benchmarks.small_data import draw_shapes
 
 FALLS = 0.9 ** np.arange(12)
 TURNS = np.r_[FALLS[:6], FALLS[5] + 0.05 * np.arange(1, 7)]
@@ -96,3 +99,64 @@ def test_real_trainings(units, samples, epochs, verdict, tmp_path):
     found = diagnosis.diagnose(run)
     assert found.verdict == verdict, found
     assert ("training.patience" in repr(found)) == (verdict == "overfitting")
+
+
+@pytest.mark.parametrize(
+    ("training", "inference", "expected"),
+    [
+        ({"accuracy": 0.9}, {"accuracy": 0.3}, True),
+        ({"accuracy": 0.9}, {"accuracy": 0.85}, False),
+        ({"accuracy": 0.3}, {"accuracy": 0.9}, False),  # dropout, augmentation
+        ({"loss": 0.5}, {"loss": 2.0}, True),
+        ({"loss": 0.5}, {"loss": float("nan")}, True),
+        ({"loss": 0.5}, {"loss": 0.6}, False),
+        ({"loss": 0.5, "accuracy": 0.9}, {"loss": 9.0, "accuracy": 0.9}, False),
+        ({"loss": 0.5}, {"accuracy": 0.1}, False),  # nothing to compare
+        ({}, {}, False),
+    ],
+)
+def test_statistics_lag_where_inference_is_much_worse(training, inference, expected):
+    assert diagnosis.statistics_lag(training, inference) is expected
+
+
+def test_another_measure_is_named():
+    with pytest.raises(ValueError, match="Did you mean 'accuracy'"):
+        diagnosis.statistics_lag({"acuracy": 0.5}, {})
+
+
+def test_a_lag_is_a_verdict_with_its_numbers():
+    history = pd.DataFrame({"loss": FALLS, "val_loss": TURNS, "accuracy": 0.9})
+    found = diagnosis.diagnose(history, inference={"accuracy": 0.34})
+    assert found.verdict == "lagging"
+    assert "34.0% in inference mode and in 90.0% in training mode" in found.reason
+    assert "batch_norm_momentum" in repr(found)
+    assert diagnosis.diagnose(history).verdict == "overfitting"
+    bare = history.drop(columns="accuracy")
+    found = diagnosis.diagnose(bare, inference={"loss": 7})
+    assert "loss 7 in inference" in found.reason
+
+
+@pytest.mark.parametrize(("momentum", "lags"), [(0.99, True), (0.9, False)])
+def test_a_real_lag_is_found(momentum, lags, tmp_path):
+    """With Keras's momentum 60 steps leave half of the statistics at their start."""
+    dataset = ko.data.from_arrays(*draw_shapes(200), validation=20)
+    run = ko.fit(
+        lambda: ko.models.cnn(
+            input_shape=(32, 32, 3), num_classes=3, filters=(16, 32), batch_norm=True,
+            batch_norm_momentum=momentum,
+        ),
+        dataset, epochs=10, directory=tmp_path / "run", verbose=False,
+    )  # fmt: skip
+    x, y = dataset.train
+    loss, accuracy = run.model.evaluate(x / 255, y, verbose=0)
+    found = diagnosis.diagnose(run, inference={"loss": loss, "accuracy": accuracy})
+    assert (found.verdict == "lagging") is lags, found
+    stored = {**run.metrics, "train_accuracy_inference": accuracy}
+    finished = run_with(run, stored)
+    assert (diagnosis.diagnose(finished).verdict == "lagging") is lags
+
+
+def run_with(run, metrics):
+    """The run as it is once its training measures the training data, too."""
+    (run.directory / "metrics.json").write_text(json.dumps(metrics))
+    return ko.training.Run(run.directory)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import tensorflow as tf
+from sklearn.preprocessing import StandardScaler
 
 from kerasopt import initializers, layers, losses
 from kerasopt.layers import fused, graph
@@ -727,3 +728,80 @@ def test_an_initializer_of_kerasopt_is_reason_enough():
     plain = layers.to_keras(model)
     assert "kerasopt" not in plain.to_json()
     np.testing.assert_array_equal(plain(correlated()), model(correlated()))
+
+
+# Normalisation by the data.
+
+
+def test_normalization_is_that_of_keras_and_scikit_learn():
+    rng = np.random.default_rng(0)
+    x = rng.normal([3.0, -1.0, 0.5], [4.0, 0.1, 1.0], (700, 5, 4, 3)).astype("float32")
+    ours, theirs = layers.Normalization(), keras.layers.Normalization()
+    ours.adapt(x, batch_size=256)
+    theirs.adapt(x)
+    np.testing.assert_allclose(ours(x), theirs(x), atol=1e-4)  # Its sums are float32.
+    scaled = StandardScaler().fit_transform(x.reshape(-1, 3)).reshape(x.shape)
+    np.testing.assert_allclose(ours(x), scaled, atol=1e-5)
+
+
+def test_a_constant_channel_is_only_centred():
+    x = np.stack([np.arange(8.0), np.full(8, 7.0)], axis=1)
+    layer = layers.Normalization()
+    layer.adapt(x)
+    np.testing.assert_allclose(layer(x + 1), StandardScaler().fit(x).transform(x + 1))
+
+
+def test_compiled_steps_see_statistics_that_are_set_later():
+    """Keras's own keeps those that it was compiled with."""
+    model = keras.Sequential([keras.Input((2,)), layers.Normalization()])
+    x = np.array([[1.0, 2.0], [3.0, 6.0]], "float32")
+    assert not model.layers[0].adapted
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x)
+    layers.adapt(model, x)
+    assert model.layers[0].adapted
+    np.testing.assert_allclose(model.predict(x, verbose=0), [[-1, -1], [1, 1]])
+    other = keras.models.clone_model(model)
+    other.predict(x, verbose=0)
+    other.set_weights(model.get_weights())
+    np.testing.assert_allclose(other.predict(x, verbose=0), [[-1, -1], [1, 1]])
+
+
+def test_whitening_adapts_to_what_is_normalised_in_the_same_pass(tmp_path):
+    images = correlated(n=200) * 9 + 4
+    entry = keras.Input(images.shape[1:])
+    x = layers.Normalization(name="norm")(entry)
+    x = layers.WhiteningConv2D(name="whitening")(x)
+    model = layers.adapt(keras.Model(entry, x), images)
+    assert model.get_layer("norm").adapted
+    alone = layers.WhiteningConv2D()
+    alone.adapt(np.asarray(model.get_layer("norm")(images)))
+    np.testing.assert_allclose(model(images), alone(model.layers[1](images)), rtol=1e-4)
+    weights = [np.array(w) for w in model.weights]
+    layers.adapt(model, images + 1)  # Adapted layers stay.
+    for before, after in zip(weights, model.weights, strict=True):
+        np.testing.assert_array_equal(before, after)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert loaded.get_layer("norm").adapted
+    np.testing.assert_array_equal(loaded(images), model(images))
+    plain = layers.to_keras(model)
+    assert type(plain.get_layer("norm")) is keras.layers.Normalization
+    np.testing.assert_allclose(plain(images), model(images), atol=1e-4)
+    plain.save(tmp_path / "plain.keras")
+    again = keras.saving.load_model(tmp_path / "plain.keras")
+    np.testing.assert_array_equal(again(images), plain(images))
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.zeros((0, 3)), "needs samples to adapt to"),
+        (np.zeros((4, 2)), "statistics of \\(3,\\) channels; given samples of shape"),
+        (np.full((4, 3), np.nan), "hold NaN or infinity"),
+    ],
+)
+def test_samples_that_normalization_cannot_adapt_to(samples, message):
+    layer = layers.Normalization()
+    layer.build((None, 3))
+    with pytest.raises(ValueError, match=message):
+        layer.adapt(samples)

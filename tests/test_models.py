@@ -16,6 +16,7 @@ from keras.layers import (
 )
 from sklearn.metrics import log_loss
 
+import kerasopt
 from kerasopt import losses, models, optimizers
 
 CHAPTER = {
@@ -25,6 +26,7 @@ CHAPTER = {
     "dense": (128,),
     "dropout": (0.25, 0.25, 0.5),
     "batch_norm": True,
+    "batch_norm_momentum": 0.99,
     "kernel_initializer": "he_normal",
     "padding": "valid",
 }
@@ -36,8 +38,9 @@ L1, L2, L1L2 = keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.
 
 
 def mlp(*units, **arguments):
-    """Arguments of our factory; Keras's initializer, where a text names none."""
+    """Arguments of our factory; Keras's defaults, where a text names none."""
     shared = {**VECTOR, "kernel_initializer": "glorot_uniform"}
+    shared["batch_norm_momentum"] = 0.99
     return {**shared, "units": units, **arguments}
 
 
@@ -525,8 +528,9 @@ def test_speed_network_takes_any_size_with_the_same_weights():
         ({"residual": True}, "residual needs convolutions_per_group >= 3"),
         ({"activation": "reul"}, "Unknown activation"),
         ({"logit_scale": 0}, "logit_scale must be a number > 0"),
-        ({"mean": (0.5, 0.5)}, "mean takes one value, or one for each"),
-        ({"std": 0}, "std must be > 0"),
+        ({"mean": (0.5, 0.5), "std": 0.2}, "mean takes one value, or one for each"),
+        ({"mean": 0.5, "std": 0}, "std must be > 0"),
+        ({"mean": 0.5}, "mean and std belong together"),
         ({"num_classes": 1}, "num_classes must be an integer >= 2"),
         ({"input_shape": (32, 32)}, "input_shape must be"),
     ],
@@ -534,3 +538,27 @@ def test_speed_network_takes_any_size_with_the_same_weights():
 def test_bad_speed_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         models.speed(**{**CIFAR, **arguments})
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_speed_network_adapts_to_any_channels(channels):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0.2, 0.9, (40, 28, 28, channels)).astype("float32")
+    shape = {"input_shape": x.shape[1:], "num_classes": 10, "widths": (4, 4)}
+    adapted = kerasopt.layers.adapt(models.speed(**shape), x)
+    axes = (0, 1, 2)
+    mean, std = (f(x, axis=axes, dtype="float64").tolist() for f in (np.mean, np.std))
+    given = kerasopt.layers.adapt(models.speed(**shape, mean=mean, std=std), x)
+    given.set_weights([w for w in adapted.get_weights()][3:])
+    np.testing.assert_allclose(adapted(x), given(x), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "stages"])
+def test_running_statistics_forget_their_start_within_a_small_training(name):
+    """Ten epochs of 60 pictures are 20 steps."""
+    assert models.defaults(name)["batch_norm_momentum"] ** 20 < 0.15
+    arguments = {"input_shape": (8, 8, 1), "num_classes": 3, "batch_norm": True}
+    model = models.get(name, **arguments)
+    norms = [layer for layer in model.layers if isinstance(layer, BatchNormalization)]
+    assert norms
+    assert {layer.momentum for layer in norms} == {0.9}

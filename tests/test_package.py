@@ -134,7 +134,7 @@ def test_the_python_of_the_readme_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(kerasopt.data, "load", lambda name: small)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     names = {}
     for block in blocks:
         if "budget" not in block:

@@ -1,5 +1,7 @@
 """kerasopt.recipes: the files, their schema, and training each of them."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
 import kerasopt as ko
 from kerasopt.data import pipeline
-from kerasopt.recipes import Recipe
+from kerasopt.recipes import Recipe, budgets
+from kerasopt.training import Trainer, batches
+from kerasopt.training.batches import StreamSource
 
 MINE = {"name": "mine", "data": {"name": "digits"}, "model": {"name": "mlp"}}
 
@@ -96,25 +100,37 @@ def test_chapter_recipe_is_the_printed_network():
     assert numbers_of(optimizer) == numbers_of(printed)
 
 
+def batches_of(source):
+    """Return an epoch's batches of a source; it is where it was afterwards."""
+    source.begin(0)
+    if isinstance(source, StreamSource):
+        found = list(itertools.islice(source.iterator, source.steps))
+        source.close()
+    else:
+        rows = [source.take(1) for _ in range(source.steps)]
+        found = [batches.gather(source.arrays, r, source.pixel_scale) for r in rows]
+    return [(x.numpy(), y.numpy()) for x, y in found]
+
+
 @pytest.fixture(scope="module", params=["cifar10-chapter", "mnist-mlp"])
 def chapter_training(request, tmp_path_factory):
-    """A training of the chapter on a stand-in, with what Keras's fit was given."""
+    """A training of the chapter on a stand-in, with what the trainer was given."""
     given = {}
-    original = keras.Model.fit
+    original = Trainer.run
 
-    def spy(self, batches, **arguments):
-        given.update(arguments, optimizer=self.optimizer, loss=self.loss)
-        steps = arguments["steps_per_epoch"]
-        given["batches"] = [(x.numpy(), y.numpy()) for x, y in batches.take(steps)]
-        given["validation"] = [x.numpy() for x, _ in arguments["validation_data"]]
-        return original(self, batches, **arguments)
+    def spy(self, *position, **arguments):
+        given.update(optimizer=self.model.optimizer, loss=self.model.loss)
+        given.update(epochs=self.epochs, callbacks=self.callbacks.callbacks)
+        given["batches"] = batches_of(self.train)
+        given["validation"] = [x for x, _ in batches_of(self.validation)]
+        return original(self, *position, **arguments)
 
     recipe = ko.recipes.load(request.param)
     if request.param == "mnist-mlp":  # It has another rate, which falls.
         recipe = recipe.replace("optimizer", "adam").replace("training.epochs", 100)
     given["dataset"] = small_stand_in(recipe)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keras.Model, "fit", spy)
+        patch.setattr(Trainer, "run", spy)
         run = recipe.run(
             dataset=given["dataset"],
             directory=tmp_path_factory.mktemp("chapter") / "run",
@@ -124,7 +140,7 @@ def chapter_training(request, tmp_path_factory):
 
 
 def test_chapter_trains_as_printed(chapter_training):
-    """Adam's numbers, loss, batches of 32 and patience reach Keras."""
+    """Adam's numbers, loss, batches of 32 and patience reach the training."""
     run, given = chapter_training
     printed = keras.optimizers.Adam(0.001, beta_1=0.9, beta_2=0.999)
     assert type(given["optimizer"]) is type(printed)
@@ -186,38 +202,175 @@ def test_epochs_take_the_place_of_a_budget():
     assert recipe.replace("training.epochs", 3).training.budget is None
 
 
+# Tasks.
+
+
+class OfTask:
+    """What a recipe's model needs to know of a dataset."""
+
+    input_shape = (8, 8, 1)
+
+    def __init__(self, task, num_classes):
+        self.task, self.num_classes = task, num_classes
+
+
+@pytest.mark.parametrize(
+    ("given", "of_data", "outputs", "activation"),
+    [
+        ("auto", None, 10, "softmax"),
+        ("auto", "binary", 2, "softmax"),
+        ("auto", "multilabel", 4, "sigmoid"),
+        ("auto", "regression", 1, "linear"),
+        ("multilabel", "multiclass", 10, "sigmoid"),
+        ("regression", None, 3, "linear"),
+    ],
+)
+@pytest.mark.parametrize("model", ["mlp", "cnn", "stages"])
+def test_the_output_is_that_of_the_task(given, of_data, outputs, activation, model):
+    recipe = Recipe({**MINE, "task": given, "model": {"name": model}})
+    task = of_data and ko.tasks.get(of_data)
+    built = recipe.build_model(OfTask(task, outputs))
+    assert built.output_shape == (None, outputs)
+    assert built.layers[-1].activation is keras.activations.get(activation)
+
+
+@pytest.mark.parametrize(
+    ("fields", "handed"),
+    [
+        ({}, {}),
+        ({"task": "auto", "metrics": None, "class_weight": None}, {}),
+        ({"task": "multilabel", "metrics": ["auc"]},) * 2,
+        ({"class_weight": "balanced"},) * 2,
+        ({"class_weight": {0: 1, "1": 2, "cat": 3}},
+         {"class_weight": {0: 1.0, 1: 2.0, "cat": 3.0}}),
+    ],
+)  # fmt: skip
+def test_fit_is_told_what_the_recipe_says_of_its_task(
+    fields, handed, monkeypatch, tiny_digits
+):
+    found = {}
+    monkeypatch.setattr(ko.training, "fit", lambda *_, **given: found.update(given))
+    recipe = Recipe({**MINE, **fields})
+    recipe = Recipe(recipe.to_dict())  # As from the recipe.yaml of a run.
+    recipe.run(dataset=tiny_digits)
+    names = ("task", "metrics", "class_weight")
+    assert {k: v for k, v in found.items() if k in names} == handed
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"task": "multilable"}, "Did you mean 'multilabel'"),
+        ({"metrics": "auc"}, "metrics: .*list; given: 'auc'"),
+        ({"class_weight": "even"}, "class_weight"),
+        ({"class_weight": {0: -1}}, "number >= 0; given for 0: -1"),
+        ({"class_weight": {"cat": float("nan")}}, "given for 'cat': nan"),
+        ({"class_weight": {0: "much"}}, "class_weight"),
+    ],
+)
+def test_bad_fields_of_a_task(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe({**MINE, **fields})
+
+
 GROWS = {
     **MINE,
     "model": {"name": "mlp", "units": [8]},
+    "training": {"budget": "10m"},
     "from_budget": {
-        "20m": {"model.units": [32], "training.batch_size": 64},
-        "8m": {"model.units": [16]},
+        "from 20 epochs": {"model.units": [32], "training.batch_size": 64},
+        "below 2.5 epochs": {"model.units": [2]},
+        "from 8 epochs": {"model.units": [16]},
+        "below 4 epochs": {"model.units": [4]},
     },
 }
 
 
+def affords(epochs, monkeypatch):
+    """Let any budget afford so many epochs."""
+    monkeypatch.setattr(budgets, "affordable_epochs", lambda *_, **__: epochs)
+
+
 @pytest.mark.parametrize(
-    ("budget", "units", "batch_size"),
-    [(None, 8, 32), ("7m", 8, 32), ("480s", 16, 32), ("1h", 32, 64)],
+    ("epochs", "units", "batch_size"),
+    [(1, 2, 32), (2.5, 4, 32), (4, 8, 32), (8, 16, 32), (19.9, 16, 32), (99, 32, 64)],
 )
-def test_a_long_budget_changes_what_the_recipe_says(budget, units, batch_size):
-    recipe = Recipe(GROWS).replace("training.budget", budget).for_budget()
+def test_what_a_budget_affords_changes_what_the_recipe_says(
+    epochs, units, batch_size, monkeypatch, tiny_digits
+):
+    affords(epochs, monkeypatch)
+    recipe = Recipe(GROWS).for_budget(tiny_digits)
     assert recipe.model["units"] == [units]
     assert recipe.training.batch_size == batch_size
+    assert recipe.for_budget(tiny_digits).to_dict() == recipe.to_dict()
+    assert recipe.to_dict() in [r.to_dict() for r in Recipe(GROWS).alternatives()]
+
+
+def test_without_a_budget_nothing_is_timed(monkeypatch, tiny_digits):
+    monkeypatch.setattr(budgets, "affordable_epochs", None)
+    recipe = Recipe(GROWS).replace("training.budget", None)
+    assert recipe.for_budget(tiny_digits) is recipe
+    assert recipe.alternatives() == [recipe]
+    bare = Recipe(MINE).replace("training.budget", "5m")
+    assert bare.for_budget(tiny_digits) is bare
+
+
+def test_more_time_affords_more_epochs_and_smaller_images_too(tiny_digits):
+    def build():
+        return ko.models.cnn(input_shape=(8, 8, 1), num_classes=10, filters=(64, 64))
+
+    def epochs(seconds, **settings):
+        return budgets.affordable_epochs(build, tiny_digits, seconds, 32, **settings)
+
+    assert epochs(1) == 0
+    short, long = epochs(18), epochs(1008)
+    assert long / short == pytest.approx(100, rel=0.9)
+    assert epochs(108, image_sizes={4: 0.9}) > epochs(108)
+    # An epoch of this network takes between a millisecond and ten seconds anywhere.
+    assert 1 < long < 1_000_000
+
+
+def test_a_stream_has_no_epochs_to_afford():
+    class Stream:
+        train = iter(())
+
+    with pytest.raises(ValueError, match=r"in one array.*Set from_budget to \{\}"):
+        budgets.affordable_epochs(lambda: None, Stream, 60, 32)
+
+
+def test_a_budget_too_short_for_one_epoch_is_said_before_training(
+    monkeypatch, tiny_digits
+):
+    affords(0.4, monkeypatch)
+    with pytest.warns(UserWarning, match="of 10m affords about 0.4 epochs"):
+        Recipe(GROWS).for_budget(tiny_digits)
+
+
+def test_the_cifar10_recipe_fits_its_network_to_the_machine(monkeypatch):
+    recipe = ko.recipes.load("cifar10")
+    dataset = small_stand_in(recipe)
+    widths = []
+    for epochs in (1, 22, 40):
+        affords(epochs, monkeypatch)
+        widths.append(recipe.for_budget(dataset).model["widths"])
+    assert widths == [[16, 64, 64], [32, 128, 128], [32, 256, 256]]
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [("model.units", [4]), ("model", {"name": "mlp", "units": [4]})],
 )
-def test_a_field_set_by_hand_stays_at_any_budget(field, value):
-    recipe = Recipe(GROWS).replace(field, value).replace("training.budget", "1h")
-    assert recipe.for_budget().model["units"] == [4]
-    assert recipe.for_budget().training.batch_size == 64
+def test_a_field_set_by_hand_stays_at_any_budget(
+    field, value, monkeypatch, tiny_digits
+):
+    affords(99, monkeypatch)
+    recipe = Recipe(GROWS).replace(field, value).for_budget(tiny_digits)
+    assert recipe.model["units"] == [4]
+    assert recipe.training.batch_size == 64
 
 
 def test_a_run_records_what_its_budget_changed(tmp_path):
-    recipe = Recipe({**GROWS, "from_budget": {"4s": {"model.units": [16]}}})
+    recipe = Recipe({**GROWS, "from_budget": {"from 1 epochs": {"model.units": [16]}}})
     recipe = recipe.replace("training.budget", "15s")
     run = recipe.run(directory=tmp_path / "run", verbose=False)
     assert run.recipe["model"]["units"] == [16]
@@ -227,9 +380,11 @@ def test_a_run_records_what_its_budget_changed(tmp_path):
 @pytest.mark.parametrize(
     ("from_budget", "message"),
     [
-        ({"soon": {}}, "from_budget: budget must be a time"),
-        ({"8m": {"model.units.first": 1}}, "Unknown field of model"),
-        ({"8m": {"training.epoch": 1}}, "Did you mean 'epochs'"),
+        ({"soon": {}}, "from_budget: a condition must be 'from N epochs'.*'soon'"),
+        ({"8m": {}}, "from_budget: '8m' is a time.*'from 36 epochs'"),
+        ({"from -1 epochs": {}}, "given: 'from -1 epochs'"),
+        ({"from 8 epochs": {"model.units.first": 1}}, "Unknown field of model"),
+        ({"from 8 epochs": {"training.epoch": 1}}, "Did you mean 'epochs'"),
     ],
 )
 def test_a_bad_change_by_budget_is_named(from_budget, message):

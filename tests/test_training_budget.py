@@ -14,8 +14,9 @@ import tensorflow as tf
 import kerasopt as ko
 from kerasopt.data import pipeline
 from kerasopt.training import budget as budgets
-from kerasopt.training import durations, fitting, image_sizes
-from kerasopt.training.settings import TrainingSettings, validate
+from kerasopt.training import fitting, image_sizes
+from kerasopt.training.batches import Feed
+from kerasopt.training.spec import TrainingSettings, in_seconds, validate
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +33,13 @@ def small_model():
     [("90s", 90), ("5m", 300), ("1.5h", 5400), ("2 min", 120), (45, 45), ("45", 45)],
 )
 def test_durations(text, expected):
-    assert durations.seconds(text) == expected
+    assert in_seconds(text) == expected
 
 
 @pytest.mark.parametrize("text", ["5 parsecs", "", "-3s", "0", 0, True, "m"])
 def test_bad_durations_are_refused(text):
     with pytest.raises(ValueError, match="budget must be a time such as"):
-        durations.seconds(text)
+        in_seconds(text)
 
 
 def test_a_bad_budget_names_its_field():
@@ -83,31 +84,38 @@ def test_a_budget_without_time_to_train_is_refused(digits, tmp_path):
         ko.fit(small_model(), digits, budget=1, directory=tmp_path, verbose=False)
 
 
-def clock(total, *, started=None, reserved=0.0, console=None, **settings):
+def clock(
+    total, *, started=None, reserved=0.0, console=None, batch_size=20, **settings
+):
     return budgets.TimeBudget(
         total_seconds=total,
         started=started or budgets.time.perf_counter(),
         reserved_seconds=reserved,
-        samples_per_call=20,
+        batch_size=batch_size,
         samples_per_epoch=1000,
         console=console or rich.console.Console(quiet=True),
         **settings,
     )
 
 
-def test_a_budget_stops_at_the_call_that_ends_nearest(fake_time):
+@pytest.mark.parametrize(
+    ("steps", "calls"),
+    # 28 s is nearer to 30 than 32 is. A step of 2 s still fits into the rest.
+    [(1, 7), (2, 8)],
+)
+def test_a_budget_stops_at_the_step_that_ends_nearest(steps, calls, fake_time):
     fake = fake_time(budgets)
     said = io.StringIO()
-    budget = clock(30, console=rich.console.Console(file=said, width=200))
+    console = rich.console.Console(file=said, width=200)
+    budget = clock(30, console=console, batch_size=20 // steps)
     budget.set_model(SimpleNamespace(stop_training=False))
     ended = []
     for call in range(20):
+        budget.on_train_batch_begin(steps * call)
         fake.now += 4
-        # Two steps a call, as with steps_per_execution=2.
-        budget.on_train_batch_end(2 * call + 1)
+        budget.on_train_batch_end(steps * call + steps - 1)
         ended.append(budget.model.stop_training)
-    # 28 s is nearer to 30 than 32 is.
-    assert ended.index(True) == 6
+    assert ended.index(True) + 1 == calls
     # 20 samples in 4 s; 6 s of that are 0.03 of an epoch of 1,000.
     assert said.getvalue() == (
         "5 samples a second: about 0.0 epochs in the 6 s that are left.\n"
@@ -129,6 +137,7 @@ def test_the_forecast_knows_that_larger_images_take_longer(fake_time):
     )
     budget.set_model(SimpleNamespace(stop_training=False))
     for call in range(budgets.CALIBRATION_CALLS):
+        budget.on_train_batch_begin(call)
         fake.now += 2.5
         budget.on_train_batch_end(call)
     assert said.getvalue() == (
@@ -192,12 +201,12 @@ def test_an_optimizer_of_a_budget_reloads_with_its_schedule():
 def test_the_reserve_counts_views_and_both_validations(digits, fake_time, monkeypatch):
     fake = fake_time(budgets)
 
-    def predict(model, x):
+    def predict(model, x, pixel_scale):
         fake.now += len(x)  # A second a sample.
 
     monkeypatch.setattr(budgets.pipeline, "predict", predict)
     settings = TrainingSettings(tta="mirror_translate", tta_share=0.25)
-    seconds = budgets.evaluation_seconds(None, digits, settings, np.zeros((4, 2)))
+    seconds = budgets.evaluation_seconds(None, Feed(digits), settings)
     of_test = len(digits.test[0]) * (1 + 5 * 0.25)
     expected = round(of_test) + 2 * len(digits.validation[0]) + budgets.REPORT_SECONDS
     assert seconds == pytest.approx(expected, abs=1)
@@ -268,35 +277,12 @@ def test_sizes_need_a_model_that_takes_them(digits, tmp_path):
         ko.fit(model, digits, image_sizes={6: 0.5}, directory=tmp_path, verbose=False)
 
 
-def test_steps_per_execution_has_to_divide_the_epoch(digits, tmp_path):
-    with pytest.raises(ValueError, match=r"doesn't divide the \d+ steps"):
-        ko.fit(
-            small_model(),
-            digits,
-            batch_size=300,
-            steps_per_execution=7,
-            directory=tmp_path,
-            verbose=False,
-        )
-
-
-def test_steps_per_execution_changes_nothing_but_the_speed(digits, tmp_path):
-    weights = []
-    for steps in (1, 3):
-        keras.utils.set_random_seed(0)
-        run = ko.fit(
-            small_model(),
-            digits,
-            epochs=2,
-            batch_size=30,
-            steps_per_execution=steps,
-            optimizer="sgd",
-            directory=tmp_path / str(steps),
-            verbose=False,
-        )
-        weights.append(run.model.get_weights())
-    for one, three in zip(*weights, strict=True):
-        np.testing.assert_allclose(one, three, rtol=1e-4, atol=1e-6)
+def test_steps_per_execution_is_a_field_of_the_past():
+    with pytest.warns(DeprecationWarning, match="has no effect any more"):
+        old = TrainingSettings(epochs=3, steps_per_execution=7)
+    assert old == TrainingSettings(epochs=3)
+    # Runs of version 0.1 recorded it with its default.
+    assert TrainingSettings(epochs=3, steps_per_execution=1) == old
 
 
 def test_patience_needs_every_validation(digits, tmp_path):
@@ -336,12 +322,13 @@ def test_a_speed_run_on_small_images(tmp_path):
     saved = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert saved["tta"] == "mirror_translate"
     plain = run.predict(dataset.test[0])
-    views = run.predict(dataset.test[0], views="mirror_translate")
+    views = run.predict(dataset.test[0], tta="mirror_translate")
     labels = dataset.test[1]
     accuracy = [(p.argmax(1) == labels).mean() for p in (plain, views)]
     assert accuracy[0] == pytest.approx(saved["test_accuracy"])
     assert accuracy[1] == pytest.approx(saved["test_accuracy_tta"])
-    layers = {type(layer).__name__ for layer in run.model.layers}
+    loaded = ko.Run.load(run.directory).model
+    layers = {type(layer).__name__ for layer in loaded.layers}
     assert "Conv2D" in layers and "WhiteningConv2D" not in layers
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import kerasopt as ko
+from kerasopt.training import directories
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +74,6 @@ def test_samples_of_another_shape(run):
 
 
 def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):
-    from kerasopt.training import run as run_folder
-
     monkeypatch.chdir(tmp_path)
-    folders = {run_folder.new_directory("x", None) for _ in range(5)}
+    folders = {directories.new_directory("x", None) for _ in range(5)}
     assert len(folders) == 5

@@ -7,8 +7,10 @@ import pytest
 
 import kerasopt as ko
 from kerasopt.training import DivergedError, TrainingSettings
-from kerasopt.training.reuse import CompiledModels
-from kerasopt.training.trial import Streams, train_trial
+from kerasopt.training.batches import Feed
+from kerasopt.training.compile_cache import CompileCache
+from kerasopt.training.spec import TrainingSpec
+from kerasopt.training.trial import train_trial
 
 AUGMENT = {"name": "affine", "rotation_range": 10, "width_shift_range": 0.1}
 COSINE = {"name": "sgd", "momentum": 0.9}
@@ -32,6 +34,11 @@ def settings(**changes):
     return TrainingSettings(**{**given, **changes})
 
 
+def spec(more=None, **changes):
+    """Return the training of `build`; ``more`` has further fields of the spec."""
+    return TrainingSpec(build, settings=settings(**changes), **(more or {}))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -42,9 +49,7 @@ def settings(**changes):
 )
 def test_the_weights_that_are_left_are_measured(changes, tiny_digits, tmp_path):
     """Averages take the weights' place after the last epoch's validation."""
-    trial = train_trial(
-        build, Streams(tiny_digits), tmp_path, settings=settings(), **changes
-    )
+    trial = train_trial(spec(changes), Feed(tiny_digits), tmp_path)
     x, y = tiny_digits.validation
     loss = keras.losses.SparseCategoricalCrossentropy()
     outputs = trial.network.predict(np.float32(x) / 255, verbose=0)
@@ -67,22 +72,20 @@ class StopAfter(keras.callbacks.Callback):
 
 
 @pytest.fixture(scope="module")
-def streams(tiny_digits):
-    return Streams(tiny_digits)
+def feed(tiny_digits):
+    return Feed(tiny_digits)
 
 
 @pytest.fixture(scope="module")
-def compiled():
-    return CompiledModels()
+def cache():
+    return CompileCache()
 
 
 @pytest.fixture(scope="module")
-def unbroken(streams, compiled, tmp_path_factory):
+def unbroken(feed, cache, tmp_path_factory):
     """A training of four epochs: what it gave, its weights, its folder."""
     folder = tmp_path_factory.mktemp("unbroken")
-    trial = train_trial(
-        build, streams, folder, settings=settings(), compiled=compiled, key="k", **SAME
-    )
+    trial = train_trial(spec({**SAME, "compile_key": "k"}), feed, folder, cache=cache)
     return trial, trial.network.get_weights(), folder
 
 
@@ -114,11 +117,7 @@ def test_patience_keeps_the_best_epochs_measures(tiny_digits, quick, tmp_path):
         build, tiny_digits, optimizer=high, **quick, **given, batch_size=32, seed=3
     )
     trial = train_trial(
-        build,
-        Streams(tiny_digits),
-        tmp_path / "trial",
-        settings=settings(**given),
-        optimizer=high,
+        spec({"optimizer": high}, **given), Feed(tiny_digits), tmp_path / "trial"
     )
     assert trial.epochs == run.metrics["epochs"]
     best = max(row["val_accuracy"] for row in trial.history)
@@ -126,22 +125,12 @@ def test_patience_keeps_the_best_epochs_measures(tiny_digits, quick, tmp_path):
     assert best == pytest.approx(run.metrics["validation_accuracy"])
 
 
-def test_after_a_stop_it_ends_bit_for_bit_as_unbroken(
-    unbroken, streams, compiled, tmp_path
-):
+def test_after_a_stop_it_ends_bit_for_bit_as_unbroken(unbroken, feed, cache, tmp_path):
     _, weights, folder = unbroken
 
     def train(**more):
-        return train_trial(
-            build,
-            streams,
-            tmp_path,
-            settings=settings(),
-            compiled=compiled,
-            key="k",
-            **SAME,
-            **more,
-        )
+        same = spec({**SAME, "compile_key": "k"})
+        return train_trial(same, feed, tmp_path, cache=cache, **more)
 
     with pytest.raises(InterruptedError):
         train(watchers=[StopAfter(2)])
@@ -168,36 +157,34 @@ def test_no_test_data_are_measured_and_no_run_is_left(unbroken, tiny_digits):
 def test_without_validation_data_there_are_no_measures_of_them(tiny_digits, tmp_path):
     bare = ko.data.from_arrays(*tiny_digits.train)
     bare = ko.data.Dataset(train=bare.train, num_classes=10)
-    trial = train_trial(build, Streams(bare), tmp_path, settings=settings(epochs=1))
+    trial = train_trial(spec(epochs=1), Feed(bare), tmp_path)
     assert sorted(trial.measures) == ["accuracy", "loss"]
 
 
-def test_a_loss_that_becomes_nan_is_told(streams, tmp_path):
+def test_a_loss_that_becomes_nan_is_told(feed, tmp_path):
+    high = {"optimizer": {"name": "sgd", "learning_rate": 1e30}}
     with pytest.raises(DivergedError, match="Lower the learning rate"):
-        train_trial(
-            build,
-            streams,
-            tmp_path,
-            settings=settings(epochs=1),
-            optimizer={"name": "sgd", "learning_rate": 1e30},
-        )
+        train_trial(spec(high, epochs=1), feed, tmp_path)
 
 
-def test_callbacks_and_budgets_go_fits_own_way(streams, tmp_path):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"more": {"callbacks": ("reduce_lr_on_plateau",)}, "epochs": 2},
+        {"budget": 6},
+    ],
+)
+def test_with_callbacks_or_a_budget_nothing_is_shared(changes, feed, tmp_path):
+    """Both change what a step does, or the optimizer's schedule, in place."""
+    more = {**changes.pop("more", {}), "compile_key": "k"}
     trial = train_trial(
-        build,
-        streams,
-        tmp_path,
-        settings=settings(epochs=2),
-        callbacks=["reduce_lr_on_plateau"],
-        compiled=(models := CompiledModels()),
-        key="k",
+        spec(more, **changes), feed, tmp_path, cache=(cache := CompileCache())
     )
-    assert trial.epochs == 2
-    assert not models._known
+    assert trial.epochs >= 1
+    assert "k" not in cache
 
 
-def test_weights_can_be_handed_to_it(unbroken, streams, compiled, tmp_path):
+def test_weights_can_be_handed_to_it(unbroken, feed, cache, tmp_path):
     _, weights, _ = unbroken
     seen = []
 
@@ -205,38 +192,11 @@ def test_weights_can_be_handed_to_it(unbroken, streams, compiled, tmp_path):
         network.set_weights(weights)
         seen.append(network)
 
-    train_trial(
-        build,
-        streams,
-        tmp_path,
-        settings=settings(epochs=1, seed=9),
-        optimizer={"name": "sgd", "learning_rate": 1e-12},
-        prepare_weights=hand_over,
-        compiled=compiled,
-        key="tiny",
-    )
+    more = {
+        "optimizer": {"name": "sgd", "learning_rate": 1e-12},
+        "prepare_weights": hand_over,
+        "compile_key": "tiny",
+    }
+    train_trial(spec(more, epochs=1, seed=9), feed, tmp_path, cache=cache)
     kernel = seen[0].get_weights()[0]
     np.testing.assert_allclose(kernel, weights[0], atol=1e-6)
-
-
-def test_what_is_no_dataset_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="must be a kerasopt Dataset"):
-        train_trial(build, Streams([1, 2]), tmp_path, settings=settings())
-
-
-def test_streams_are_made_once_for_equal_batches(tiny_digits):
-    from types import SimpleNamespace
-
-    streams = Streams(tiny_digits, most=2)
-
-    def stream(size, seed=0, augment=None):
-        ready = SimpleNamespace(
-            settings=settings(batch_size=size, seed=seed), augmentation=None
-        )
-        return streams.training(ready, augment)
-
-    assert stream(16) is stream(16)
-    assert stream(16) is not stream(32)
-    assert stream(32) is not stream(32, seed=1)
-    counts = [len(labels) for _, labels in stream(50)]
-    assert sum(counts) == len(tiny_digits.train[0])

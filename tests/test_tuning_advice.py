@@ -1,5 +1,6 @@
 """kerasopt.tuning.advising: recipes that fit, reasons that name them, honest words."""
 
+import keras
 import numpy as np
 import pytest
 from sklearn import datasets
@@ -9,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 import kerasopt as ko
 from kerasopt.benchmarks.flops import training_flops
+from kerasopt.recipes import budgets
 from kerasopt.tuning.advising.advice import Advice, advise_settings
 
 
@@ -48,6 +50,9 @@ KINDS = {
     "many grey images": lambda: images(12_000, (28, 28, 1)),
     "large photos": lambda: images(40, (96, 80, 3)),
     "tiny images": lambda: images(60, (3, 5, 2)),
+    "a narrow strip": lambda: images(60, (7, 20, 1)),
+    "a high strip": lambda: images(60, (40, 5, 3)),
+    "some dozens of photos": lambda: images(60, (32, 32, 3)),
     "sparse": lambda: vectors(share_of_zeros=0.97, features=300),
     "one-hot labels": lambda: ko.data.from_arrays(
         np.random.default_rng(0).normal(size=(60, 5)), np.eye(3)[np.arange(60) % 3]
@@ -127,21 +132,42 @@ def test_the_clock_ends_a_training_that_may_not_fit():
 def test_more_time_than_it_takes_is_not_used():
     training = advise_settings(wine(), budget="1h").recipe.training
     assert training.budget is None
-    assert training.patience < training.epochs
 
 
-def test_little_time_wants_a_smaller_model():
-    grey = images(12_000, (28, 28, 1))
+def test_a_budget_that_may_not_hold_the_epochs_ends_them():
+    """As the estimate may be wrong by several times, it is taken up to an eighth."""
+    for budget in ("3m", 180):
+        advice = advise_settings(images(12_000, (28, 28, 1)), budget=budget)
+        assert advice.recipe.training.budget == budget
+        assert advice.facts["estimated_seconds"] > 180 / 8
+    sure = advise_settings(images(12_000, (28, 28, 1)), budget="10h").recipe
+    assert sure.training.budget is None
+
+
+def test_few_validation_samples_stop_no_training():
+    few = advise_settings(images(300, (12, 12, 3)), budget=None)
+    assert few.recipe.training.patience is None
+    assert "too little about when to stop" in few.reasons["training.patience"]
+    many = advise_settings(images(3_000, (12, 12, 3)), budget=None).recipe.training
+    assert 5 <= many.patience < many.epochs
+
+
+def test_little_time_wants_a_smaller_model(monkeypatch):
+    series = images(12_000, (20, 70, 1))
     sizes = [
-        advise_settings(grey, budget=budget).facts["parameters"]
+        advise_settings(series, budget=budget).facts["parameters"]
         for budget in (5, 60, None)
     ]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[-1] / 4
     photos = images(12_000, (32, 32, 3))
-    short, long = (advise_settings(photos, budget=budget) for budget in ("1m", "5m"))
-    assert short.recipe.model["widths"] == [32, 128, 128]
-    assert long.recipe.model["widths"] == [32, 256, 256]
+    recipe = advise_settings(photos, budget="5m").recipe
+    widths = []
+    for seen in (1, 20, 40):  # Epochs of CIFAR-10, by images seen.
+        epochs = seen * 45_000 / len(photos.train[0])
+        monkeypatch.setattr(budgets, "affordable_epochs", lambda *_, e=epochs, **__: e)
+        widths.append(recipe.for_budget(photos).model["widths"])
+    assert widths == [[16, 64, 64], [32, 128, 128], [32, 256, 256]]
 
 
 def test_sparse_vectors_get_adam_and_say_why():
@@ -154,15 +180,102 @@ def test_sparse_vectors_get_adam_and_say_why():
 
 
 def test_many_photos_get_the_measured_recipe_with_their_own_colours():
-    dataset = images(12_000, (32, 32, 3))
+    dataset = images(24_000, (32, 32, 3))
     advice = advise_settings(dataset)
     measured = ko.recipes.load("cifar10")
     assert advice.recipe.optimizer == measured.optimizer
+    assert advice.recipe.training.batch_size == measured.training.batch_size
     assert advice.recipe.training.image_sizes == measured.training.image_sizes
-    # Uniform pixels: mean 1/2, standard deviation 1/√12.
-    np.testing.assert_allclose(advice.recipe.model["mean"], 0.5, atol=0.01)
-    np.testing.assert_allclose(advice.recipe.model["std"], 12**-0.5, atol=0.01)
     assert "omentum averages" in advice.reasons["optimizer"]
+    model = ko.layers.adapt(
+        advice.recipe.build_model(dataset), dataset.train[0][:500] / np.float32(255)
+    )
+    # Uniform pixels: mean 1/2, standard deviation 1/√12.
+    normalization = model.get_layer("normalization")
+    np.testing.assert_allclose(normalization.adapt_mean, 0.5, atol=0.01)
+    np.testing.assert_allclose(normalization.adapt_variance, 1 / 12, atol=0.01)
+
+
+def test_smaller_batches_get_lower_rates():
+    few = advise_settings(images(300, (32, 32, 3))).recipe
+    measured = ko.recipes.load("cifar10")
+    assert few.training.batch_size == 32
+    ratios = {
+        name: few.optimizer["groups"][name]["learning_rate"]["peak"]
+        / group["learning_rate"]["peak"]
+        for name, group in measured.optimizer["groups"].items()
+    }
+    plain, muon = ratios["beta$|whitening/bias"], ratios[r"conv_\d_\d/kernel"]
+    assert plain == pytest.approx(32 / 500, rel=0.01)
+    assert muon == pytest.approx((32 / 500) ** 0.5, rel=0.01)
+
+
+def test_grey_images_get_the_fast_network_without_a_mirror():
+    recipe = advise_settings(images(12_000, (28, 28, 1)), budget="3m").recipe
+    assert recipe.model["name"] == "speed"
+    assert "flip" not in str(recipe.augment)
+    assert recipe.training.tta == "none"
+
+
+@pytest.mark.parametrize("given", ["digits", ko.recipes.load("digits")])
+def test_names_and_recipes_stand_for_their_data(given):
+    advice = advise_settings(given)
+    assert advice.facts["input_shape"] == (8, 8, 1)
+    assert advice.recipe.data.name == "digits"
+
+
+class OfTask(ko.data.Dataset):
+    """Arrays with a task and labels that are no classes."""
+
+    def __init__(self, task, y, *, shape=(6,)):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(len(y), *shape)).astype("float32")
+        super().__init__(
+            train=(x, np.arange(len(y)) % 2), validation=(x[:4] + 1, [0, 1] * 2)
+        )
+        object.__setattr__(self, "train", (x, y))
+        object.__setattr__(self, "task", ko.tasks.get(task))
+        object.__setattr__(self, "num_classes", y.shape[1] if y.ndim == 2 else 1)
+
+
+LABELS = np.random.default_rng(0).random((60, 3))
+
+
+@pytest.mark.parametrize(
+    ("task", "y", "activation"),
+    [
+        ("regression", LABELS[:, 0], "linear"),
+        ("regression", LABELS, "linear"),
+        ("multilabel", (LABELS > 0.8).astype("float32"), "sigmoid"),
+    ],
+)
+@pytest.mark.parametrize("shape", [(6,), (32, 32, 3), (7, 20, 1)])
+def test_tasks_without_classes(task, y, activation, shape):
+    dataset = OfTask(task, y, shape=shape)
+    advice = advise_settings(dataset)
+    model = advice.recipe.build_model(dataset)
+    assert model.output_shape == (None, dataset.num_classes)
+    assert model.layers[-1].activation is keras.activations.get(activation)
+    assert model.count_params() == advice.facts["parameters"]
+    assert advice.recipe.training.label_smoothing == 0
+    assert advice.recipe.training.monitor == "val_loss"
+    assert advice.recipe.training.tta == "none"
+    assert advice.recipe.loss == "auto"  # The task's.
+
+
+def test_targets_of_another_scale_are_told():
+    house_prices = OfTask("regression", 1e5 + 1e4 * LABELS[:, 0])
+    reason = advise_settings(house_prices).reasons["training.monitor"]
+    assert "TransformedTargetRegressor" in reason
+    near = advise_settings(OfTask("regression", LABELS[:, 0])).reasons
+    assert "Transformed" not in near["training.monitor"]
+
+
+def test_streams_are_refused():
+    dataset = OfTask("regression", LABELS)
+    object.__setattr__(dataset, "train", iter(()))
+    with pytest.raises(ValueError, match=r"in one array.*from_arrays\(x, y\)"):
+        advise_settings(dataset)
 
 
 def test_only_colour_photos_are_mirrored():
@@ -187,6 +300,7 @@ def test_unbalanced_classes_and_features_of_other_scales_are_told():
     pixels = np.random.default_rng(0).uniform(0, 255, (60, 8, 8, 1)).astype("float32")
     floats = advise_settings(ko.data.from_arrays(pixels, np.arange(60) % 2))
     assert "Divide the pixels by 255" in floats.reasons["model.batch_norm"]
+    assert "class_weight: balanced" in advice.reasons["training.monitor"]
     large = images(12_000, (28, 28, 1))
     assert advise_settings(large).recipe.training.monitor == "val_accuracy"
 

@@ -2,12 +2,15 @@
 
 import copy
 import pickle
+import random
+import threading
 
 import joblib
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -18,7 +21,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kerasopt.training import DivergedError
+from kerasopt.training.compile_cache import CompileCache
 from kerasopt.tuning import KerasOptClassifier, KerasOptRegressor
+from kerasopt.tuning.estimators import base
 
 IRIS = load_iris()
 X = StandardScaler().fit_transform(IRIS.data)
@@ -262,6 +267,128 @@ def test_schedules_take_the_length_of_the_training():
     assert first.iloc[3] != pytest.approx(second.iloc[3], rel=0.01)
     own = {"name": "sgd", "learning_rate": 0.1}
     assert quick(optimizer=own, learning_rate=None).fit(X, Y).n_iter_ == 3
+
+
+# Compiled steps that fits of one structure share.
+
+
+def alone(network, x=X, y=Y):
+    """Fit with nothing that was compiled before."""
+    shared, base._shared = base._shared, CompileCache()
+    try:
+        return network.fit(x, y)
+    finally:
+        base._shared = shared
+
+
+def assert_same(first, second):
+    """Weights and history are equal bit for bit."""
+    for own, other in zip(first.model_.variables, second.model_.variables, strict=True):
+        np.testing.assert_array_equal(own, other)
+    assert first.history_.equals(second.history_)
+
+
+DEEP = {"hidden_units": (8, 8), "dropout": 0.2, "batch_norm": True, "l2": 0.01}
+
+
+def test_a_shared_compilation_changes_no_bit():
+    fits = [
+        ({"learning_rate": 0.01}, 150),
+        ({"learning_rate": 0.1, "random_state": 6, "batch_size": 64}, 150),
+        ({"learning_rate": 0.01}, 101),
+        ({"learning_rate": 0.01, "patience": 1}, 150),
+        ({"learning_rate": 0.01}, 150),
+    ]
+    base._shared = CompileCache()
+    shared = [quick(**DEEP, **given).fit(X[:n], Y[:n]) for given, n in fits]
+    assert len(base._shared._known) == 1
+    for network, (given, n) in zip(shared, fits, strict=True):
+        assert_same(network, alone(quick(**DEEP, **given), X[:n], Y[:n]))
+    assert_same(shared[0], shared[-1])
+
+
+@pytest.mark.parametrize("optimizer", ["nesterov", "schedule_free_adamw", "muon"])
+def test_other_optimizers_share_too(optimizer):
+    quick(optimizer=optimizer, learning_rate=0.1).fit(X, Y)
+    shared = quick(optimizer=optimizer, learning_rate=0.01).fit(X, Y)
+    assert_same(shared, alone(quick(optimizer=optimizer, learning_rate=0.01)))
+
+
+def test_a_result_stays_when_others_follow():
+    network = quick().fit(X, Y)
+    before = network.model_.get_weights()
+    quick(learning_rate=0.5, random_state=9).fit(X, Y)
+    for kept, now in zip(before, network.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, now)
+
+
+def test_another_precision_is_another_compilation():
+    quick().fit(X, Y)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        assert quick().fit(X, Y).model_.layers[1].compute_dtype == "bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_a_training_that_diverges_leaves_the_next_alone():
+    def descent(rate):
+        return quick(optimizer="sgd", learning_rate=rate, epochs=20)
+
+    with pytest.raises(DivergedError, match="Lower the learning rate"):
+        descent(1e38).fit(X, Y)
+    assert_same(descent(0.1).fit(X, Y), alone(descent(0.1)))
+
+
+def test_threads_take_turns():
+    expected = [quick(random_state=seed).fit(X, Y) for seed in range(3)]
+    found = {}
+
+    def work(seed):
+        found[seed] = quick(random_state=seed).fit(X, Y)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed in range(3):
+        assert_same(expected[seed], found[seed])
+
+
+# What it leaves alone, shows and predicts.
+
+
+def test_the_callers_generators_are_left_alone():
+    def states():
+        return random.getstate(), np.random.get_state()[1].tolist()
+
+    random.seed(1)
+    np.random.seed(1)
+    tf.random.set_seed(1)
+    before = states()
+    first = quick(dropout=0.5).fit(X, Y)
+    assert states() == before
+    random.seed(2)
+    tf.random.set_seed(2)
+    assert_same(first, quick(dropout=0.5).fit(X, Y))
+
+
+def test_predictions_are_keras_predictions_whatever_their_company(monkeypatch):
+    network = quick(hidden_units=32).fit(X, Y)
+    together = base._predicted(network.model_, X.astype("float32"), 1.0)
+    expected = network.model_.predict(X.astype("float32"), verbose=0)
+    np.testing.assert_allclose(together, expected, rtol=1e-5)
+    for batch_size in (1, 7, 149):
+        monkeypatch.setattr(base, "affordable_batch", lambda x, size=batch_size: size)
+        np.testing.assert_array_equal(
+            together, base._predicted(network.model_, X.astype("float32"), 1.0)
+        )
+
+
+def test_verbose_prints_an_epoch_a_line(capsys):
+    quick(verbose=2).fit(X, Y)
+    assert capsys.readouterr().out.count("Epoch ") == 3
 
 
 # What it refuses.

@@ -9,6 +9,7 @@ import pytest
 
 import kerasopt as ko
 from kerasopt.data import pipeline
+from kerasopt.training.spec import seed_everything
 from kerasopt.tuning import RecipeHyperModel, build_model
 
 SPACE = {
@@ -116,7 +117,7 @@ def test_fit_gives_what_fit_of_the_recipe_gives(recipe, tiny_digits, tmp_path):
     hp = keras_tuner.HyperParameters()
     hp.values = {"training.batch_size": 60, "optimizer.learning_rate": 0.01}
     run = recipe.run(dataset=tiny_digits, directory=tmp_path / "run", verbose=False)
-    ko.training.seeding.seed_everything(recipe.training)
+    seed_everything(recipe.training)
     history = hypermodel.fit(hp, hypermodel.build(hp)).history
     np.testing.assert_allclose(history["val_loss"], run.history["val_loss"], rtol=1e-4)
 

@@ -342,11 +342,15 @@ def test_a_budget_ends_it_and_it_can_be_gone_on_with(tmp_path):
 
 def test_an_epoch_that_the_budget_cut_is_trained_again(tmp_path, monkeypatch):
     """Half an epoch is none: what goes on is what an unbroken search gives."""
-    # With a callback each step is a call of its own.
-    recipe = recipe_of(training__epochs=3, callbacks=["learning_rate_monitor"])
+    recipe = recipe_of(training__epochs=3)
     space = {SIZE: [16]}
 
+    from kerasopt.training import trainer
     from kerasopt.tuning.trials import Deadline
+
+    # Each step is a call of its own.
+    monkeypatch.setattr(trainer, "FIRST_STEPS", 1)
+    monkeypatch.setattr(trainer, "MOST_STEPS", 1)
 
     batches = []
 
@@ -387,11 +391,11 @@ def test_a_trial_that_had_ended_trains_no_further(ending, tmp_path, monkeypatch)
     space = {SIZE: [32, 64]}
     whole = search(recipe, space, tmp_path / "whole", **method)
 
-    def killed(self):
+    def killed(session):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(trial._TrialLoop, "kept_measures", killed)
+        patch.setattr(trial, "_kept_measures", killed)
         with pytest.raises(KeyboardInterrupt):
             search(recipe, space, tmp_path / "killed", **method)
     assert list((tmp_path / "killed").rglob("last.npz"))
@@ -718,7 +722,7 @@ def test_a_loss_that_overflows_is_a_failure(tmp_path):
 
 def test_all_trials_have_one_precision(tmp_path, monkeypatch):
     """The first one times it; folds and a later call take what it came to."""
-    from kerasopt.training import precision
+    from kerasopt.training import calibration
 
     timed = []
 
@@ -726,7 +730,7 @@ def test_all_trials_have_one_precision(tmp_path, monkeypatch):
         timed.append(settings.precision)
         return settings.model_copy(update={"precision": "mixed_bfloat16"})
 
-    monkeypatch.setattr(precision, "resolve", first)
+    monkeypatch.setattr(calibration, "resolve_precision", first)
     recipe = recipe_of(training__precision="auto", training__epochs=1)
     settings = {"method": "grid", "folds": 2}
     search(recipe, {SIZE: [32, 64]}, tmp_path, trials=1, **settings)
