@@ -205,7 +205,7 @@ class Reference:
         self.y = LABELS[task]
         self.model = build(task, kind)
         self.model(X[:1])
-        self.model.compile(keras.optimizers.Adam(0.01), loss, metrics=[measured])
+        self.model.compile(keras.optimizers.SGD(0.05), loss, metrics=[measured])
         self.model.optimizer.build(self.model.trainable_variables)
         self.variables = [*self.model.variables, *self.model.optimizer.variables]
         self.first = [keras.ops.convert_to_numpy(v) for v in self.variables]
@@ -257,7 +257,7 @@ def test_losses_are_those_of_keras(task, model, data, quick, no_report):
     y = LABELS[task]
     given = data_of(data, X, y)
     arguments = {
-        "optimizer": keras.optimizers.Adam(0.01),
+        "optimizer": keras.optimizers.SGD(0.05),
         "validation_data": (X[HELD_OUT], y[HELD_OUT]),
         "batch_size": BATCH,
         **quick,
@@ -269,7 +269,7 @@ def test_losses_are_those_of_keras(task, model, data, quick, no_report):
             ko.fit(
                 build(task, model), given, epochs=2, callbacks=[StopOnce()], **arguments
             )
-        arguments |= {"resume": True, "optimizer": keras.optimizers.Adam(0.01)}
+        arguments |= {"resume": True, "optimizer": keras.optimizers.SGD(0.05)}
     run = ko.fit(build(task, model), given, epochs=EPOCHS, **arguments)
     batches = order_of(data, given, X, y)
     assert_same_history(run.history, reference(task, model).fit(batches))

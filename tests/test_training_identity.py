@@ -40,6 +40,8 @@ SETTINGS = {
         "patience": 2,
     },
     "lookahead": {"callbacks": [{"name": "lookahead", "every": 3}]},
+    "freeze": {"callbacks": [{"name": "freeze", "layers": "first", "after": 0.4}]},
+    "sharpness_aware": {"callbacks": ["sharpness_aware"]},
     "plateau": {
         "callbacks": [
             {"name": "plateau", "monitor": "loss", "patience": 1, "min_delta": 1.0}
@@ -57,7 +59,12 @@ SETTINGS = {
 
 
 def net():
-    layers = [L.Flatten(), L.Dense(8), L.BatchNormalization(momentum=0.9), L.ReLU()]
+    layers = [
+        L.Flatten(),
+        L.Dense(8, name="first"),
+        L.BatchNormalization(momentum=0.9),
+        L.ReLU(),
+    ]
     head = [L.Dropout(0.2), L.Dense(3, activation="softmax")]
     return keras.Sequential([keras.Input((8, 8, 1)), *layers, *head])
 

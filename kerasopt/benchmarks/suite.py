@@ -21,6 +21,7 @@ PARTS = {
     "advice": "advised recipes beside the defaults and a linear model (minutes)",
     "grid_search": "scikit-learn's grid search over a small network, 136 fits",
     "search_race": "a search against keras-tuner's RandomSearch (a quarter of an hour)",
+    "kills": "trainings killed 30 times and resumed, against unbroken ones (minutes)",
     "search_kills": "a search killed 20 times and resumed (minutes)",
     "race": "seconds to 80, 90, 93 and 94 % on CIFAR-10 (hours)",
     "budgets": "accuracy of the recipe cifar10 over time (an hour)",
