@@ -119,7 +119,7 @@ def _measured(recipe: Recipe) -> str:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table of texts, none of which is read as markup.
+    """Print a table of texts as they are: square brackets are no markup.
 
     Args:
         columns: Their headers.

@@ -364,7 +364,7 @@ def test_sums_of_image_files_are_those_of_the_array(folder):
 
 @pytest.fixture
 def photos(tmp_path):
-    """JPEG files of all kinds, of which some need no more than decoding."""
+    """JPEG files of all kinds; some need decoding alone."""
     rng = np.random.default_rng(0)
     for name in ("cat", "dog"):
         (tmp_path / "photos" / name).mkdir(parents=True)

@@ -11,8 +11,8 @@ from tensorflow.keras.preprocessing.image import ImageDataGenerator
 import kerasopt as ko
 from kerasopt.data import pipeline
 from kerasopt.recipes import Recipe, budgets
-from kerasopt.training import Trainer, batches
-from kerasopt.training.batches import StreamSource
+from kerasopt.training import Trainer
+from kerasopt.training.sources import StreamSource
 
 MINE = {"name": "mine", "data": {"name": "digits"}, "model": {"name": "mlp"}}
 
@@ -108,7 +108,7 @@ def batches_of(source):
         source.close()
     else:
         rows = [source.take(1) for _ in range(source.steps)]
-        found = [batches.gather(source.arrays, r, source.pixel_scale) for r in rows]
+        found = [sources.gather(source.arrays, r, source.pixel_scale) for r in rows]
     return [(x.numpy(), y.numpy()) for x, y in found]
 
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from kerasopt import callbacks, files
 from kerasopt.training import Trainer
-from kerasopt.training.batches import ArraySource
 from kerasopt.training.checkpoint import Checkpoint, copy_unended
+from kerasopt.training.sources import ArraySource
 from kerasopt.training.trainer import make_variables
 
 RNG = np.random.default_rng(0)

@@ -8,8 +8,9 @@ import tensorflow as tf
 import kerasopt as ko
 from kerasopt import optimizers, schedules
 from kerasopt.training import Trainer, TrainingSettings
-from kerasopt.training.batches import ArraySource, Feed
+from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache, Tabulated, tabulate
+from kerasopt.training.sources import ArraySource
 from kerasopt.training.spec import TrainingSpec
 from kerasopt.training.trial import train_trial
 

@@ -6,11 +6,16 @@ import keras
 import numpy as np
 import pytest
 import yaml
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    log_loss,
+    mean_squared_error,
+)
 
 import kerasopt as ko
-from kerasopt.training import batches
 from kerasopt.training import run as run_folder
+from kerasopt.training import sources
 from kerasopt.training.compiled import CompiledSteps
 
 
@@ -52,6 +57,31 @@ def test_measures_are_those_of_scikit_learn(tiny_digits, quick):
         )
         expected = log_loss(y, probabilities, labels=range(10))
         assert run.metrics[f"{split}_loss"] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_views_are_those_of_the_task(task, tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.random((60, 8, 8, 1), dtype="float32")
+    marks = images.reshape(60, -1)[:, :3]
+    labels = (marks > 0.5).astype("int64") if task == "multilabel" else marks
+    data = ko.data.from_arrays(
+        images[:50], labels[:50], test=(images[50:], labels[50:]), task=task
+    )
+    output = "sigmoid" if task == "multilabel" else "linear"
+    model = keras.Sequential(
+        [keras.layers.Flatten(), keras.layers.Dense(3, activation=output)]
+    )
+    run = ko.fit(model, data, epochs=1, tta="mirror", out=tmp_path / "run", verbose=0)
+    x, y = data.test
+    seen = (run.model.predict(x, verbose=0) + run.model.predict(x[:, :, ::-1])) / 2
+    if task == "regression":
+        expected = mean_squared_error(y, seen) ** 0.5
+        assert run.metrics["test_rmse_tta"] == pytest.approx(expected, rel=1e-5)
+    else:
+        expected = average_precision_score(y, seen)
+        measured = run.metrics["test_mean_average_precision_tta"]
+        assert measured == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_saved_model_needs_only_keras(tiny_digits, quick):
@@ -263,7 +293,7 @@ def test_test_data_never_reaches_the_training(tiny_digits, quick, monkeypatch):
 
     def spy(self, kind, source, steps, *arguments):
         rows = source.rows[: steps * source.batch_size]
-        seen.append(batches.gather(source.arrays, rows, source.pixel_scale)[0].numpy())
+        seen.append(sources.gather(source.arrays, rows, source.pixel_scale)[0].numpy())
         return original(self, kind, source, steps, *arguments)
 
     monkeypatch.setattr(CompiledSteps, "run", spy)

@@ -312,9 +312,9 @@ def test_the_preflight_leaves_no_trace(quick):
 
 
 class Fragile:
-    """Batches of 4 of which one fails, until it is mended.
+    """Batches of 4; one of them fails, until it is mended.
 
-    There are more than are looked at before the training.
+    It comes after those that are looked at before the training.
     """
 
     def __init__(self, fail):

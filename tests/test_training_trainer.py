@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from kerasopt import callbacks, models, optimizers
 from kerasopt.training import Trainer, trainer
-from kerasopt.training.batches import ArraySource
 from kerasopt.training.calibration import JitChoice
+from kerasopt.training.sources import ArraySource
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(150, 6)).astype("float32")

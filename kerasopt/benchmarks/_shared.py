@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,10 @@ from kerasopt import files, recipes
 
 __all__ = [
     "INSTALL_TORCH",
+    "accuracy_text",
     "add_json_option",
     "in_turns",
+    "kill",
     "machine",
     "positive",
     "present",
@@ -280,6 +284,46 @@ def seconds_text(value: float) -> str:
         ('0.046', '409')
     """
     return f"{value:.3f}" if value < 10 else f"{value:.0f}"
+
+
+def accuracy_text(accuracies: Sequence[float]) -> str:
+    """Return the mean of accuracies in percent, with the spread of two or more.
+
+    Example:
+        >>> accuracy_text([0.25]), accuracy_text([0.5, 0.75])
+        ('25.0 %', '62.5 ± 17.7 %')
+    """
+    mean = f"{100 * statistics.fmean(accuracies):.1f}"
+    if len(accuracies) < 2:
+        return f"{mean} %"
+    return f"{mean} ± {100 * statistics.stdev(accuracies):.1f} %"
+
+
+def kill(
+    process: subprocess.Popen[bytes], folder: Path, pattern: str, delay: float
+) -> bool:
+    """Wait until a process writes one of some files, then a while, then kill it.
+
+    Args:
+        process: The process, just started.
+        folder: Where it writes.
+        pattern: The files that count, as for `pathlib.Path.glob`.
+        delay: Seconds between the first writing and SIGKILL.
+
+    Returns:
+        False if it ended before.
+    """
+    started = time.time()
+    while process.poll() is None:
+        if any(path.stat().st_mtime > started for path in folder.glob(pattern)):
+            time.sleep(delay)
+            break
+        time.sleep(0.02)
+    if process.poll() is not None:
+        return False
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return True
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,6 @@ regression. The held-out quarter chooses nothing: each model is measured on it o
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -92,16 +91,9 @@ def show(result: dict[str, Any]) -> None:
     """Print what `measure` returned."""
     print(f"{'':28}" + "".join(f"{side:>22}" for side in SIDES))
     for name, found in result["results"].items():
-        cells = [_text(found[side]) for side in SIDES]
+        cells = [_shared.accuracy_text(found[side]) for side in SIDES]
         print(f"{name:28}" + "".join(f"{cell:>22}" for cell in cells))
     print(f"n={result['seeds']} splits, on {_shared.machine(result['machine'])}")
-
-
-def _text(accuracies: list[float]) -> str:
-    mean = 100 * statistics.fmean(accuracies)
-    if len(accuracies) < 2:
-        return f"{mean:.1f} %"
-    return f"{mean:.1f} ± {100 * statistics.stdev(accuracies):.1f} %"
 
 
 def main() -> None:

@@ -13,11 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -185,7 +183,9 @@ class _Trainings:
             trainings += 1
             while len(lost) < wanted:
                 process = self._start(folder)
-                if not _kill(process, folder, moments.uniform(0, LONGEST_SECONDS)):
+                delay = moments.uniform(0, LONGEST_SECONDS)
+                trained = _shared.kill(process, folder, PLACE, delay)
+                if not trained or (folder / STATE).is_file():
                     break  # It had ended before.
                 steps, place = self._lost(folder)
                 lost.append(steps)
@@ -245,21 +245,6 @@ class _Trainings:
                 for name in other.files
             )
             return one.files == other.files and all(equal)
-
-
-def _kill(process: subprocess.Popen[bytes], folder: Path, delay: float) -> bool:
-    """Wait until the training takes steps, then a while, then kill it."""
-    started, place = time.time(), folder / PLACE
-    while process.poll() is None:
-        if place.is_file() and place.stat().st_mtime > started:
-            time.sleep(delay)
-            break
-        time.sleep(0.02)
-    if process.poll() is not None:
-        return False
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return not (folder / STATE).is_file()
 
 
 def show(result: dict[str, Any]) -> None:

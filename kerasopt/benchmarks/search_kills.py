@@ -14,11 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +140,8 @@ def _measure(
     while len(lost_epochs) < wanted:
         before = _results(killed)
         process = _start(killed, settings)
-        if not _kill(process, killed, moments.uniform(0, LONGEST_SECONDS)):
+        delay = moments.uniform(0, LONGEST_SECONDS)
+        if not _shared.kill(process, killed, "trials/*/history.csv", delay):
             break  # It had ended before.
         after = _results(killed)
         lost_results += sum(after.get(name) != text for name, text in before.items())
@@ -169,21 +168,6 @@ def _start(folder: Path, settings: tuple[str, int, int]) -> subprocess.Popen[byt
     return subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-
-
-def _kill(process: subprocess.Popen[bytes], folder: Path, delay: float) -> bool:
-    """Wait until the search trains, then a while, then kill it."""
-    started = time.time()
-    while process.poll() is None:
-        if any(p.stat().st_mtime > started for p in _files(folder, "history.csv")):
-            time.sleep(delay)
-            break
-        time.sleep(0.02)
-    if process.poll() is not None:
-        return False
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return True
 
 
 def _files(folder: Path, name: str) -> list[Path]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -247,20 +246,13 @@ def show(result: dict[str, Any]) -> None:
     heading = "".join(f"{int(size):>14,} images" for size in sizes)
     print(f"{result['data']:30}{heading}")
     for name in result["results"][sizes[0]]:
-        found = (_text(result["results"][size][name]) for size in sizes)
+        found = (_shared.accuracy_text(result["results"][size][name]) for size in sizes)
         print(f"{name:30}" + "".join(f"{cell:>21}" for cell in found))
     machine = _shared.machine(result["machine"])
     print(
         f"Test accuracy on {result['test_samples']:,} images, mean ± standard "
         f"deviation (n={result['seeds']} seeds), on {machine}"
     )
-
-
-def _text(accuracies: list[float]) -> str:
-    mean = 100 * statistics.fmean(accuracies)
-    if len(accuracies) < 2:
-        return f"{mean:.1f} %"
-    return f"{mean:.1f} ± {100 * statistics.stdev(accuracies):.1f} %"
 
 
 def main() -> None:

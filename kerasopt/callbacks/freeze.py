@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasopt import checks, names
+from kerasopt import checks, names, schedules
 from kerasopt.callbacks.share import ShareCallback
 
 __all__ = ["Freeze"]
@@ -50,8 +50,7 @@ class Freeze(ShareCallback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Look the layers up."""
-        optimizer = self.model.optimizer
-        for each in (optimizer, *getattr(optimizer, "optimizers", ())):
+        for each in schedules.optimizers_in(self.model.optimizer):
             if getattr(each, "use_ema", False):
                 raise ValueError(
                     f"Freeze doesn't go with {each.name}'s use_ema=True: Keras would "

@@ -38,7 +38,7 @@ def in_threads(
         function: Called with each item, in threads.
         items: The items; they may have no end.
         threads: Number of threads.
-        ahead: Results in the making; by default four a thread.
+        ahead: Items taken before their results are asked for; by default four a thread.
 
     Yields:
         The results.

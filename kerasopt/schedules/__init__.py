@@ -26,7 +26,7 @@ from kerasopt.schedules.decays import (
 )
 from kerasopt.schedules.figure import plot, rates
 from kerasopt.schedules.rise import Warmup
-from kerasopt.schedules.within import scheduled
+from kerasopt.schedules.within import optimizers_in, scheduled
 
 __all__ = [
     "CosineCycle",
@@ -44,6 +44,7 @@ __all__ = [
     "inverse_time",
     "names",
     "one_cycle",
+    "optimizers_in",
     "piecewise",
     "plot",
     "polynomial",

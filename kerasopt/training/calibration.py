@@ -36,7 +36,7 @@ WORTH_SECONDS = 6.0
 trainings don't gain it back."""
 
 TIMED_SECONDS, COMPILING_STEPS = 0.2, 2
-"""A candidate is timed on steps worth so many seconds, after a call that compiles."""
+"""A candidate is timed for so many seconds, after a call that compiles."""
 
 LEAST_GAIN = 1.05
 
@@ -46,7 +46,7 @@ class JitChoice:
 
     All timed steps are steps of the training, so none is wasted. First some steps run
     without XLA; if the rest takes long enough to gain the compilation back, each
-    candidate gets a call that compiles and a call that is timed.
+    candidate gets a call that compiles, and calls that are timed together.
 
     Args:
         given: One of `kerasopt.training.compiled.JITS`, or ``"auto"``.
@@ -59,7 +59,7 @@ class JitChoice:
 
     Example:
         >>> choice = JitChoice("auto", candidates=("loop",))
-        >>> timed = [(16, 1.0), (16, 0.16), (2, 2.0), (20, 0.04)]
+        >>> timed = [(2, 1.0), (100, 0.2), (2, 2.0), (1000, 0.3)]
         >>> for steps, seconds in timed:
         ...     choice.took(steps, seconds, remaining_steps=10_000)
         >>> choice.now, choice.settled
@@ -69,20 +69,25 @@ class JitChoice:
     def __init__(
         self, given: str = "auto", *, candidates: tuple[str, ...] = JITS[1:]
     ) -> None:
-        self.now = "none" if given == "auto" else given
         self.settled = given != "auto" or not candidates
         self.seconds: dict[str, float] = {}
         self._untried = list(candidates)
+        self._try("none" if given == "auto" else given)
+
+    def _try(self, candidate: str) -> None:
+        self.now = candidate
         self._compiled = False
+        self._timed = (0, 0.0)  # Steps and seconds.
 
     def most_steps(self, limit: int) -> int:
         """Return how many steps the next call may take."""
         if self.settled:
             return limit
-        if not self._compiled:
+        steps, seconds = self._timed
+        if not steps:
             return COMPILING_STEPS
-        plain = self.seconds.get("none", TIMED_SECONDS / 16)
-        return max(COMPILING_STEPS, min(limit, int(TIMED_SECONDS / plain)))
+        left = (TIMED_SECONDS - seconds) * steps / seconds
+        return max(COMPILING_STEPS, min(limit, round(left)))
 
     def took(
         self,
@@ -106,20 +111,24 @@ class JitChoice:
         if not self._compiled:
             self._compiled = True
             return
-        self.seconds[self.now] = seconds / steps
+        self._timed = (self._timed[0] + steps, self._timed[1] + seconds)
+        # One short call is mostly the call itself: more steps tell what a step takes.
+        if self._timed[1] < TIMED_SECONDS / 2 and remaining_steps:
+            return
+        self.seconds[self.now] = self._timed[1] / self._timed[0]
         too_short = remaining_steps * self.seconds["none"] < WORTH_SECONDS
         if too_short and at_least and self.now == "none":
             return
         if too_short or not self._untried:
             self._settle()
             return
-        self.now, self._compiled = self._untried.pop(0), False
+        self._try(self._untried.pop(0))
 
     def failed(self) -> None:
         """Learn that XLA can't compile the candidate."""
         self.seconds[self.now] = float("inf")
         if self._untried:
-            self.now, self._compiled = self._untried.pop(0), False
+            self._try(self._untried.pop(0))
         else:
             self._settle()
 

@@ -15,11 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasopt.training import batches
-from kerasopt.training.batches import ArraySource, Source, StreamSource
+from kerasopt import schedules
+from kerasopt.training import sources
+from kerasopt.training.checkpoint import optimizers_of
+from kerasopt.training.sources import ArraySource, Source, StreamSource
 from kerasopt.training.spec import is_deterministic
 
-__all__ = ["JITS", "CompiledSteps", "free_kernels", "nested_optimizers"]
+__all__ = ["JITS", "CompiledSteps", "free_kernels"]
 
 JITS = ("none", "loop", "step")
 """What XLA compiles: nothing, the whole loop of a call, or the step inside it."""
@@ -100,7 +102,7 @@ class CompiledSteps:
         self, kind: str, source: ArraySource, steps: int, jit: str
     ) -> tuple[int, dict[str, Any] | None]:
         size = source.batch_size
-        full = len(source.rows) // size
+        full = source.full_batches
         if jit == "loop" and full:
             steps = min(steps, full, LOOP_STEPS)
             rows = source.take(steps).reshape(steps, size)
@@ -146,7 +148,7 @@ class CompiledSteps:
                 rows = source.take(1)
                 batch = None
                 if len(rows):
-                    batch = batches.gather(source.arrays, rows, source.pixel_scale)
+                    batch = sources.gather(source.arrays, rows, source.pixel_scale)
             else:
                 batch = next(source.iterator, None)
                 source.passed(1)
@@ -171,7 +173,7 @@ class CompiledSteps:
         specs = _specs(source.arrays)
         number = tf.TensorSpec((), tf.int32)
         # Not a method of the source, whose arrays would live as long as the call.
-        gather = functools.partial(batches.gather, pixel_scale=source.pixel_scale)
+        gather = functools.partial(sources.gather, pixel_scale=source.pixel_scale)
         if jit == "loop":
             loop = self._padded_loop(kind, gather)
             rows = tf.TensorSpec((LOOP_STEPS, None), tf.int32)
@@ -339,7 +341,11 @@ def _without_all_reduce(model: keras.Model) -> Iterator[None]:
     """
     found = []
     if model.distribute_strategy.num_replicas_in_sync == 1:
-        found = nested_optimizers(model)
+        found = [
+            each
+            for optimizer in optimizers_of(model)
+            for each in (optimizer, *schedules.optimizers_in(optimizer))
+        ]
     for optimizer in found:
         optimizer._all_reduce_sum_gradients = lambda pairs: pairs
     try:
@@ -347,20 +353,6 @@ def _without_all_reduce(model: keras.Model) -> Iterator[None]:
     finally:
         for optimizer in found:
             vars(optimizer).pop("_all_reduce_sum_gradients", None)
-
-
-def nested_optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
-    """Return a model's optimizers, those inside loss scaling and of groups too."""
-    found: list[keras.optimizers.Optimizer] = []
-    waiting = [model.optimizer, *vars(model).values()]
-    while waiting:
-        each = waiting.pop()
-        known = any(each is one for one in found)
-        if isinstance(each, keras.optimizers.Optimizer) and not known:
-            found.append(each)
-            waiting.append(getattr(each, "inner_optimizer", None))
-            waiting += getattr(each, "optimizers", None) or ()
-    return found
 
 
 def free_kernels() -> None:

@@ -24,7 +24,6 @@ from kerasopt.training.run import Run
 from kerasopt.training.spec import TrainingSettings
 
 __all__ = [
-    "can_be_saved",
     "environment_of",
     "finish",
     "measure",
@@ -138,7 +137,12 @@ def measure(
         _keep_predictions(folder, x, y, plain, result, weights)
         if settings.tta != "none":
             viewed = tta.predict(
-                predicted, x, settings.tta, share=settings.tta_share, plain=plain
+                predicted,
+                x,
+                settings.tta,
+                share=settings.tta_share,
+                plain=plain,
+                task=task,
             )
             seen = evaluation.measure(task, y, viewed, **given)
             found |= _headline(seen, split, "_tta")
@@ -225,25 +229,20 @@ def _keep_predictions(
         )
 
 
-def can_be_saved(model: keras.Model) -> str | None:
-    """Return why Keras can't save a model as one file, or None if it can."""
-    try:
-        keras.saving.serialize_keras_object(layers.to_keras(model))
-    except Exception as error:  # Whatever a layer without get_config raises.
-        first = str(error).strip().split("\n\n")[0]
-        return " ".join(first.split()) or type(error).__name__
-    return None
+class _CantBeSaved(ValueError):
+    """Why Keras can't save a model as one file."""
 
 
 def saving_notes(model: keras.Model) -> list[str]:
     """Return what is to be said before the training of a model that can't be saved."""
-    why = can_be_saved(model)
-    if why is None:
-        return []
-    return [
-        f"Keras can't save this model as one file ({why.rstrip('.')}): the run will "
-        f"keep its weights, in {run_folder.WEIGHTS}."
-    ]
+    try:
+        _to_save(model)
+    except _CantBeSaved as why:
+        return [
+            f"Keras can't save this model as one file ({str(why).rstrip('.')}): the "
+            f"run will keep its weights, in {run_folder.WEIGHTS}."
+        ]
+    return []
 
 
 def save_model(
@@ -256,12 +255,25 @@ def save_model(
     kerasopt, and the user's model stays compiled as it is. A model that Keras can't
     save as one file leaves its weights.
     """
-    if can_be_saved(model) is not None:
+    try:
+        plain = _with_plain_loss(_to_save(model), task, head)
+    except _CantBeSaved:
         with files.atomic(folder / run_folder.WEIGHTS) as temporary:
             model.save_weights(temporary)
         return
     with files.atomic(folder / run_folder.MODEL) as temporary:
-        _with_plain_loss(layers.to_keras(model), task, head).save(temporary)
+        plain.save(temporary)
+
+
+def _to_save(model: keras.Model) -> keras.Model:
+    """Return an equal model of plain Keras layers that Keras can write."""
+    try:
+        plain = layers.to_keras(model)
+        keras.saving.serialize_keras_object(plain)
+    except Exception as error:  # Whatever a layer without get_config raises.
+        first = str(error).strip().split("\n\n")[0]
+        raise _CantBeSaved(" ".join(first.split()) or type(error).__name__) from error
+    return plain
 
 
 def _with_plain_loss(

@@ -202,7 +202,7 @@ def _accepts(accepted: tuple[Any, ...], given: tuple[Any, ...]) -> bool:
 def _check_smallest(
     model: keras.Model, dataset: Dataset, settings: TrainingSettings
 ) -> None:
-    """Refuse images of which a layer would leave nothing."""
+    """Refuse images that are too small for one of the layers."""
     side = min(settings.image_sizes)
     small = (1, side, side, dataset.input_shape[-1])
     # The layers' outputs, since the model's own has no side that could vanish.

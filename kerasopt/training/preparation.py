@@ -97,7 +97,7 @@ def prepare(
     preflight.check_data(dataset, settings)
     strategy = distribute.strategy(settings.devices)
     preflight.check_batch_size(settings, strategy.num_replicas_in_sync)
-    feed = first = feed or Feed(dataset, class_weight=spec.class_weight)
+    feed = feed or Feed(dataset, class_weight=spec.class_weight)
     steps = feed.steps_per_epoch(settings)
     augmentation = augmentations.get(spec.augment)
     callbacks = [callback_table.get(each) for each in spec.callbacks]
@@ -108,13 +108,7 @@ def prepare(
         seed_everything(settings)
     say(console, _announcement(dataset, settings, steps, strategy))
     with placement.first_device(strategy):
-        settings = calibration.resolve_precision(
-            settings,
-            build,
-            feed.some,
-            lambda model: compiling.choose(spec, first, model).loss,
-            console,
-        )
+        settings = _with_precision(settings, spec, feed, build, console)
     with placement.on(strategy):
         model = placement.place(spec.model, build, strategy, settings.precision)
         _build(model, feed.some(1))
@@ -167,6 +161,23 @@ def prepare(
         ),
         measures_logs=measures_logs,
         notes=[*chosen.notes, *_notes(settings, build, feed)],
+    )
+
+
+def _with_precision(
+    settings: TrainingSettings,
+    spec: TrainingSpec,
+    feed: Feed,
+    build: Callable[[], keras.Model] | None,
+    console: rich.console.Console,
+) -> TrainingSettings:
+    """Return the settings with the precision that ``"auto"`` finds the fastest."""
+    return calibration.resolve_precision(
+        settings,
+        build,
+        feed.some,
+        lambda model: compiling.choose(spec, feed, model).loss,
+        console,
     )
 
 

@@ -18,12 +18,12 @@ from kerasopt.data import Stream, StreamError
 from kerasopt.data.stream_batches import reason_of
 from kerasopt.training import calibration, checkpoint, image_sizes, placement
 from kerasopt.training import run as run_folder
-from kerasopt.training.batches import Source
 from kerasopt.training.budget import TimeBudget
 from kerasopt.training.calibration import JitChoice
 from kerasopt.training.checkpoint import Checkpoint
 from kerasopt.training.interruption import Interruption
 from kerasopt.training.preparation import Prepared, say
+from kerasopt.training.sources import Source
 from kerasopt.training.trainer import (
     SECONDS_A_CALL,
     Trainer,
@@ -35,7 +35,7 @@ from kerasopt.training.trainer import (
 __all__ = ["DivergedError", "Session"]
 
 EPOCHS_WITHOUT_END = 1_000_000
-"""A time budget ends the training; Keras wants a number."""
+"""Epochs of a training that its time budget ends: Keras needs a number."""
 
 START: dict[str, Any] = {"epoch": 0, "step": 0, "logs": None}
 """The position of a training that begins."""
@@ -86,20 +86,16 @@ class Session:
         self.jit = self._jit_choice()
         self.checkpoint = self._checkpoint()
 
-    def run(
-        self, *, resume: bool, progress: bool = True, tensorboard: bool = False
-    ) -> None:
+    def run(self, *, resume: bool, tensorboard: bool = False) -> None:
         """Train to the end, to an early stop, or until interrupted.
 
         Args:
             resume: Continue from the folder's checkpoint, if there is one.
-            progress: Show a bar.
             tensorboard: Write TensorBoard's curves, where it is installed.
         """
         position = self._restored() if resume else dict(START)
-        bar = self._bar() if progress and not self.console.quiet else None
+        bar = None if self.console.quiet else self._bar()
         trainer = self._trainer(bar, tensorboard=tensorboard)
-        self.checkpoint.least_seconds = self.ready.settings.checkpoint_seconds
         try:
             with self.interruption.awaited():
                 trainer.run(

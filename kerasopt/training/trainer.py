@@ -11,9 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasopt.training.batches import Source, StreamSource
+from kerasopt import schedules
 from kerasopt.training.calibration import JitChoice
 from kerasopt.training.compiled import CompiledSteps
+from kerasopt.training.sources import Source, StreamSource
 
 __all__ = [
     "Trainer",
@@ -65,7 +66,7 @@ class Trainer:
 
     Example:
         >>> import tensorflow as tf
-        >>> from kerasopt.training.batches import ArraySource
+        >>> from kerasopt.training.sources import ArraySource
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
         >>> model.compile("sgd", "mse")
         >>> x = tf.constant([[1.0], [2.0]])
@@ -174,6 +175,8 @@ class Trainer:
         source.begin(self.epoch, self.step)
         while source.steps is None or self.step < source.steps:
             wanted = self._steps_of_a_call(source.steps)
+            # The last, smaller batch of an epoch is never compiled by XLA.
+            tells = isinstance(source, StreamSource) or source.full_batches > 0
             self.callbacks.on_train_batch_begin(self.step)
             began = time.perf_counter()
             taken, own = self._call(source, wanted)
@@ -182,12 +185,13 @@ class Trainer:
             seconds = time.perf_counter() - began
             self.seconds_a_step = seconds / taken
             self.step += taken
-            self.jit.took(
-                taken,
-                seconds,
-                remaining_steps=self._remaining_steps(),
-                at_least=self._steps_an_epoch is None,
-            )
+            if tells:
+                self.jit.took(
+                    taken,
+                    seconds,
+                    remaining_steps=self._remaining_steps(),
+                    at_least=self._steps_an_epoch is None,
+                )
             logs = own or self.model.get_metrics_result()
             self.callbacks.on_train_batch_end(self.step - 1, logs)
             if self.model.stop_training:
@@ -323,9 +327,11 @@ def keeps_averages(optimizer: Any) -> bool:
 
 
 def _averaging(optimizer: Any) -> list[Any]:
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    every = (optimizer, *getattr(optimizer, "optimizers", ()))
-    return [each for each in every if getattr(each, "use_ema", False)]
+    return [
+        each
+        for each in schedules.optimizers_in(optimizer)
+        if getattr(each, "use_ema", False)
+    ]
 
 
 @contextlib.contextmanager
