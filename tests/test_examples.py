@@ -150,10 +150,10 @@ def test_a_time_budget(elsewhere):
         input_shape=data.input_shape, num_classes=data.num_classes, batch_norm=True
     )
     assert '"5m"' in fit
-    fit = fit.replace('"5m"', '"20s"')
+    fit = fit.replace('"5m"', '"40s"')
     found = run_code(f"{schedule}\nrun = {fit}", {"data": data, "model": model})
-    # The clock decides how far it gets: a busy machine, less far.
-    assert found["run"].metrics["test_accuracy"] > 0.6
+    # The clock decides how far it gets: on a busy machine, less far than 0.95.
+    assert found["run"].metrics["test_accuracy"] > 0.75
 
 
 def test_the_chapter_notebook_predicts_as_it_trained(elsewhere):

@@ -11,7 +11,7 @@ from tensorflow.keras.preprocessing.image import ImageDataGenerator
 import kerasopt as ko
 from kerasopt.data import pipeline
 from kerasopt.recipes import Recipe, budgets
-from kerasopt.training import Trainer
+from kerasopt.training import Trainer, sources
 from kerasopt.training.sources import StreamSource
 
 MINE = {"name": "mine", "data": {"name": "digits"}, "model": {"name": "mlp"}}

@@ -377,3 +377,11 @@ def test_test_rows_that_were_trained_on_are_said(quick):
         warnings.simplefilter("ignore")
         run = ko.fit(net, data, epochs=1, **quick)
     assert "20 test samples are training samples" in " ".join(report_data(run).notes)
+
+
+def test_a_class_without_any_sample_is_said(quick):
+    data = ko.data.from_arrays(X, Y, validation=0.2, class_names=["no", "yes", "maybe"])
+    model = keras.Sequential([L.Dense(3, activation="softmax")])
+    run = ko.fit(model, data, **quick)
+    (note,) = run.environment["notes"]
+    assert "1 of 3 classes have no training sample" in note and "maybe" in note

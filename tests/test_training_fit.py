@@ -60,7 +60,7 @@ def test_measures_are_those_of_scikit_learn(tiny_digits, quick):
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
-def test_views_are_those_of_the_task(task, tmp_path):
+def test_views_are_those_of_the_task(task, quick):
     rng = np.random.default_rng(0)
     images = rng.random((60, 8, 8, 1), dtype="float32")
     marks = images.reshape(60, -1)[:, :3]
@@ -72,7 +72,7 @@ def test_views_are_those_of_the_task(task, tmp_path):
     model = keras.Sequential(
         [keras.layers.Flatten(), keras.layers.Dense(3, activation=output)]
     )
-    run = ko.fit(model, data, epochs=1, tta="mirror", out=tmp_path / "run", verbose=0)
+    run = ko.fit(model, data, epochs=1, tta="mirror", **quick)
     x, y = data.test
     seen = (run.model.predict(x, verbose=0) + run.model.predict(x[:, :, ::-1])) / 2
     if task == "regression":

@@ -136,6 +136,18 @@ def test_the_winner_is_a_recipe_that_trains(grid, tmp_path):
     assert run.metrics["validation_accuracy"] == pytest.approx(row["mean"])
 
 
+def test_a_choice_by_test_data_is_said(tiny_digits, tmp_path):
+    data = tiny_digits.replace(
+        validation=tiny_digits.test, allow_test_as_validation=True
+    )
+    recipe = recipe_of(training__epochs=1)
+    with pytest.warns(UserWarning, match="chosen on the test set"):
+        found = search(recipe, {RATE: [0.01]}, tmp_path, method="grid", dataset=data)
+    assert "chosen on the test set" in (tmp_path / "report.html").read_text()
+    assert len(found.table) == 1
+    assert data.without_test().test_is_validation
+
+
 def test_a_finished_search_trains_nothing_again(grid):
     before = files_of(grid.directory)
     again = ko.tuning.resume(grid.directory, verbose=False)

@@ -170,6 +170,20 @@ class Dataset:
         allowed = {"allow_test_as_validation": self.test_is_validation}
         return Dataset(**{**fields, **allowed, **changes})
 
+    def without_test(self) -> Dataset:
+        """Return the data without their test part, for what must not see it.
+
+        Example:
+            >>> pair = (np.zeros((2, 3)), [0, 1])
+            >>> Dataset(train=pair, test=pair).without_test().sizes["test"]
+            0
+        """
+        kept = {
+            name: {s: v for s, v in getattr(self, name).items() if s != "test"}
+            for name in ("weights", "paths")
+        }
+        return self._with(test=None, test_rows_in_train=None, **kept)
+
     def _same_kind(self, task: Any) -> bool:
         """Return whether another task numbers and names the same things."""
         name = getattr(task, "name", task)

@@ -15,6 +15,7 @@ __all__ = [
     "check_classes_in_train",
     "check_labels",
     "check_targets",
+    "classes_without_samples",
     "count_classes",
     "number_names",
 ]
@@ -253,6 +254,17 @@ it can't be learned. Add training samples of it, or remove it from test.
             f"{'them' if several else 'it'}, or remove "
             f"{'them' if several else 'it'} from {split}."
         )
+
+
+def classes_without_samples(y: np.ndarray, class_names: Sequence[str]) -> list[str]:
+    """Return the names of the classes that no label has.
+
+    Example:
+        >>> classes_without_samples(np.array([0, 0]), ("cat", "dog"))
+        ['dog']
+    """
+    missing = np.flatnonzero(~_present(y, len(class_names)))
+    return [class_names[index] for index in missing]
 
 
 def _present(y: np.ndarray, num_classes: int) -> np.ndarray:

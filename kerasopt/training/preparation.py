@@ -14,6 +14,7 @@ from kerasopt import augment as augmentations
 from kerasopt import callbacks as callback_table
 from kerasopt import distribute, layers, optimizers, tasks
 from kerasopt.data import Dataset, Stream
+from kerasopt.data.labels import classes_without_samples
 from kerasopt.evaluation import formatting, report
 from kerasopt.training import budget as budgets
 from kerasopt.training import calibration, compiling, image_sizes, placement, preflight
@@ -25,6 +26,9 @@ from kerasopt.training.spec import TrainingSettings, TrainingSpec, seed_everythi
 from kerasopt.training.trainer import make_variables
 
 __all__ = ["Prepared", "prepare", "say", "time_budget"]
+
+NAMED = 10
+"""So many classes are named in a note."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +249,13 @@ def _notes(settings: TrainingSettings, build: Any, feed: Feed) -> list[str]:
         )
     if feed.pixel_scale != dataset.pixel_scale:
         notes.append("The model scales pixels itself, so it is handed 0 to 255.")
+    if dataset.task and dataset.task.has_classes and isinstance(dataset.train, tuple):
+        lacking = classes_without_samples(dataset.train[1], dataset.class_names)
+        if lacking:
+            notes.append(
+                f"{len(lacking)} of {dataset.num_classes} classes have no training "
+                f"sample and can't be learned: {', '.join(lacking[:NAMED])}."
+            )
     if dataset.test_rows_in_train:
         notes.append(
             f"{dataset.test_rows_in_train:,} test samples are training samples, too: "

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,9 @@ METRICS = {"val_accuracy": True, "val_loss": False}
 """What is compared, and whether more of it is better."""
 
 DEFINITION = "definition.yaml"
+SELECTED_ON_TEST = (
+    "what wins was chosen on the test set, and its score there is optimistic."
+)
 SECONDS, LOCK = "seconds.json", ".lock"
 
 
@@ -54,11 +58,17 @@ def check_metric(metric: str) -> None:
 
 
 def check_validation(dataset: Dataset, who: str) -> None:
-    """Refuse data without a validation part."""
+    """Refuse data without a validation part; warn where it is the test part."""
     if dataset.validation is None:
         raise ValueError(
             f"{who} compares on validation data, and this dataset has none: load it "
             "with validation=0.1, or set data.validation=0.1 in the recipe."
+        )
+    if dataset.test_is_validation:
+        warnings.warn(
+            f"{who} compares on the validation data, which are the test data here: "
+            f"{SELECTED_ON_TEST} Cut validation data from train with validation=0.1.",
+            stacklevel=3,
         )
 
 
@@ -136,7 +146,10 @@ def about(dataset: Dataset) -> dict[str, Any]:
     """Return what identifies the data that are trained and validated on."""
     hashes = {k: v for k, v in dataset.hashes.items() if not k.endswith("_test")}
     samples = {part: dataset.sizes[part] for part in ("train", "validation")}
-    return {"data": {"name": dataset.name, "samples": samples, "sha256": hashes}}
+    found = {"name": dataset.name, "samples": samples, "sha256": hashes}
+    if dataset.test_is_validation:
+        found["test_is_validation"] = True
+    return {"data": found}
 
 
 def opened(

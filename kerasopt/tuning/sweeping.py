@@ -17,7 +17,6 @@ from kerasopt.recipes import Recipe
 from kerasopt.training import DivergedError
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.fields import is_of_the_data
-from kerasopt.tuning.trials import without_test
 
 __all__ = ["sweep"]
 
@@ -81,7 +80,7 @@ def sweep(
     _check(recipe, field, values, seeds, dataset, equal_updates)
     if dataset is None and not is_of_the_data(field):
         dataset = recipe.load_data()
-    dataset = dataset and without_test(dataset)
+    dataset = dataset and dataset.without_test()
     trials = [
         _trial(recipe, field, value, dataset, equal_updates=equal_updates)
         for value in values
@@ -106,7 +105,7 @@ def _trial(
 ) -> tuple[Recipe, Dataset]:
     """Return the changed recipe and its data; a mistake in it shows here."""
     changed = recipe.replace(field, value)
-    data = dataset or without_test(changed.load_data())
+    data = dataset or changed.load_data().without_test()
     folders.check_validation(data, "A sweep")
     if equal_updates:
         changed = _as_long_as(recipe, changed, data)

@@ -104,7 +104,7 @@ class Trials:
 
     def __post_init__(self) -> None:
         """Leave the test data out, so that nothing can measure them."""
-        self._feed = Feed(without_test(self.dataset))
+        self._feed = Feed(self.dataset.without_test())
 
     def train(
         self,
@@ -207,7 +207,7 @@ def one_precision(recipe: Recipe, dataset: Dataset, home: Path) -> str | None:
         return training.precision
     path = home / PRECISION
     if not path.is_file():
-        feed = Feed(without_test(dataset))
+        feed = Feed(dataset.without_test())
         loss = losses.get(
             recipe.loss,
             labels=dataset.train[1],
@@ -265,11 +265,6 @@ def trial_records(folder: Path) -> list[dict[str, Any]]:
         if record is not None:
             records.append({**record, "trial": int(place.name)})
     return records
-
-
-def without_test(dataset: Dataset) -> Dataset:
-    """Return the data without their test part."""
-    return dataset if dataset.test is None else dataset.replace(test=None)
 
 
 def compile_key(recipe: Recipe, dataset: Dataset) -> str:

@@ -246,13 +246,19 @@ class SearchResult:
         return sum(samples.values()) if folds else samples["validation"]
 
     def _notes(self) -> list[str]:
-        if self.has_its_data:
-            return []
-        name = self.definition["data"]["name"]
-        return [
-            f"The search was given data of its own ({name}), which best.yaml can't "
-            "load: train with search_result.recipe.run(dataset=…)."
-        ]
+        notes = []
+        data = self.definition.get("data", {})
+        if data.get("test_is_validation"):
+            notes.append(
+                f"The validation data are test data: {folders.SELECTED_ON_TEST}"
+            )
+        if not self.has_its_data:
+            notes.append(
+                f"The search was given data of its own ({data['name']}), which "
+                "best.yaml can't load: train with "
+                "search_result.recipe.run(dataset=…)."
+            )
+        return notes
 
     def report(self) -> Path:
         """Write ``report.html`` anew and return its path."""

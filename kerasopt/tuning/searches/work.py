@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -257,10 +258,13 @@ class Work:
 
     def _others(self) -> Collection[dict[str, Any]]:
         """Return what the trials before this one gave, those of other workers too."""
-        for path in (self.folder / TRIALS).glob(f"*/{RESULT}"):
-            if path.parent.name not in self._records:
-                record = json.loads(path.read_text(encoding="utf-8"))
-                self._records[path.parent.name] = record
+        trials = self.folder / TRIALS
+        names = os.listdir(trials) if trials.is_dir() else []
+        # Names alone: a look into each folder before each trial would be quadratic.
+        for name in sorted({*names} - {*self._records}):
+            path = trials / name / RESULT
+            if path.is_file():
+                self._records[name] = json.loads(path.read_text(encoding="utf-8"))
         return self._records.values()
 
 
