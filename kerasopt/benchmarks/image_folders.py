@@ -175,7 +175,7 @@ def _torch_batches(folder: Path) -> Callable[[], Iterable[Any]]:
 
     labels = {place.name: i for i, place in enumerate(sorted(folder.iterdir()))}
 
-    class Files(torch.utils.data.Dataset):  # type: ignore[type-arg, misc]
+    class Files(torch.utils.data.Dataset):
         """What ImageFolder and ToTensor make of files: floats, channels first."""
 
         paths = sorted(folder.glob("*/*.jpg"))

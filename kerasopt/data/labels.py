@@ -264,7 +264,7 @@ def classes_without_samples(y: np.ndarray, class_names: Sequence[str]) -> list[s
         ['dog']
     """
     missing = np.flatnonzero(~_present(y, len(class_names)))
-    return [class_names[index] for index in missing]
+    return [class_names[int(index)] for index in missing]
 
 
 def _present(y: np.ndarray, num_classes: int) -> np.ndarray:

@@ -146,7 +146,7 @@ def about(dataset: Dataset) -> dict[str, Any]:
     """Return what identifies the data that are trained and validated on."""
     hashes = {k: v for k, v in dataset.hashes.items() if not k.endswith("_test")}
     samples = {part: dataset.sizes[part] for part in ("train", "validation")}
-    found = {"name": dataset.name, "samples": samples, "sha256": hashes}
+    found: dict[str, Any] = {"name": dataset.name, "samples": samples, "sha256": hashes}
     if dataset.test_is_validation:
         found["test_is_validation"] = True
     return {"data": found}
