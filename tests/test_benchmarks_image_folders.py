@@ -14,7 +14,7 @@ def test_small_folders_are_measured_and_shown(capsys, tmp_path, monkeypatch):
     assert set(peaks) == {"12", "20"} and min(peaks.values()) > 100
     image_folders.show(result)
     printed = capsys.readouterr().out
-    assert "12 JPEG files of 32×32" in printed
+    assert "20 JPEG files of 32×32" in printed
     assert "peak memory, cache='disk'" in printed
 
 

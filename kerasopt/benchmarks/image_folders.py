@@ -7,8 +7,8 @@ Makes folders of JPEG files of 224×224 pixels and measures
   installed, through a ``DataLoader`` with 2 workers that open files by Pillow, as
   torchvision's ``ImageFolder`` does: in one process and in turns, with the ratios
   repeat by repeat;
-* the peak memory of one epoch over a small and a large folder, each in a process of
-  its own, for ``cache="disk"`` and ``cache="none"``.
+* the peak memory of training a small network for one epoch on a small and a large
+  folder, each in a process of its own, for ``cache="disk"`` and ``cache="none"``.
 
 Run it with::
 
@@ -59,7 +59,7 @@ def measure(
 
     Args:
         repeats: Timed epochs of each loader, at least 1.
-        sizes: Images in the folders for memory; the first one is timed, too.
+        sizes: Images in the folders for memory; the last one is timed, too.
         side: Height and width of the images in pixels.
         caches: Caches whose memory is measured; none leaves that part out.
     """
@@ -67,18 +67,19 @@ def measure(
 
     with tempfile.TemporaryDirectory(prefix="kerasopt-folders-") as place:
         folders = {size: Path(place, str(size)) for size in sizes}
-        make_folder(folders[sizes[0]], sizes[0], side=side)
-        speeds = _shared.in_turns(_runners(folders[sizes[0]], side), repeats)
-        memory: dict[str, dict[str, float]] = {cache: {} for cache in caches}
-        for size in sizes if caches else ():
-            if size != sizes[0]:
-                make_folder(folders[size], size, side=side)
-            for cache in caches:
-                peak = _peak_in_child(folders[size], cache, side, home=place)
-                memory[cache][str(size)] = peak
+        for size, folder in folders.items():
+            make_folder(folder, size, side=side)
+        speeds = _shared.in_turns(_runners(folders[sizes[-1]], side), repeats)
+        memory = {
+            cache: {
+                str(size): _peak_in_child(folder, cache, side, home=place)
+                for size, folder in folders.items()
+            }
+            for cache in caches
+        }
     return {
         "machine": environment.describe(),
-        "settings": {"side": side, "batch_size": BATCH_SIZE, "images": sizes[0]},
+        "settings": {"side": side, "batch_size": BATCH_SIZE, "images": sizes[-1]},
         "results": {
             name: {
                 "images_per_second": _shared.spread(own),
@@ -136,12 +137,10 @@ def _images_per_second(make: Callable[[], Iterable[Any]]) -> float:
     return images / (time.perf_counter() - started)
 
 
-def _our_batches(
-    folder: Path, side: int, cache: str = "none"
-) -> Callable[[], Iterable[Any]]:
+def _our_batches(folder: Path, side: int) -> Callable[[], Iterable[Any]]:
     from kerasopt.data import from_directory, pipeline
 
-    data = from_directory(folder, image_size=(side, side), validation=0, cache=cache)
+    data = from_directory(folder, image_size=(side, side), validation=0, cache="none")
     steps = pipeline.steps_per_epoch(len(data.train[1]), BATCH_SIZE)
 
     def batches() -> Iterable[Any]:
@@ -199,15 +198,33 @@ def _torch_batches(folder: Path) -> Callable[[], Iterable[Any]]:
 
 
 def peak_memory(folder: Path, cache: str, side: int) -> float:
-    """Return the most memory that this process has taken after one epoch, in MiB.
+    """Train for one epoch; return the most memory that this process has taken, in MiB.
 
     Args:
-        folder: Folder of images.
+        folder: Folder of images, two classes.
         cache: As for `kerasopt.data.from_directory`.
         side: Height and width in pixels.
     """
-    for _ in _our_batches(folder, side, cache)():
-        pass
+    import keras
+
+    import kerasopt as ko
+
+    data = ko.data.from_directory(folder, image_size=(side, side), cache=cache)
+    layers = [
+        keras.Input((side, side, 3)),
+        keras.layers.Conv2D(8, 8, strides=8, activation="relu"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(2, activation="softmax"),
+    ]
+    with tempfile.TemporaryDirectory() as runs:
+        ko.fit(
+            keras.Sequential(layers),
+            data,
+            epochs=1,
+            batch_size=BATCH_SIZE,
+            directory=Path(runs) / "run",
+            verbose=False,
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
