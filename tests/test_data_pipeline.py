@@ -147,6 +147,11 @@ def test_augmented_pixels_are_scaled_once(dtype, augmentation):
     np.testing.assert_allclose(some, 0.8, rtol=1e-6)
 
 
+def test_layers_adapt_to_fewer_samples_of_large_ones():
+    large = np.broadcast_to(np.uint8(255), (5_000, 512, 512, 3))
+    assert pipeline.some_samples(large).shape == (100, 512, 512, 3)
+
+
 def test_several_inputs_labels_and_weights_stay_together():
     x = {"a": X, "b": (X * 2.0, Y)[1]}
     y, weights = (Y, Y * 2), Y * 3.0

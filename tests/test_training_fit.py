@@ -387,3 +387,15 @@ def test_a_batch_that_devices_cannot_share_is_refused(tiny_digits, quick):
     quick["devices"] = ["CPU:0", "CPU:1"]
     with pytest.raises(ValueError, match="multiple of 2"):
         ko.fit(network(), tiny_digits, batch_size=33, **quick)
+
+
+def test_only_layers_that_adapt_take_samples_before_the_training(
+    tiny_digits, quick, monkeypatch
+):
+    """They would be decoded, and in memory as floats, a gigabyte of larger photos."""
+
+    def some_samples(*given, **arguments):
+        raise AssertionError
+
+    monkeypatch.setattr("kerasopt.data.pipeline.some_samples", some_samples)
+    assert len(ko.fit(network(), tiny_digits, epochs=1, **quick).history) == 1

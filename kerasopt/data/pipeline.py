@@ -39,8 +39,10 @@ __all__ = [
 BATCHES_AHEAD = 2
 """Batches that wait for the training step: one to take, one in reserve."""
 
-SAMPLES_TO_ADAPT = 5000
+SAMPLES_TO_ADAPT, LEAST_TO_ADAPT = 5000, 100
 """Enough for statistics of pixels; airbench94 whitens with as many."""
+ADAPTING_NUMBERS = 2**25
+"""Of large samples fewer, that together have so many numbers (128 MiB)."""
 
 MOST_PARALLEL_CALLS = 8
 """Batches in the making at a time, however many cores there are: each takes memory."""
@@ -102,7 +104,13 @@ def some_samples(x: Any, *, pixel_scale: float | None = None) -> Any:
         >>> some_samples(np.full((6000, 2), 255, "uint8")).shape
         (5000, 2)
     """
-    return map_leaves(lambda a: scale(a[:SAMPLES_TO_ADAPT], pixel_scale).numpy(), x)
+
+    def some(array: Any) -> np.ndarray:
+        of_large = ADAPTING_NUMBERS // max(1, math.prod(array.shape[1:]))
+        count = min(SAMPLES_TO_ADAPT, max(LEAST_TO_ADAPT, of_large))
+        return scale(array[:count], pixel_scale).numpy()
+
+    return map_leaves(some, x)
 
 
 def training_batches(

@@ -235,7 +235,8 @@ def adapt(model: keras.Model, images: Any, *, batch_size: int = 512) -> keras.Mo
         model: A functional or Sequential model with one input, or any model
             without such layers.
         images: Floats of shape (n, height, width, channels), as the model takes
-            them in training. Some thousands are enough.
+            them in training. Some thousands are enough. Or a function that returns
+            them, called only if a layer needs them.
         batch_size: Images in memory at a time.
 
     Returns:
@@ -254,6 +255,7 @@ def adapt(model: keras.Model, images: Any, *, batch_size: int = 512) -> keras.Mo
     """
     for layer in graph.layers(model):
         if isinstance(layer, ADAPTING) and not layer.adapted:
+            images = images() if callable(images) else images
             reaching = _what_reaches(layer, model, _float_images(images), batch_size)
             layer.adapt(reaching, batch_size=batch_size)
     return model

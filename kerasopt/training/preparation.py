@@ -119,7 +119,7 @@ def prepare(
         preflight.check_inputs(model, dataset, settings)
         if takes_pixels(model):
             feed.pixel_scale = 1.0
-        layers.adapt(model, feed.to_adapt())
+        layers.adapt(model, feed.to_adapt)
         chosen = compiling.choose(spec, feed, model)
         if chosen.task is not None and chosen.task != dataset.task:
             # The model's output says what the labels alone didn't.
