@@ -120,11 +120,7 @@ def prepare(
         if takes_pixels(model):
             feed.pixel_scale = 1.0
         layers.adapt(model, feed.to_adapt)
-        chosen = compiling.choose(spec, feed, model)
-        if chosen.task is not None and chosen.task != dataset.task:
-            # The model's output says what the labels alone didn't.
-            feed = feed.for_task(chosen.task)
-            chosen = compiling.choose(spec, feed, model)
+        chosen, feed = _chosen(spec, feed, model)
         some = feed.some(preflight.SAMPLES)
         for callback in callbacks:
             callback_table.check_no_schedule(optimizer or model.optimizer, callback)
@@ -183,6 +179,18 @@ def _with_precision(
         lambda model: compiling.choose(spec, feed, model).loss,
         console,
     )
+
+
+def _chosen(
+    spec: TrainingSpec, feed: Feed, model: keras.Model
+) -> tuple[compiling.Chosen, Feed]:
+    """Return task, loss and metrics, and the batches of that task."""
+    chosen = compiling.choose(spec, feed, model)
+    if chosen.task is None or chosen.task == feed.dataset.task:
+        return chosen, feed
+    # The model's output says what the labels alone didn't.
+    feed = feed.for_task(chosen.task)
+    return compiling.choose(spec, feed, model), feed
 
 
 def time_budget(
