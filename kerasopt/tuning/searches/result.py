@@ -90,7 +90,7 @@ class SearchResult:
         """Whether more of the objective is better."""
         return folders.METRICS[self.objective]
 
-    @property
+    @functools.cached_property
     def fields(self) -> list[str]:
         """The fields that were searched."""
         names = [name for record in self._records for name in record["values"]]
