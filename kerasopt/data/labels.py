@@ -212,7 +212,8 @@ def _gap(present: np.ndarray, count: int) -> str:
     advice = (
         "The labels start at 1: subtract 1 (y - 1)."
         if from_one
-        else f"If a class is meant to be empty, give num_classes={count}."
+        else "Numbers to predict: give task='regression'. If a class is meant to be "
+        f"empty, give num_classes={count}."
     )
     return (
         f"The labels run from {present[0]} to {present[-1]}, but no sample has "

@@ -34,7 +34,7 @@ def class_weights(dataset: Dataset, given: Any) -> np.ndarray | None:
             f"class_weight is for tasks with one class a sample, not for {kind}: give "
             "sample_weight instead."
         )
-    if given == "balanced":
+    if isinstance(given, str) and given == "balanced":
         if isinstance(dataset.train, Stream):
             raise ValueError(
                 "class_weight='balanced' has to count the classes, which a stream "
@@ -53,6 +53,8 @@ def class_weights(dataset: Dataset, given: Any) -> np.ndarray | None:
         weights[_class_number(name, dataset)] = checks.non_negative(
             f"class_weight[{name!r}]", weight
         )
+    if not weights.any():
+        raise ValueError("class_weight is 0 for each class: nothing would be learned.")
     return weights
 
 

@@ -22,13 +22,14 @@ __all__ = ["Chosen", "choose", "compiled"]
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a model is compiled with, and how its outputs are read."""
+    """What a model is compiled with, how its outputs are read, and its batches."""
 
     task: tasks.Task | None
     head: Head
     loss: Any
     metrics: Any
     notes: list[str]
+    feed: Feed
 
 
 def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
@@ -40,6 +41,9 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
     x, y, _ = keras.utils.unpack_x_y_sample_weight(feed.some(preflight.SAMPLES))
     head = head_of(model, model(x, training=False))
     task = _task(spec, feed.dataset, head)
+    if task is not None and task != feed.dataset.task:
+        # The model's output says what the labels alone didn't.
+        return choose(spec, feed.for_task(task), model)
     preflight.check_fit(task, head, feed.dataset)
     own = placement.compile_arguments(model)
     logits = head.gives_logits and task is not None and task.name != "regression"
@@ -61,7 +65,8 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
                 f"The model ends in logits, so the loss is {loss.name} with "
                 "from_logits=True."
             )
-    return Chosen(task, head, loss, _metrics(spec, own, task, head, y, logits), notes)
+    chosen = _metrics(spec, own, task, head, y, logits)
+    return Chosen(task, head, loss, chosen, notes, feed)
 
 
 def _task(spec: TrainingSpec, dataset: Dataset, head: Head) -> tasks.Task | None:

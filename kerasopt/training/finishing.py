@@ -15,7 +15,7 @@ from kerasopt import distribute, evaluation, files, layers, losses, tasks
 from kerasopt.data import Stream, pipeline
 from kerasopt.evaluation import tta
 from kerasopt.layers import graph
-from kerasopt.training import environment
+from kerasopt.training import environment, preflight
 from kerasopt.training import run as run_folder
 from kerasopt.training.batches import Feed, evaluation_batch_size
 from kerasopt.training.head import Head
@@ -32,6 +32,7 @@ __all__ = [
     "save_model",
     "saving_notes",
     "settings_of",
+    "weights_are_finite",
 ]
 
 MISTAKES_KEPT = 24
@@ -61,6 +62,12 @@ def finish(
         console: Where to say what failed.
     """
     save_model(model, folder, ready.task, ready.head)
+    if not weights_are_finite(model):
+        warnings.warn(
+            "Some weights of the trained model are NaN or infinite, though the loss "
+            "isn't: look for a batch with such numbers.",
+            stacklevel=2,
+        )
     found = {**how}
     with console.status("Measuring …"):
         for split in ("validation", "test"):
@@ -229,6 +236,11 @@ def _keep_predictions(
         )
 
 
+def weights_are_finite(model: keras.Model) -> bool:
+    """Say whether no weight is NaN or infinite."""
+    return all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
 class _CantBeSaved(ValueError):
     """Why Keras can't save a model as one file."""
 
@@ -257,12 +269,18 @@ def save_model(
     """
     try:
         plain = _with_plain_loss(_to_save(model), task, head)
-    except _CantBeSaved:
+        with files.atomic(folder / run_folder.MODEL) as temporary:
+            plain.save(temporary)
+    except Exception as error:
         with files.atomic(folder / run_folder.WEIGHTS) as temporary:
             model.save_weights(temporary)
-        return
-    with files.atomic(folder / run_folder.MODEL) as temporary:
-        plain.save(temporary)
+        if not isinstance(error, _CantBeSaved):  # Which was said before the training.
+            warnings.warn(
+                f"Keras can't save the model as '{folder / run_folder.MODEL}': "
+                f"{type(error).__name__}: {error} Its weights are in "
+                f"{run_folder.WEIGHTS}.",
+                stacklevel=2,
+            )
 
 
 def _to_save(model: keras.Model) -> keras.Model:
@@ -326,7 +344,8 @@ def resolved_recipe(
         "augment": _plain(given.get("augment")),
         "model": {"name": model.name},
         "optimizer": optimizer and _plain(keras.optimizers.serialize(optimizer)),
-        "loss": getattr(model.loss, "name", None) or _plain(model.loss),
+        "loss": preflight.name_of(model.loss) or _plain(model.loss),
+        "loss_arguments": _plain(getattr(model.loss, "_fn_kwargs", None)) or None,
         "task": ready.task and ready.task.name,
         "class_weight": _plain(given.get("class_weight")),
         "training": training,

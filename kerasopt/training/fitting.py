@@ -26,7 +26,7 @@ from kerasopt.training.budget import TimeBudget
 from kerasopt.training.compiled import free_kernels
 from kerasopt.training.preparation import Prepared, say
 from kerasopt.training.run import Run
-from kerasopt.training.session import Session
+from kerasopt.training.session import DivergedError, Session
 from kerasopt.training.spec import TrainingSettings, TrainingSpec, validate
 
 __all__ = ["fit"]
@@ -173,7 +173,16 @@ def _trained(
     """Train into the claimed folder, and finish the run."""
     session = Session(ready, folder, console, budget=budget)
     with placement.on(ready.strategy):
-        session.run(resume=resume, tensorboard=True)
+        try:
+            session.run(resume=resume, tensorboard=True)
+        except DivergedError as error:
+            if session.early_stopping and finishing.weights_are_finite(ready.model):
+                finishing.save_model(ready.model, folder, ready.task, ready.head)
+                error.add_note(
+                    "The model has the weights of its best epoch back and is saved in "
+                    f"'{folder}'."
+                )
+            raise
 
     def clock() -> float:
         return session.checkpoint.seconds + time.perf_counter() - started

@@ -7,7 +7,7 @@ model gives, what the labels are, and the fix.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -26,12 +26,13 @@ from kerasopt.training.spec import TrainingSettings
 __all__ = [
     "check_augmentation",
     "check_batch_size",
-    "check_callbacks",
     "check_data",
     "check_fit",
     "check_inputs",
     "check_is_dataset",
-    "check_monitor",
+    "check_views",
+    "explained",
+    "name_of",
     "try_batch",
 ]
 
@@ -276,7 +277,7 @@ def try_batch(
         try:
             model.train_step(batch)
         except Exception as error:
-            raise ValueError(_explained(model, error, y, outputs)) from error
+            raise explained(model, error, batch) from error
     if task is not None:
         predictions = evaluation.predictions(
             task,
@@ -310,8 +311,10 @@ def _undone(model: keras.Model) -> Iterator[None]:
             variable.assign(value)
 
 
-def _explained(model: keras.Model, error: Exception, labels: Any, outputs: Any) -> str:
-    """Say which loss, metric and shapes a first step failed with."""
+def explained(model: keras.Model, error: Exception, batch: Any) -> ValueError:
+    """Return an error that says which loss and shapes a first step failed with."""
+    x, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    outputs = model(x, training=False)
     reason = reason_of(error)
     shapes = keras.tree.map_structure(lambda each: tuple(each.shape), outputs)
     given = "no labels"
@@ -322,8 +325,8 @@ def _explained(model: keras.Model, error: Exception, labels: Any, outputs: Any) 
                 labels,
             )
         )
-    loss = _name_of(model.loss)
-    return (
+    loss = name_of(model.loss)
+    return ValueError(
         f"A step on {SAMPLES} samples fails before the training: the model gives "
         f"outputs of shape {shapes}, the data has {given}, the loss is {loss!r}. "
         "Choose a loss and metrics for such labels (loss='auto' does), or bring the "
@@ -331,69 +334,16 @@ def _explained(model: keras.Model, error: Exception, labels: Any, outputs: Any) 
     )
 
 
-def _name_of(loss: Any) -> Any:
+def name_of(loss: Any) -> Any:
+    """Return a loss's name, or the loss itself where it has none."""
     return getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss
 
 
-def check_callbacks(
-    callbacks: Iterable[keras.callbacks.Callback], model: keras.Model, dataset: Dataset
-) -> None:
-    """Refuse a callback of Keras or kerasopt that watches what isn't logged.
-
-    Callbacks of the user's, and a ``train_step``, may log whatever they like.
-    """
-    callbacks = list(callbacks)
-    known = all(
-        type(each).__module__.startswith(("keras.", "kerasopt.")) for each in callbacks
-    )
-    if not known or type(model).train_step is not keras.Model.train_step:
-        return
-    logged = ["loss", *model.get_metrics_result()]
-    if dataset.validation is not None:
-        logged += [f"val_{name}" for name in logged]
-    logged = [*dict.fromkeys(logged), "learning_rate"]
-    for callback in callbacks:
-        monitor = getattr(callback, "monitor", None)
-        if not getattr(callback, "save_best_only", True):
-            continue  # A ModelCheckpoint that keeps every epoch.
-        if isinstance(monitor, str) and monitor not in logged:
-            raise ValueError(
-                f"{type(callback).__name__} watches {monitor!r}, which isn't logged. "
-                f"Logged are: {', '.join(map(repr, logged))}. Watch one of these, or "
-                "add it with metrics=[…] or validation data."
-            )
-
-
-def check_monitor(model: keras.Model, monitor: str, patience: int | None) -> str:
-    """Return whether the watched value should fall or rise: ``"min"`` or ``"max"``.
-
-    Raises:
-        ValueError: if no metric of that name is logged.
-
-    Example:
-        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-        >>> model.compile("sgd", "mse", metrics=["mae"])
-        >>> check_monitor(model, "val_loss", 3)
-        'min'
-    """
-    name = monitor.removeprefix("val_")
-    if patience is None or name == "loss" or name.endswith("_loss"):
-        return "min"
-    logged = model.get_metrics_result()
-    if name not in logged and type(model).train_step is keras.Model.train_step:
-        names = [*logged, *(f"val_{each}" for each in logged)]
+def check_views(settings: TrainingSettings, dataset: Dataset) -> None:
+    """Refuse views of test samples that aren't images."""
+    shape = dataset.input_shape
+    if settings.tta != "none" and not (isinstance(shape, tuple) and len(shape) == 3):
         raise ValueError(
-            f"training.monitor={monitor!r} isn't logged. Logged are: "
-            f"{', '.join(repr(each) for each in names)}. Add it with metrics=[…], or "
-            "watch one of these."
+            f"training.tta={settings.tta!r} predicts from views of images, but a "
+            f"sample of '{dataset.name}' has the shape {shape}. Leave it out."
         )
-    return "min" if _falls(model, name) else "max"
-
-
-def _falls(model: keras.Model, name: str) -> bool:
-    for group in model.metrics:
-        for metric in getattr(group, "metrics", [group]):
-            if metric.name == name and hasattr(metric, "_direction"):
-                return metric._direction == "down"
-    errors = ("loss", "error", "mae", "mse", "rmse", "mape", "msle", "divergence")
-    return any(part in name for part in errors)

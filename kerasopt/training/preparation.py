@@ -17,7 +17,14 @@ from kerasopt.data import Dataset, Stream
 from kerasopt.data.labels import classes_without_samples
 from kerasopt.evaluation import formatting, report
 from kerasopt.training import budget as budgets
-from kerasopt.training import calibration, compiling, image_sizes, placement, preflight
+from kerasopt.training import (
+    calibration,
+    compiling,
+    image_sizes,
+    placement,
+    preflight,
+    watching,
+)
 from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache
 from kerasopt.training.compiled import CompiledSteps
@@ -29,6 +36,9 @@ __all__ = ["Prepared", "prepare", "say", "time_budget"]
 
 NAMED = 10
 """So many classes are named in a note."""
+
+FEW_STEPS, ENOUGH_STEPS = 100, 500
+"""Adam at its default rate has learned little after the former."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +109,7 @@ def prepare(
     # Now, since the given model itself is compiled below.
     measures_logs = spec.metrics is not None or _has_own_metrics(spec.model)
     preflight.check_data(dataset, settings)
+    preflight.check_views(settings, dataset)
     strategy = distribute.strategy(settings.devices)
     preflight.check_batch_size(settings, strategy.num_replicas_in_sync)
     feed = feed or Feed(dataset, class_weight=spec.class_weight)
@@ -120,7 +131,8 @@ def prepare(
         if takes_pixels(model):
             feed.pixel_scale = 1.0
         layers.adapt(model, feed.to_adapt)
-        chosen, feed = _chosen(spec, feed, model)
+        chosen = compiling.choose(spec, feed, model)
+        feed = chosen.feed
         some = feed.some(preflight.SAMPLES)
         for callback in callbacks:
             callback_table.check_no_schedule(optimizer or model.optimizer, callback)
@@ -130,7 +142,11 @@ def prepare(
             model, optimizer, chosen, spec, parallel, cache, steps
         )
         model = compiled.model
-        make_variables(model, some)
+        try:
+            make_variables(model, some)
+        except Exception as error:
+            raise preflight.explained(model, error, some) from error
+        watching.check_metric_names(model)
         if is_new and not parallel:
             preflight.try_batch(
                 model,
@@ -142,7 +158,7 @@ def prepare(
             preflight.check_augmentation(
                 augmentation, feed, settings, key=repr(spec.augment)
             )
-        preflight.check_callbacks(callbacks, model, dataset)
+        watching.check_callbacks(callbacks, model, dataset)
     return Prepared(
         model=model,
         steps=compiled,
@@ -156,9 +172,7 @@ def prepare(
         strategy=strategy,
         build=build,
         steps_per_epoch=steps,
-        monitor_mode=preflight.check_monitor(
-            model, settings.monitor, settings.patience
-        ),
+        monitor_mode=watching.check_monitor(model, settings.monitor, settings.patience),
         measures_logs=measures_logs,
         notes=[*chosen.notes, *_notes(settings, build, feed)],
     )
@@ -179,18 +193,6 @@ def _with_precision(
         lambda model: compiling.choose(spec, feed, model).loss,
         console,
     )
-
-
-def _chosen(
-    spec: TrainingSpec, feed: Feed, model: keras.Model
-) -> tuple[compiling.Chosen, Feed]:
-    """Return task, loss and metrics, and the batches of that task."""
-    chosen = compiling.choose(spec, feed, model)
-    if chosen.task is None or chosen.task == feed.dataset.task:
-        return chosen, feed
-    # The model's output says what the labels alone didn't.
-    feed = feed.for_task(chosen.task)
-    return compiling.choose(spec, feed, model), feed
 
 
 def time_budget(
@@ -254,6 +256,14 @@ def _notes(settings: TrainingSettings, build: Any, feed: Feed) -> list[str]:
             f"The model was given built: seed={settings.seed} fixes order, "
             "augmentation and dropout, but not its first weights. Give a function that "
             "builds the model to repeat the training."
+        )
+    steps = feed.steps_per_epoch(settings) or FEW_STEPS
+    chosen = {"epochs", "budget"} & settings.model_fields_set
+    if not chosen and settings.epochs * steps < FEW_STEPS:
+        notes.append(
+            f"The default of {settings.epochs} epochs makes {settings.epochs * steps} "
+            "steps of so few samples, in which little is learned: try "
+            f"epochs={-(-ENOUGH_STEPS // steps)}."
         )
     if feed.pixel_scale != dataset.pixel_scale:
         notes.append("The model scales pixels itself, so it is handed 0 to 255.")

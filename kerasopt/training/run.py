@@ -16,7 +16,7 @@ import yaml
 
 from kerasopt import evaluation, files, tasks
 from kerasopt.data import Dataset, pipeline
-from kerasopt.data.checks import is_lazy
+from kerasopt.data.checks import check_finite, is_lazy
 from kerasopt.data.pixels import scale_of_new
 from kerasopt.evaluation import report as html_report
 from kerasopt.training import batches
@@ -213,11 +213,13 @@ class Run:
         )
 
     def _checked(self, x: Any) -> Any:
-        """Return samples as arrays, or refuse their shape."""
-        if isinstance(x, (dict, tuple)):
-            return keras.tree.map_structure(np.asarray, x)
+        """Return samples as arrays, or refuse their shape and numbers."""
         if not is_lazy(x):  # Image files are decoded batch by batch.
-            x = np.asarray(x)
+            x = keras.tree.map_structure(np.asarray, x)
+        for each in keras.tree.flatten(x):
+            _check_numbers(each)
+        if isinstance(x, (dict, tuple)):
+            return x
         shape = self.input_shape
         if isinstance(shape, tuple) and not _fits(x.shape[1:], shape):
             raise ValueError(
@@ -358,6 +360,13 @@ def _fits(given: tuple[int, ...], shape: tuple[Any, ...]) -> bool:
     return len(given) == len(shape) and all(
         size in (None, other) for other, size in zip(given, shape, strict=True)
     )
+
+
+def _check_numbers(x: Any) -> None:
+    if not len(x):
+        raise ValueError("There are no samples: the array is empty.")
+    if not is_lazy(x):
+        check_finite(x, what="x")
 
 
 def how_to_resume(folder: str | os.PathLike[str]) -> str:

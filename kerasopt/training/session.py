@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,9 @@ class Session:
             raise
         except (tf.errors.OpError, StopIteration) as error:
             raise self._failed(error, trainer) from error
+        except Exception as error:  # Of a callback, or of what the model calls.
+            self._keep(trainer, error)
+            raise
         finally:
             if bar:
                 bar.close()
@@ -228,17 +233,31 @@ class Session:
         folder = self.folder / run_folder.TENSORBOARD
         return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
 
-    def _failed(self, error: Exception, trainer: Trainer) -> Exception:
-        """Return the error of a stream that failed, with a checkpoint before it.
+    def _keep(self, trainer: Trainer, error: Exception) -> None:
+        """Save a training that fails between two steps, and add how to resume it."""
+        if not trainer.epoch and not trainer.step:
+            return
+        with contextlib.suppress(OSError):  # Whose message would hide the first one.
+            self.checkpoint.save(trainer)
+            error.add_note(
+                "The training up to here is kept. Resume with: "
+                f"{run_folder.how_to_resume(self.folder)}"
+            )
 
-        A step that failed may have changed some variables already: then the last
-        checkpoint stays.
+    def _failed(self, error: Exception, trainer: Trainer) -> Exception:
+        """Return the error of a step or a stream that failed.
+
+        A stream fails before the step, so a checkpoint is written. A step that failed
+        may have changed some variables already: then the last checkpoint stays.
         """
         split, number, of_source = trainer.failed_batch()
         source = trainer.train if split == "train" else trainer.validation
         stream = getattr(source, "stream", None)
         if stream is None:
-            return error
+            return ValueError(
+                f"The step on batch {number} of the {split} data failed: "
+                f"{reason_of(error)} {self._what_is_kept()}"
+            )
         if of_source:
             self.checkpoint.save(trainer)
             failure = stream.failure(error, number)
@@ -255,7 +274,7 @@ class Session:
         state, _ = checkpoint.read(self.checkpoint.path)
         return (
             f"The training up to epoch {state['epoch'] + 1}, step {state['step']}, is "
-            "kept: once the stream is mended, resume with the same call, "
+            "kept: once it is mended, resume with the same call, "
             f"directory='{self.folder}' and resume=True."
         )
 
@@ -281,6 +300,14 @@ class Session:
         if not self.log.rows:
             return
         last = self.log.rows[-1]
+        watched = {key: value for key, value in last.items() if key[:4] == "val_"}
+        lost = [key for key, value in watched.items() if math.isnan(value)]
+        if lost and math.isfinite(last.get("loss", 0.0)):
+            warnings.warn(
+                f"{', '.join(lost)} became NaN in epoch {int(last['epoch'])}: look for "
+                "NaN in the validation data, and at the model's outputs for them.",
+                stacklevel=2,
+            )
         if not math.isfinite(last.get("loss", 0.0)):
             rate = last.get("learning_rate")
             shown = "" if rate is None else f" (it was {rate:.3g})"

@@ -26,6 +26,9 @@ __all__ = [
     "validate",
 ]
 
+MOST_SAMPLES = 2**24
+"""Of a batch: TensorFlow counts some of its numbers in 32 bits."""
+
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -121,7 +124,7 @@ class TrainingSettings(Section):
 
     epochs: int = pydantic.Field(10, gt=0, strict=True)
     budget: Budget = None
-    batch_size: int = pydantic.Field(32, gt=0, strict=True)
+    batch_size: int = pydantic.Field(32, gt=0, le=MOST_SAMPLES, strict=True)
     patience: int | None = pydantic.Field(None, gt=0, strict=True)
     monitor: str = pydantic.Field("val_loss", min_length=1)
     label_smoothing: float = pydantic.Field(0.0, ge=0, lt=1)
@@ -133,7 +136,9 @@ class TrainingSettings(Section):
     tta_share: float = pydantic.Field(1.0, gt=0, le=1)
     image_sizes: dict[int, float] = pydantic.Field(default_factory=dict)
     validation_freq: int = pydantic.Field(1, gt=0, strict=True)
-    evaluation_batch_size: int | None = pydantic.Field(None, gt=0, strict=True)
+    evaluation_batch_size: int | None = pydantic.Field(
+        None, gt=0, le=MOST_SAMPLES, strict=True
+    )
     deterministic: bool = False
     steps_per_epoch: int | None = pydantic.Field(None, gt=0, strict=True)
     checkpoint_seconds: float = pydantic.Field(5.0, ge=0)

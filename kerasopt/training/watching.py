@@ -1,0 +1,88 @@
+"""What callbacks and early stopping watch must be logged, by names of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import keras
+
+from kerasopt.data import Dataset
+
+__all__ = ["check_callbacks", "check_metric_names", "check_monitor"]
+
+OWN_COLUMNS = ("epoch", "learning_rate", "seconds")
+"""Columns of each log, besides loss and metrics."""
+
+
+def check_metric_names(model: keras.Model) -> None:
+    """Refuse metrics by the names of the log's own columns."""
+    for name in model.get_metrics_result():
+        if name in OWN_COLUMNS:
+            raise ValueError(
+                f"A metric has the name {name!r}, which the log needs itself: give it "
+                "another one (name=…)."
+            )
+
+
+def check_callbacks(
+    callbacks: Iterable[keras.callbacks.Callback], model: keras.Model, dataset: Dataset
+) -> None:
+    """Refuse a callback of Keras or kerasopt that watches what isn't logged.
+
+    Callbacks of the user's, and a ``train_step``, may log whatever they like.
+    """
+    callbacks = list(callbacks)
+    known = all(
+        type(each).__module__.startswith(("keras.", "kerasopt.")) for each in callbacks
+    )
+    if not known or type(model).train_step is not keras.Model.train_step:
+        return
+    logged = ["loss", *model.get_metrics_result()]
+    if dataset.validation is not None:
+        logged += [f"val_{name}" for name in logged]
+    logged = [*dict.fromkeys(logged), "learning_rate"]
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if not getattr(callback, "save_best_only", True):
+            continue  # A ModelCheckpoint that keeps every epoch.
+        if isinstance(monitor, str) and monitor not in logged:
+            raise ValueError(
+                f"{type(callback).__name__} watches {monitor!r}, which isn't logged. "
+                f"Logged are: {', '.join(map(repr, logged))}. Watch one of these, or "
+                "add it with metrics=[…] or validation data."
+            )
+
+
+def check_monitor(model: keras.Model, monitor: str, patience: int | None) -> str:
+    """Return whether the watched value should fall or rise: ``"min"`` or ``"max"``.
+
+    Raises:
+        ValueError: if no metric of that name is logged.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse", metrics=["mae"])
+        >>> check_monitor(model, "val_loss", 3)
+        'min'
+    """
+    name = monitor.removeprefix("val_")
+    if patience is None or name == "loss" or name.endswith("_loss"):
+        return "min"
+    logged = model.get_metrics_result()
+    if name not in logged and type(model).train_step is keras.Model.train_step:
+        names = [*logged, *(f"val_{each}" for each in logged)]
+        raise ValueError(
+            f"training.monitor={monitor!r} isn't logged. Logged are: "
+            f"{', '.join(repr(each) for each in names)}. Add it with metrics=[…], or "
+            "watch one of these."
+        )
+    return "min" if _falls(model, name) else "max"
+
+
+def _falls(model: keras.Model, name: str) -> bool:
+    for group in model.metrics:
+        for metric in getattr(group, "metrics", [group]):
+            if metric.name == name and hasattr(metric, "_direction"):
+                return metric._direction == "down"
+    errors = ("loss", "error", "mae", "mse", "rmse", "mape", "msle", "divergence")
+    return any(part in name for part in errors)
