@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # editable_mode=compat: a plain path entry. Without it `import kerasopt` beside a clone
 # that is named kerasopt finds the clone's folder instead of the package.
 
-.PHONY: run test lint bench clean
+.PHONY: run test test-all lint bench clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/installed-$(EXTRA)
@@ -18,6 +18,11 @@ run: $(VENV)/installed-$(EXTRA)
 test: lint
 	# The notebooks take longest, so they come first: both processes end together.
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest \
+		--numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# The slow ones too, longer notebooks and benchmarks: about twenty minutes.
+test-all: lint
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -m "" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed-$(EXTRA),dev

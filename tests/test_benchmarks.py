@@ -253,6 +253,7 @@ def test_augmentation_compares_with_the_layers_turn_by_turn(capsys):
     assert "4.00 times (3.00 to 5.00)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_startup_measures_every_command(capsys):
     found = startup.measure(repeats=1)
     startup.show(json.loads(json.dumps(found)))

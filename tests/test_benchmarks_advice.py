@@ -1,5 +1,6 @@
 """kerasopt.benchmarks.advice, on one split; nothing here judges a speed."""
 
+import pytest
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -7,6 +8,7 @@ from sklearn.model_selection import train_test_split
 from kerasopt.benchmarks import advice
 
 
+@pytest.mark.slow
 def test_each_side_is_measured_on_what_was_held_out(capsys):
     name = "wine, raw"
     result = advice.measure(seeds=1, names=(name,))

@@ -22,6 +22,7 @@ def test_no_traced_graph_stays(train, tmp_path):
     assert graphs() <= before
 
 
+@pytest.mark.slow
 def test_it_measures_each_kind():
     found = growth.measure(fits=growth.WARM_UP + 1)["results"]
     assert set(found) == {"ko.fit", "trial that compiles"}

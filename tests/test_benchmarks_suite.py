@@ -64,6 +64,7 @@ def test_the_plot_shows_every_seed_and_both_means(measured):
     assert [len(x.get_xdata()) for x in axes.lines if x.get_marker() == "o"] == [2, 2]
 
 
+@pytest.mark.slow
 def test_bench_runs_parts_and_saves_them(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(

@@ -187,6 +187,7 @@ def test_a_compiled_model_brings_its_loss(digits):
     )
 
 
+@pytest.mark.slow
 def test_a_recipes_long_budget_counts(digits):
     recipe = ko.recipes.Recipe(
         {

@@ -142,6 +142,7 @@ def test_parts_in_a_plain_keras_model(elsewhere):
     assert np.mean(predicted == y) > CHANCE + 0.1
 
 
+@pytest.mark.slow
 def test_a_time_budget(elsewhere):
     (code,) = README["A time budget instead of epochs"]
     *_, schedule, fit = code.strip().splitlines()

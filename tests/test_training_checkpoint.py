@@ -145,8 +145,12 @@ def test_what_a_callback_remembers_comes_back(tmp_path):
         "pair": (1, [2, np.arange(2)]),
     }
     model = compiled()
-    train(model, checkpoint(tmp_path / "last.npz", model, Remembers(**kept)))
-    new = Remembers(**dict.fromkeys(kept), own=print)
+    callback = Remembers(**dict.fromkeys(kept), patience=1)
+    saver = checkpoint(tmp_path / "last.npz", model, callback)
+    for name, value in kept.items():
+        setattr(callback, name, value)
+    train(model, saver)
+    new = Remembers(**dict.fromkeys(kept), patience=2, own=print)
     saver = checkpoint(tmp_path / "last.npz", compiled(), new)
     saver.restore()
     saver.remind()
@@ -154,6 +158,7 @@ def test_what_a_callback_remembers_comes_back(tmp_path):
         np.testing.assert_equal(getattr(new, name), value)
         assert type(getattr(new, name)) is type(value)
     assert new.own is print
+    assert new.patience == 2  # No part of the training changed it.
 
 
 def test_a_copy_is_that_of_a_training_which_continues(tmp_path):

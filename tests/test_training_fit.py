@@ -10,7 +10,7 @@ from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
     log_loss,
-    mean_squared_error,
+    root_mean_squared_error,
 )
 
 import kerasopt as ko
@@ -76,7 +76,7 @@ def test_views_are_those_of_the_task(task, quick):
     x, y = data.test
     seen = (run.model.predict(x, verbose=0) + run.model.predict(x[:, :, ::-1])) / 2
     if task == "regression":
-        expected = mean_squared_error(y, seen) ** 0.5
+        expected = root_mean_squared_error(y, seen)
         assert run.metrics["test_rmse_tta"] == pytest.approx(expected, rel=1e-5)
     else:
         expected = average_precision_score(y, seen)

@@ -56,7 +56,8 @@ class EpochLog(keras.callbacks.Callback):
             rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
             row["learning_rate"] = float(rate)
         row["seconds"] = round(time.perf_counter() - self._started, 4)
-        self.rows.append(row)
+        # A callback may have failed at the end of this epoch, and been mended.
+        self.rows = [each for each in self.rows if each["epoch"] <= epoch] + [row]
         with training_continues(), files.atomic(self.path) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Sequence
@@ -62,6 +63,11 @@ class Checkpoint:
         self.ended = False
         self.seconds = 0.0
         self._began = self._saved_at = time.perf_counter()
+        # Only what changes is saved: arguments of a callback may have been mended.
+        self._at_first = [
+            {} if hasattr(each, "memory") else copy.deepcopy(_memory(each))
+            for each in self.callbacks
+        ]
         self._memories: dict[str, Any] = {}
         self._arrays: dict[str, np.ndarray] = {}
 
@@ -76,8 +82,9 @@ class Checkpoint:
         for group, variables in self._variables().items():
             arrays |= {f"{group}/{i}": _array(v) for i, v in enumerate(variables)}
         memories = {
-            _key(i, callback): _packed(_memory(callback), f"memory/{i}", arrays)
+            _key(i, callback): _packed(changed, f"memory/{i}", arrays)
             for i, callback in enumerate(self.callbacks)
+            for changed in [_changed(_memory(callback), self._at_first[i])]
         }
         state = {
             "version": VERSION,
@@ -195,6 +202,23 @@ def _memory(callback: keras.callbacks.Callback) -> dict[str, Any]:
         names = [name for name in vars(callback) if name not in _NEW_EACH_TIME]
     found = {name: getattr(callback, name) for name in names}
     return {name: value for name, value in found.items() if _is_plain(value)}
+
+
+def _changed(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in now.items()
+        if name not in before or not _equal(value, before[name])
+    }
+
+
+def _equal(one: Any, other: Any) -> bool:
+    texts, arrays = [], []
+    for value in (one, other):
+        found: dict[str, np.ndarray] = {}
+        texts.append(json.dumps(_packed(value, "", found)))
+        arrays.append(list(found.values()))
+    return texts[0] == texts[1] and all(map(np.array_equal, *arrays))
 
 
 def _is_plain(value: Any) -> bool:

@@ -20,6 +20,7 @@ from kerasopt.training import (
     preparation,
     quiet,
     resuming,
+    saving,
 )
 from kerasopt.training import run as run_folder
 from kerasopt.training.budget import TimeBudget
@@ -141,7 +142,7 @@ def fit(
     ready = preparation.prepare(spec, dataset, console=console)
     # Before the folder: a budget that is too short leaves nothing behind.
     budget = preparation.time_budget(ready, started, console)
-    ready.notes.extend(finishing.saving_notes(ready.model))
+    ready.notes.extend(saving.saving_notes(ready.model))
     for note in ready.notes:
         say(console, note)
     given = {"augment": augment, "class_weight": class_weight}
@@ -174,10 +175,10 @@ def _trained(
     session = Session(ready, folder, console, budget=budget)
     with placement.on(ready.strategy):
         try:
-            session.run(resume=resume, tensorboard=True)
+            trainer = session.run(resume=resume, tensorboard=True)
         except DivergedError as error:
-            if session.early_stopping and finishing.weights_are_finite(ready.model):
-                finishing.save_model(ready.model, folder, ready.task, ready.head)
+            if session.early_stopping and saving.weights_are_finite(ready.model):
+                saving.save_model(ready.model, folder, ready.task, ready.head)
                 error.add_note(
                     "The model has the weights of its best epoch back and is saved in "
                     f"'{folder}'."
@@ -195,7 +196,13 @@ def _trained(
         "train_seconds": round(clock(), 2),
         **finishing.settings_of(ready),
     }
-    run = finishing.finish(trained, ready, folder, how, clock=clock, console=console)
+    try:
+        run = finishing.finish(
+            trained, ready, folder, how, clock=clock, console=console
+        )
+    except Exception as error:  # A model that can't be saved, a full disk.
+        session.keep(trainer, error)
+        raise
     free_kernels()
     _say_results(console, run)
     return run

@@ -88,12 +88,15 @@ class Session:
         self.jit = self._jit_choice()
         self.checkpoint = self._checkpoint()
 
-    def run(self, *, resume: bool, tensorboard: bool = False) -> None:
+    def run(self, *, resume: bool, tensorboard: bool = False) -> Trainer:
         """Train to the end, to an early stop, or until interrupted.
 
         Args:
             resume: Continue from the folder's checkpoint, if there is one.
             tensorboard: Write TensorBoard's curves, where it is installed.
+
+        Returns:
+            The trainer, at its end.
         """
         position = self._restored() if resume else dict(START)
         bar = None if self.console.quiet else self._bar()
@@ -114,7 +117,8 @@ class Session:
         except (tf.errors.OpError, StopIteration) as error:
             raise self._failed(error, trainer) from error
         except Exception as error:  # Of a callback, or of what the model calls.
-            self._keep(trainer, error)
+            if trainer.epoch or trainer.step:
+                self.keep(trainer, error)
             raise
         finally:
             if bar:
@@ -126,6 +130,7 @@ class Session:
                 if isinstance(callback, own_callbacks.SharpnessAware):
                     callback.restore()
         self._check_finite()
+        return trainer
 
     def _trainer(self, bar: Any, *, tensorboard: bool) -> Trainer:
         ready, settings = self.ready, self.ready.settings
@@ -233,10 +238,8 @@ class Session:
         folder = self.folder / run_folder.TENSORBOARD
         return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
 
-    def _keep(self, trainer: Trainer, error: Exception) -> None:
+    def keep(self, trainer: Trainer, error: Exception) -> None:
         """Save a training that fails between two steps, and add how to resume it."""
-        if not trainer.epoch and not trainer.step:
-            return
         with contextlib.suppress(OSError):  # Whose message would hide the first one.
             self.checkpoint.save(trainer)
             error.add_note(

@@ -1,0 +1,12 @@
+"""Which notebooks are slow; `make test-all` runs them too."""
+
+import pytest
+
+SLOW = ("10_hyperparameter_search.ipynb", "11_ablation.ipynb")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark notebooks, which can't mark themselves."""
+    for item in items:
+        if item.path.name in SLOW:
+            item.add_marker(pytest.mark.slow)

@@ -1,0 +1,103 @@
+"""A trained model as a file that plain Keras loads."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasopt import files, layers, losses, tasks
+from kerasopt.layers import graph
+from kerasopt.training import run as run_folder
+from kerasopt.training.head import Head
+
+__all__ = ["save_model", "saving_notes", "weights_are_finite"]
+
+
+def weights_are_finite(model: keras.Model) -> bool:
+    """Say whether no weight is NaN or infinite."""
+    return all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+class _CantBeSaved(ValueError):
+    """Why Keras can't save a model as one file."""
+
+
+def saving_notes(model: keras.Model) -> list[str]:
+    """Return what is to be said before the training of a model that can't be saved."""
+    try:
+        _to_save(model)
+    except _CantBeSaved as why:
+        return [
+            f"Keras can't save this model as one file ({str(why).rstrip('.')}): the "
+            f"run will keep its weights, in {run_folder.WEIGHTS}."
+        ]
+    return []
+
+
+def save_model(
+    model: keras.Model, folder: Path, task: tasks.Task | None, head: Head
+) -> None:
+    """Save the model so that plain Keras can load and evaluate it.
+
+    A second model of the same layers is compiled and saved, with Keras's loss for the
+    task and plain SGD: schedules and losses of kerasopt would make the file need
+    kerasopt, and the user's model stays compiled as it is. A model that Keras can't
+    save as one file leaves its weights.
+    """
+    try:
+        plain = _with_plain_loss(_to_save(model), task, head)
+        with files.atomic(folder / run_folder.MODEL) as temporary:
+            plain.save(temporary)
+    except Exception as error:
+        with files.atomic(folder / run_folder.WEIGHTS) as temporary:
+            model.save_weights(temporary)
+        if not isinstance(error, _CantBeSaved):  # Which was said before the training.
+            warnings.warn(
+                f"Keras can't save the model as '{folder / run_folder.MODEL}': "
+                f"{type(error).__name__}: {error} Its weights are in "
+                f"{run_folder.WEIGHTS}.",
+                stacklevel=2,
+            )
+
+
+def _to_save(model: keras.Model) -> keras.Model:
+    """Return an equal model of plain Keras layers that Keras can write."""
+    try:
+        plain = layers.to_keras(model)
+        keras.saving.serialize_keras_object(plain)
+    except Exception as error:  # Whatever a layer without get_config raises.
+        first = str(error).strip().split("\n\n")[0]
+        raise _CantBeSaved(" ".join(first.split()) or type(error).__name__) from error
+    return plain
+
+
+def _with_plain_loss(
+    model: keras.Model, task: tasks.Task | None, head: Head
+) -> keras.Model:
+    if not graph.is_graph(model):
+        return model  # A subclassed model can't be rebuilt: it is saved as it is.
+    inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    outputs = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+    plain = keras.Model(inputs, outputs, name=model.name)
+    if task is None:
+        return plain
+    classes = task.has_classes and head.units != 1
+    logits = head.gives_logits and task.name != "regression"
+    accuracy: Any = "accuracy"
+    if logits and not classes:
+        accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)
+    loss = losses.get(
+        "auto",
+        task=task,
+        labels=[0] if classes else None,
+        num_outputs=head.units,
+        from_logits=logits,
+    )
+    plain.compile(
+        "sgd", loss, metrics=["mae"] if task.name == "regression" else [accuracy]
+    )
+    return plain

@@ -1,0 +1,179 @@
+"""What fails in a training, or before it, and what is kept then."""
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score
+
+import kerasopt as ko
+from kerasopt.training import DivergedError
+
+L = keras.layers
+X = np.random.default_rng(0).normal(size=(200, 6)).astype("float32")
+Y = (X[:, 0] > 0).astype(int)
+THREE = np.arange(200) % 3
+
+
+def net(units=1, last="sigmoid"):
+    return keras.Sequential(
+        [keras.Input((6,)), L.Dense(8, activation="relu"), L.Dense(units, last)]
+    )
+
+
+class Fails(keras.callbacks.Callback):
+    """Fails at the end of the training, or of its last epoch, until it is mended."""
+
+    def __init__(self, where):
+        super().__init__()
+        self.where, self.mended = where, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.where == "epoch" and epoch == 2 and not self.mended:
+            raise OSError("no connection")
+
+    def on_train_end(self, logs=None):
+        if self.where == "training" and not self.mended:
+            raise OSError("no connection")
+
+
+@pytest.mark.parametrize("where", ["epoch", "training"])
+def test_a_callback_that_fails_costs_no_step(where, quick, tmp_path):
+    given = {"epochs": 3, "seed": 1, "deterministic": True}
+    callback = Fails(where)
+    with pytest.raises(OSError, match="no connection") as caught:
+        ko.fit(net, (X, Y), callbacks=[callback], **given, **quick)
+    assert "kerasopt.resume" in caught.value.__notes__[0]
+    callback.mended = True
+    run = ko.fit(net, (X, Y), callbacks=[callback], resume=True, **given, **quick)
+    quick["directory"] = tmp_path / "unbroken"
+    unbroken = ko.fit(net, (X, Y), **given, **quick)
+    assert run.history["epoch"].tolist() == [1, 2, 3]
+    for one, other in zip(
+        run.model.get_weights(), unbroken.model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+class Unsaveable(L.Dense):
+    """Can't write its weights, until it is mended."""
+
+    mended = False
+
+    def save_own_variables(self, store):
+        if not self.mended:
+            raise RuntimeError("no room")
+        super().save_own_variables(store)
+
+
+def test_a_model_that_fails_to_be_written_can_be_resumed(quick, monkeypatch):
+    def build():
+        return keras.Sequential([keras.Input((6,)), Unsaveable(1, "sigmoid")])
+
+    with pytest.raises(RuntimeError, match="no room") as caught:
+        ko.fit(build, (X, Y), epochs=2, **quick)
+    assert "kept" in caught.value.__notes__[-1]
+    monkeypatch.setattr(Unsaveable, "mended", True)
+    run = ko.fit(build, (X, Y), epochs=2, resume=True, **quick)
+    assert len(run.history) == 2 and run.metrics["epochs"] == 2
+
+
+def test_the_best_weights_outlive_a_divergence(quick):
+    class Diverges(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 3:
+                self.model.layers[-1].bias.assign([np.nan])
+
+    data = ((X[:150], Y[:150]), (X[150:], Y[150:]))
+    with pytest.raises(DivergedError) as caught:
+        ko.fit(
+            *(net(), data[0]),
+            validation_data=data[1],
+            epochs=5,
+            patience=5,
+            callbacks=[Diverges()],
+            **quick,
+        )
+    assert "best epoch" in caught.value.__notes__[0]
+    saved = keras.saving.load_model(quick["directory"] / "model.keras")
+    assert all(np.isfinite(weight).all() for weight in saved.get_weights())
+
+
+def test_a_batch_of_nan_that_the_loss_hides_is_said(quick):
+    def batches():
+        for i in range(20):
+            yield (X[:10] * np.nan if i == 15 else X[:10]), Y[:10]
+
+    # relu(NaN) is 0 in TensorFlow, so the loss stays finite.
+    model = keras.Sequential([keras.Input((6,)), L.Dense(8, "relu"), L.Dense(1)])
+    with pytest.warns(UserWarning, match="weights of the trained model are NaN"):
+        ko.fit(model, batches, epochs=1, loss="mse", task="regression", **quick)
+
+
+def test_whole_numbers_with_one_linear_output_are_a_regression(quick):
+    run = ko.fit(net(1, None), (X, np.arange(200) % 5), epochs=1, **quick)
+    assert run.task.name == "regression"
+
+
+def test_classes_as_floats_with_a_softmax_are_classes(quick):
+    run = ko.fit(net(3, "softmax"), (X, THREE.astype("float32")), epochs=1, **quick)
+    assert run.task.name == "multiclass"
+    predicted = run.predict(X).argmax(axis=1)
+    assert run.evaluate((X, THREE))["accuracy"] == pytest.approx(
+        accuracy_score(THREE, predicted)
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"class_weight": {0: 0, 1: 0, 2: 0}}, "nothing would be learned"),
+        ({"class_weight": np.array([1, 2, 3])}, "'balanced' or {class: weight}"),
+        ({"batch_size": 2**31}, "less than or equal to"),
+        ({"evaluation_batch_size": 2**40}, "less than or equal to"),
+        ({"metrics": [keras.metrics.AUC()]}, "Choose a loss and metrics"),
+        (
+            {"metrics": [keras.metrics.SparseCategoricalAccuracy(name="epoch")]},
+            "which the log needs itself",
+        ),
+        ({"tta": "mirror"}, "views of images"),
+    ],
+)
+def test_it_is_refused_before_the_first_step(given, message, quick):
+    with pytest.raises(ValueError, match=message):
+        ko.fit(net(3, "softmax"), (X, THREE), epochs=1, **given, **quick)
+    assert not quick["directory"].exists()
+
+
+def test_ages_as_labels_are_pointed_to_the_task(quick):
+    with pytest.raises(ValueError, match="task='regression'"):
+        ko.fit(net(1, None), (X, 18 + np.arange(200) % 72), **quick)
+
+
+def test_a_word_beyond_the_vocabulary_is_named(quick):
+    words = np.random.default_rng(0).integers(0, 10, (200, 6))
+    words[150, 2] = 10
+    model = keras.Sequential(
+        [L.Embedding(10, 4), L.GlobalAveragePooling1D(), L.Dense(1, "sigmoid")]
+    )
+    with pytest.raises(ValueError, match=r"train data failed: .*= 10 is not in"):
+        ko.fit(model, (words, Y), epochs=1, **quick)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"), [(X[:0], "empty"), (X * np.nan, "NaN or infinite")]
+)
+def test_no_samples_and_broken_ones_are_not_measured(samples, message, quick):
+    run = ko.fit(net(), (X, Y), epochs=1, **quick)
+    with pytest.raises(ValueError, match=message):
+        run.evaluate((samples, Y[: len(samples)]))
+    with pytest.raises(ValueError, match=message):
+        run.predict(samples)
+
+
+def test_another_loss_is_refused_on_resume(quick):
+    given = {"epochs": 3, "task": "regression", **quick}
+    y = X[:, 0]
+    with pytest.raises(OSError, match="no connection"):
+        ko.fit(net(1, None), (X, y), loss="mae", callbacks=[Fails("epoch")], **given)
+    with pytest.raises(ValueError, match="loss was"):
+        ko.fit(net(1, None), (X, y), loss="mape", resume=True, **given)
