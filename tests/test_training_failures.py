@@ -144,6 +144,12 @@ def test_it_is_refused_before_the_first_step(given, message, quick):
     assert not quick["directory"].exists()
 
 
+def test_one_metric_and_one_callback_need_no_list(quick):
+    stop = keras.callbacks.EarlyStopping("auc", mode="min", patience=1)
+    run = ko.fit(net(), (X, Y), metrics="auc", callbacks=stop, epochs=9, **quick)
+    assert "auc" in run.history and len(run.history) < 9
+
+
 def test_ages_as_labels_are_pointed_to_the_task(quick):
     with pytest.raises(ValueError, match="task='regression'"):
         ko.fit(net(1, None), (X, 18 + np.arange(200) % 72), **quick)

@@ -185,6 +185,8 @@ def measure(
 
 
 def _dataset(data: str, size: int, seed: int) -> Any:
+    from sklearn.model_selection import train_test_split
+
     import kerasopt as ko
 
     train: Any
@@ -194,7 +196,12 @@ def _dataset(data: str, size: int, seed: int) -> Any:
         test = draw_shapes(TEST_SAMPLES, seed=10_000 + seed)
     else:
         whole: Any = ko.data.load(data, validation=0)
-        rows = np.random.default_rng(seed).permutation(len(whole.train[0]))[:size]
+        rows, _ = train_test_split(
+            np.arange(len(whole.train[0])),
+            train_size=size,
+            stratify=whole.train[1],
+            random_state=seed,
+        )
         train = tuple(part[rows] for part in whole.train)
         test = tuple(part[:TEST_SAMPLES] for part in whole.test)
     return ko.data.from_arrays(*train, test=test, validation=0.1, seed=seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,13 @@ def fit(
     *,
     optimizer: Any = None,
     loss: Any = None,
-    metrics: Sequence[Any] | None = None,
+    metrics: Any = None,
     task: str = "auto",
     class_weight: Any = None,
     sample_weight: Any = None,
     validation_data: Any = None,
     augment: Any = None,
-    callbacks: Sequence[Any] = (),
+    callbacks: Any = (),
     settings: TrainingSettings | None = None,
     directory: str | os.PathLike[str] | None = None,
     recipe: Mapping[str, Any] | None = None,
@@ -73,8 +73,8 @@ def fit(
             schedule given as a dict gets ``epochs`` and ``steps_per_epoch`` filled in.
         loss: What `kerasopt.losses.get` takes; by default that of the task, with
             ``from_logits=True`` where the model ends in logits.
-        metrics: What `kerasopt.metrics.get` takes, several, such as ``["auc", "f1"]``;
-            by default those of the task.
+        metrics: What `kerasopt.metrics.get` takes, one or several, such as ``["auc",
+            "f1"]``; by default those of the task.
         task: ``"binary"``, ``"multiclass"``, ``"multilabel"`` or ``"regression"``;
             ``"auto"`` infers it from labels and model output.
         class_weight: {class: weight} or ``"balanced"``: n / (classes * samples of the
@@ -82,8 +82,8 @@ def fit(
         sample_weight: Weights of the training samples, shape (n,), for ``(x, y)``.
         validation_data: ``(x, y)`` or a stream, for data without a validation part.
         augment: What `kerasopt.augment.get` takes.
-        callbacks: What `kerasopt.callbacks.get` takes: Keras callbacks, or names
-            and dicts.
+        callbacks: What `kerasopt.callbacks.get` takes, one or several: Keras
+            callbacks, or names and dicts.
         settings: The fields as one object; single fields override it.
         directory: Folder of the run; new below ``runs/`` by default.
         recipe: The resolved recipe to record; made from the arguments by default.
@@ -132,11 +132,11 @@ def fit(
         model=model,
         optimizer=optimizer,
         loss=loss,
-        metrics=metrics,
+        metrics=None if metrics is None else _listed(metrics),
         task=task,
         class_weight=class_weight,
         augment=augment,
-        callbacks=tuple(callbacks),
+        callbacks=tuple(_listed(callbacks)),
         settings=chosen,
     )
     ready = preparation.prepare(spec, dataset, console=console)
@@ -160,6 +160,12 @@ def fit(
         run_folder.write_yaml(folder / run_folder.RECIPE, resolved)
         run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
         return _trained(ready, model, folder, budget, started, console, resume)
+
+
+def _listed(given: Any) -> Any:
+    """Return one object, or one name, as a list of it; lists and dicts as they are."""
+    single = isinstance(given, str) or not isinstance(given, Iterable)
+    return [given] if single else given
 
 
 def _trained(
