@@ -1,9 +1,12 @@
 """What fails in a training, or before it, and what is kept then."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score
+import tensorflow as tf
+from sklearn.metrics import accuracy_score, roc_auc_score, root_mean_squared_error
 
 import kerasopt as ko
 from kerasopt.training import DivergedError
@@ -183,3 +186,86 @@ def test_another_loss_is_refused_on_resume(quick):
         ko.fit(net(1, None), (X, y), loss="mae", callbacks=[Fails("epoch")], **given)
     with pytest.raises(ValueError, match="loss was"):
         ko.fit(net(1, None), (X, y), loss="mape", resume=True, **given)
+
+
+class Batches(keras.utils.PyDataset):
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, number):
+        rows = slice(40 * number, 40 * number + 40)
+        return X[rows], Y[rows]
+
+
+STREAMS = {
+    "tf.data": lambda: tf.data.Dataset.from_tensor_slices((X, Y)).batch(64),
+    "PyDataset": Batches,
+    "function": lambda: lambda: iter([(X[:50], Y[:50]), (X[50:], Y[50:])]),
+}
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_streams_are_measured_and_predicted(kind, quick):
+    run = ko.fit(net(), (X, Y), epochs=1, **quick)
+    expected = run.model.predict(X, verbose=0)[:, 0]
+    np.testing.assert_allclose(run.predict(STREAMS[kind]())[:, 1], expected, rtol=1e-5)
+    found = run.evaluate(STREAMS[kind]())
+    assert found["auc"] == pytest.approx(roc_auc_score(Y, expected), rel=1e-6)
+
+
+def test_a_stream_without_task_is_measured_by_loss_and_metrics(quick):
+    entry = keras.Input((6,))
+    model = keras.Model(entry, [L.Dense(1)(entry), L.Dense(1)(entry)])
+    model.compile("sgd", ["mse", "mse"])
+    targets = (X[:, :1], X[:, 1:2])
+    run = ko.fit(model, (X, targets), epochs=1, **quick)
+    stream = tf.data.Dataset.from_tensor_slices((X, targets)).batch(50)
+    expected = run.evaluate((X, targets))["loss"]
+    assert run.evaluate(stream)["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_endless_streams_and_samples_alone_are_not_measured(quick):
+    run = ko.fit(net(), (X, Y), epochs=1, **quick)
+    endless = STREAMS["tf.data"]().repeat()
+    with pytest.raises(ValueError, match="take"):
+        run.evaluate(endless)
+    for data in (X, STREAMS["tf.data"]().map(lambda x, y: (x,))):
+        with pytest.raises(ValueError, match="needs labels too"):
+            run.evaluate(data)
+
+
+@pytest.mark.parametrize("loss", ["mse", keras.losses.Huber()])
+def test_a_loss_of_numbers_makes_zeros_and_ones_a_regression(loss, quick):
+    model = net(1, None)
+    model.compile("adam", loss)
+    run = ko.fit(model, (X, Y), epochs=1, **quick)
+    assert run.task.name == "regression"
+    expected = root_mean_squared_error(Y, model.predict(X, verbose=0)[:, 0])
+    assert run.evaluate((X, Y))["rmse"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_step_that_logs_no_loss_gets_its_report(quick):
+    class Own(keras.Model):
+        def __init__(self, **given):
+            super().__init__(**given)
+            self.layer = L.Dense(6)
+
+        def call(self, x):
+            return self.layer(x)
+
+        def train_step(self, data):
+            return {"distance": tf.reduce_mean((self(data[0]) - data[0]) ** 2)}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        run = ko.fit(Own(), (X, X), epochs=2, **quick)
+    assert (run.directory / "report.html").is_file()
+
+
+def test_the_epoch_that_is_kept_is_printed(quick, capsys):
+    quick["verbose"] = True
+    stop = [L.Dense(1, "sigmoid")]
+    model = keras.Sequential([keras.Input((6,)), *stop])
+    data = {"validation_data": (X[150:], 1 - Y[150:])}  # It gets worse and worse.
+    ko.fit(model, (X[:150], Y[:150]), epochs=9, patience=2, **data, **quick)
+    assert "Done: 3 epochs (the best, 1, kept)" in capsys.readouterr().err

@@ -77,10 +77,10 @@ class Stream:
         self.endless = self._source.endless or (given is not None and given != own)
         self._failure: StreamError | None = None
         if self.endless and self.steps is None:
-            raise ValueError(
-                f"The {what} stream never ends: give steps_per_epoch=…, the number of "
-                "batches in an epoch."
-            )
+            way = "one that ends, such as stream.take(100)."
+            if what == "train":
+                way = "steps_per_epoch=…, the number of batches in an epoch."
+            raise ValueError(f"The {what} stream never ends: give {way}")
 
     def check(self, what: str) -> None:
         """Read and check the first batches.

@@ -235,7 +235,7 @@ def _curves(data: ReportData) -> list[Any]:
         data.metrics.get("kept_epoch") if data.kept_epoch is None else data.kept_epoch
     )
     drawn = [*plots.metrics_of(history)[:2]]
-    if history["loss"].notna().any():
+    if "loss" in history and history["loss"].notna().any():
         drawn.insert(0, "loss")
     figures = [
         _curve(history, metric, index, kept) for index, metric in enumerate(drawn)

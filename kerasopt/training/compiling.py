@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,17 @@ from kerasopt.training.head import Head, head_of
 from kerasopt.training.spec import TrainingSpec
 
 __all__ = ["Chosen", "choose", "compiled"]
+
+
+LOSSES_OF_NUMBERS = (
+    "mean_squared_error",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_logarithmic_error",
+    "huber",
+    "huber_loss",
+    "log_cosh",
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,7 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
     """
     x, y, _ = keras.utils.unpack_x_y_sample_weight(feed.some(preflight.SAMPLES))
     head = head_of(model, model(x, training=False))
-    task = _task(spec, feed.dataset, head)
+    task = _task(spec, feed.dataset, head, model)
     if task is not None and task != feed.dataset.task:
         # The model's output says what the labels alone didn't.
         return choose(spec, feed.for_task(task), model)
@@ -69,7 +81,9 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
     return Chosen(task, head, loss, chosen, notes, feed)
 
 
-def _task(spec: TrainingSpec, dataset: Dataset, head: Head) -> tasks.Task | None:
+def _task(
+    spec: TrainingSpec, dataset: Dataset, head: Head, model: keras.Model
+) -> tasks.Task | None:
     """Return the task: as given, or by labels and model output together."""
     if spec.task != "auto":
         return tasks.get(spec.task)
@@ -79,8 +93,18 @@ def _task(spec: TrainingSpec, dataset: Dataset, head: Head) -> tasks.Task | None
     train = dataset.train
     labels = train.labels() if isinstance(train, Stream) else train[1]
     found = tasks.infer(labels, num_outputs=head.units, activation=head.activation)
+    if found.name == "binary" and head.gives_logits and _is_of_numbers(spec, model):
+        return tasks.get("regression")
     # Names of classes say what the labels are.
     return known if known.has_classes and _has_names(dataset) else found
+
+
+def _is_of_numbers(spec: TrainingSpec, model: keras.Model) -> bool:
+    """Say whether the loss that was chosen compares numbers, not classes."""
+    loss = spec.loss or placement.compile_arguments(model).get("loss")
+    with contextlib.suppress(ValueError, TypeError):
+        loss = keras.losses.get(loss)
+    return preflight.name_of(loss) in LOSSES_OF_NUMBERS
 
 
 def _has_names(dataset: Dataset) -> bool:

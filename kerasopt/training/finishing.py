@@ -253,7 +253,7 @@ def resolved_recipe(
         "augment": _plain(given.get("augment")),
         "model": {"name": model.name},
         "optimizer": optimizer and _plain(keras.optimizers.serialize(optimizer)),
-        "loss": preflight.name_of(model.loss) or _plain(model.loss),
+        "loss": _plain(preflight.name_of(model.loss)),
         "loss_arguments": _plain(getattr(model.loss, "_fn_kwargs", None)) or None,
         "task": ready.task and ready.task.name,
         "class_weight": _plain(given.get("class_weight")),

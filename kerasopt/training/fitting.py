@@ -235,9 +235,12 @@ def _say_results(console: rich.console.Console, run: Run) -> None:
         value = found[f"test_{name}"]
         shown = f"{value:.2%}" if name == "accuracy" else f"{value:.4g}"
         tested = f"test {name.replace('_', ' ')} {shown}, "
+    kept = ""
+    if found.get("kept_epoch", found["epochs"]) < found["epochs"]:
+        kept = f" (the best, {found['kept_epoch']}, kept)"
     say(
         console,
-        f"Done: {tested}{formatting.epochs(found['epochs'])} in "
+        f"Done: {tested}{formatting.epochs(found['epochs'])}{kept} in "
         f"{found['train_seconds']:.0f} s, {found['total_seconds']:.0f} s in all; "
         f"everything is in {run.directory}",
     )

@@ -15,11 +15,12 @@ import pandas as pd
 import yaml
 
 from kerasopt import evaluation, files, tasks
-from kerasopt.data import Dataset, pipeline
-from kerasopt.data.checks import check_finite, is_lazy
+from kerasopt.data import pipeline
+from kerasopt.data.checks import is_lazy
 from kerasopt.data.pixels import scale_of_new
+from kerasopt.data.streams import is_stream
 from kerasopt.evaluation import report as html_report
-from kerasopt.training import batches
+from kerasopt.training import batches, new_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -179,7 +180,7 @@ class Run:
 
         Args:
             x: Samples, shape (n, *input_shape); a dict or tuple of arrays for several
-                inputs.
+                inputs; or a stream of batches, whose labels don't count.
             batch_size: Samples at a time; by default as many as 4 MiB hold.
             tta: Test-time augmentation: ``"none"``, ``"mirror"`` or
                 ``"mirror_translate"`` (`kerasopt.evaluation.tta`).
@@ -193,6 +194,12 @@ class Run:
         Raises:
             ValueError: if the samples have another shape.
         """
+        if is_stream(x):
+            given: dict[str, Any] = {"batch_size": batch_size, "tta": tta}
+            given["tta_share"] = tta_share
+            return np.concatenate(
+                [self.predict(some, **given) for some, *_ in new_data.batches_of(x)]
+            )
         samples = self._checked(x)
         scale = self._scale_of(samples)
 
@@ -217,11 +224,11 @@ class Run:
         if not is_lazy(x):  # Image files are decoded batch by batch.
             x = keras.tree.map_structure(np.asarray, x)
         for each in keras.tree.flatten(x):
-            _check_numbers(each)
+            new_data.check_numbers(each)
         if isinstance(x, (dict, tuple)):
             return x
         shape = self.input_shape
-        if isinstance(shape, tuple) and not _fits(x.shape[1:], shape):
+        if isinstance(shape, tuple) and not new_data.fits(x.shape[1:], shape):
             raise ValueError(
                 f"Each sample must have the shape {shape}; given an array of shape "
                 f"{x.shape}, samples along its first axis."
@@ -241,8 +248,9 @@ class Run:
         """Measure the model on other data.
 
         Args:
-            data: A pair ``(x, y)``, a triple ``(x, y, sample_weight)``, or a `Dataset`,
-                whose test part is measured, or else its validation part.
+            data: A pair ``(x, y)``, a triple ``(x, y, sample_weight)``, a stream of
+                such batches, or a `Dataset`, whose test part is measured, or else its
+                validation part.
             tta: As in `predict`.
             tta_share: As in `predict`.
 
@@ -255,10 +263,13 @@ class Run:
         """
         if self.task is not None:
             return self.measure(data, tta=tta, tta_share=tta_share).to_dict()
-        x, y, weights = _unpacked(data)
-        found = self.model.evaluate(
-            x, y, sample_weight=weights, verbose=0, return_dict=True
-        )
+        data = new_data.split_of(data)
+        if is_stream(data):
+            given: dict[str, Any] = {"x": new_data.finite(data)}
+        else:
+            x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
+            given = {"x": x, "y": y, "sample_weight": weights}
+        found = self.model.evaluate(**given, verbose=0, return_dict=True)
         return {name: float(value) for name, value in found.items()}
 
     def measure(
@@ -282,14 +293,15 @@ class Run:
                 f"The run in '{self.directory}' has no task: call evaluate, which "
                 "measures loss and metrics."
             )
-        x, y, weights = _unpacked(data)
+        predict = functools.partial(self.predict, tta=tta, tta_share=tta_share)
+        predictions, y, weights = new_data.predicted(data, predict)
         given: dict[str, Any] = {"sample_weight": weights}
         if self.task.name == "binary":
             given["threshold"] = self.metrics.get("threshold")
         return evaluation.measure(
             self.task,
             self._numbered(y),
-            self.predict(x, tta=tta, tta_share=tta_share),
+            predictions,
             class_names=self.class_names,
             **given,
         )
@@ -346,27 +358,6 @@ class Run:
         value = self.metrics.get(name)
         shown = "no test set" if value is None else f"{name}={value:.4f}"
         return f"<Run {self.directory} {shown}>"
-
-
-def _unpacked(data: Any) -> tuple[Any, Any, Any]:
-    """Return samples, labels and weights of what `Run.evaluate` takes."""
-    if not isinstance(data, Dataset):
-        return keras.utils.unpack_x_y_sample_weight(tuple(data))
-    split = "test" if data.test is not None else "validation"
-    return (*getattr(data, split), data.weights.get(split))
-
-
-def _fits(given: tuple[int, ...], shape: tuple[Any, ...]) -> bool:
-    return len(given) == len(shape) and all(
-        size in (None, other) for other, size in zip(given, shape, strict=True)
-    )
-
-
-def _check_numbers(x: Any) -> None:
-    if not len(x):
-        raise ValueError("There are no samples: the array is empty.")
-    if not is_lazy(x):
-        check_finite(x, what="x")
 
 
 def how_to_resume(folder: str | os.PathLike[str]) -> str:
