@@ -153,6 +153,14 @@ def test_one_metric_and_one_callback_need_no_list(quick):
     assert "auc" in run.history and len(run.history) < 9
 
 
+@pytest.mark.parametrize(
+    ("word", "hint"), [("validation_split", "validation=0.2"), ("shuffle", "seed")]
+)
+def test_words_of_keras_get_a_hint(word, hint, quick):
+    with pytest.raises(TypeError, match=hint):
+        ko.fit(net(), (X, Y), **{word: 0.2}, **quick)
+
+
 def test_ages_as_labels_are_pointed_to_the_task(quick):
     with pytest.raises(ValueError, match="task='regression'"):
         ko.fit(net(1, None), (X, 18 + np.arange(200) % 72), **quick)

@@ -32,6 +32,18 @@ from kerasopt.training.spec import TrainingSettings, TrainingSpec, validate
 
 __all__ = ["fit"]
 
+KERAS_WORDS = {
+    "x": "give fit(model, (x, y))",
+    "y": "give fit(model, (x, y))",
+    "validation_split": "give kerasopt.data.from_arrays(x, y, validation=0.2)",
+    "validation_steps": "give a validation stream that ends, such as stream.take(100)",
+    "validation_batch_size": "it is evaluation_batch_size",
+    "steps_per_execution": "how many steps are one call is found out by their time",
+    "initial_epoch": "resume=True goes on where the run was",
+    "shuffle": "arrays are shuffled by the seed, streams taken as they come",
+}
+"""Arguments of Keras's ``fit`` that have another name here, or need none."""
+
 
 @quiet.tracing()
 def fit(
@@ -217,6 +229,9 @@ def _trained(
 def _settings(
     settings: TrainingSettings | None, fields: Mapping[str, Any]
 ) -> TrainingSettings:
+    for name in fields:
+        if name in KERAS_WORDS:
+            raise TypeError(f"fit takes no {name}: {KERAS_WORDS[name]}.")
     if settings is None:
         return validate(TrainingSettings, fields, "training")
     if not isinstance(settings, TrainingSettings):

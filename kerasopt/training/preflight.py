@@ -110,7 +110,8 @@ def check_data(dataset: Any, settings: TrainingSettings) -> None:
     if dataset.validation is None and settings.patience and watched.startswith("val_"):
         raise ValueError(
             f"training.patience={settings.patience} watches {watched}, but the dataset "
-            "has no validation cut. Load it with validation=0.1, or set patience=None."
+            "has no validation part. Give validation_data=(x, y), load or make the "
+            "data with validation=0.1, or set patience=None."
         )
     if settings.patience and settings.validation_freq > 1:
         raise ValueError(
