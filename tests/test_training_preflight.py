@@ -110,7 +110,7 @@ BAD = {
     "monitor without validation": (
         lambda: (net(), (X, TWO)),
         {"patience": 2},
-        "no validation cut",
+        "no validation part",
     ),
     # Values
     "NaN": (
