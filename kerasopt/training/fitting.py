@@ -38,7 +38,6 @@ KERAS_WORDS = {
     "validation_split": "give kerasopt.data.from_arrays(x, y, validation=0.2)",
     "validation_steps": "give a validation stream that ends, such as stream.take(100)",
     "validation_batch_size": "it is evaluation_batch_size",
-    "steps_per_execution": "how many steps are one call is found out by their time",
     "initial_epoch": "resume=True goes on where the run was",
     "shuffle": "arrays are shuffled by the seed, streams taken as they come",
 }
