@@ -2,7 +2,11 @@
 
 import pytest
 
-SLOW = ("10_hyperparameter_search.ipynb", "11_ablation.ipynb")
+SLOW = (
+    "10_hyperparameter_search.ipynb",
+    "11_ablation.ipynb",
+    "12_architecture_search.ipynb",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from kerasopt.benchmarks import image_folders
 
 
+@pytest.mark.slow
 def test_small_folders_are_measured_and_shown(capsys, tmp_path, monkeypatch):
     result = image_folders.measure(repeats=2, sizes=(12, 20), side=32, caches=("disk",))
     found = json.loads(json.dumps(result))

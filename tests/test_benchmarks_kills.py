@@ -1,10 +1,12 @@
 """kerasopt.benchmarks.kills: a training that is really killed and resumed."""
 
 import numpy as np
+import pytest
 
 from kerasopt.benchmarks import kills
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_as_an_unbroken_one(monkeypatch, capsys):
     monkeypatch.setattr(kills, "LONGEST_SECONDS", 0.5)
     result = kills.measure(kills=1, settings=["batch_norm"], samples=6000, epochs=2)

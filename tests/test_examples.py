@@ -115,6 +115,7 @@ def test_optimizers_and_schedules(elsewhere):
     assert found["run"].metrics["test_accuracy"] > 0.55
 
 
+@pytest.mark.slow
 def test_finding_settings_in_data_of_your_own(elsewhere, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(elsewhere)

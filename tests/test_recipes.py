@@ -39,7 +39,13 @@ ON_TWO = [name for name in ko.recipes.names() if name not in ALIKE]
 @pytest.mark.parametrize(
     ("name", "devices"),
     [(name, "cpu") for name in ko.recipes.names()]
-    + [(name, ["CPU:0", "CPU:1"]) for name in ON_TWO],
+    + [
+        pytest.param(
+            *(name, ["CPU:0", "CPU:1"]),
+            marks=[] if name == "cifar10-same-net" else pytest.mark.slow,
+        )
+        for name in ON_TWO
+    ],
 )
 def test_every_recipe_trains_on_one_and_on_two_devices(name, devices, tmp_path):
     recipe = ko.recipes.load(name).replace("training.epochs", 1)

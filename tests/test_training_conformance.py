@@ -250,9 +250,13 @@ def assert_same_history(history, expected):
         )
 
 
-@pytest.mark.parametrize(
-    ("task", "model", "data"), list(itertools.product(TASKS, MODELS, INPUTS))
-)
+CELLS = [
+    pytest.param(*cell, marks=[] if is_resumed(*cell) else pytest.mark.slow)
+    for cell in itertools.product(TASKS, MODELS, INPUTS)
+]
+
+
+@pytest.mark.parametrize(("task", "model", "data"), CELLS)
 def test_losses_are_those_of_keras(task, model, data, quick, no_report):
     y = LABELS[task]
     given = data_of(data, X, y)

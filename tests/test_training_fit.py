@@ -168,7 +168,8 @@ FREEZE = {"name": "freeze", "layers": "dense*", "after": 0.3}
 
 # Replicas keep batch-norm statistics of their own; a checkpoint has their mean.
 @pytest.mark.parametrize(
-    ("devices", "tolerance"), [("cpu", 0), (["CPU:0", "CPU:1"], 1e-3)]
+    ("devices", "tolerance"),
+    [("cpu", 0), pytest.param(["CPU:0", "CPU:1"], 1e-3, marks=pytest.mark.slow)],
 )
 @pytest.mark.parametrize("of_recipe", [(), (LOOKAHEAD, FREEZE)])
 def test_an_interrupted_run_resumes_to_the_same_weights(
@@ -377,7 +378,7 @@ def test_bad_arguments(arguments, message, tiny_digits, quick):
 
 def test_patience_without_validation_is_refused(tiny_digits, quick):
     dataset = ko.data.from_arrays(*tiny_digits.train, validation=0)
-    with pytest.raises(ValueError, match="no validation cut"):
+    with pytest.raises(ValueError, match="no validation part"):
         ko.fit(network(), dataset, patience=3, **quick)
     run = ko.fit(network(), dataset, patience=3, monitor="loss", epochs=1, **quick)
     assert "validation_accuracy" not in run.metrics

@@ -27,6 +27,7 @@ def recipe():
     return recipe
 
 
+@pytest.mark.slow
 def test_equal_epochs_are_unequal_updates(recipe, digits, tmp_path):
     table = ko.tuning.sweep(
         recipe, "training.batch_size", SIZES, dataset=digits,
