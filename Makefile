@@ -20,7 +20,7 @@ test: lint
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# The slow ones too, longer notebooks and benchmarks: about twenty minutes.
+# The slow ones too, longer notebooks and benchmarks.
 test-all: lint
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -m "" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder
