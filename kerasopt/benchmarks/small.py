@@ -211,10 +211,8 @@ def show(result: dict[str, Any]) -> None:
 
 
 def _ratio(rates: dict[str, Any], base: dict[str, Any]) -> str:
-    pairs = zip(rates["repeats"], base["repeats"], strict=True)
-    ratios = sorted(one / other for one, other in pairs)
-    middle = statistics.median(ratios)
-    return f"{middle:.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})"
+    ratio = _shared.ratios(rates["repeats"], base["repeats"])
+    return f"{ratio['median']:.2f} ({ratio['min']:.2f}–{ratio['max']:.2f})"
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -56,28 +57,18 @@ def roc(result: Binary) -> Chart:
         >>> roc(found).axes[0].get_xlabel()
         'False positive rate'
     """
-    curve = result.roc
-    if curve is None:
+    if result.roc is None:
         return _sentence(_ONE_CLASS)
-    figure, axes = _square()
-    curve = _thinned(curve)
-    drawn = axes.plot(
-        curve["false_positive_rate"], curve["true_positive_rate"], color=TRAINING,
-        linewidth=1.8,
-    )  # fmt: skip
-    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle="--")
-    rates = _rates_at(result)
-    drawn += axes.plot(*rates, "o", color=VALIDATION, markersize=7, zorder=3)
-    axes.set(xlabel="False positive rate", ylabel="True positive rate")
-    add_legend(
-        axes,
-        [
-            f"AUC {result.auc:.3f} (dashed: chance)",
-            f"threshold {result.threshold:.3g}: TPR {rates[1]:.3f}, FPR {rates[0]:.3f}",
-        ],
-        handles=drawn,
-        **_ABOVE,
+    false, true = _rates_at(result)
+    figure, axes = _decision_curve(
+        result.roc,
+        ("false_positive_rate", "true_positive_rate"),
+        (false, true),
+        lambda axes: axes.plot([0, 1], [0, 1], **_DASHED),
+        f"AUC {result.auc:.3f} (dashed: chance)",
+        f"threshold {result.threshold:.3g}: TPR {true:.3f}, FPR {false:.3f}",
     )
+    axes.set(xlabel="False positive rate", ylabel="True positive rate")
     return figure
 
 
@@ -96,32 +87,21 @@ def precision_recall(result: Binary) -> Chart:
         >>> precision_recall(found).axes[0].get_ylabel()
         'Precision'
     """
-    curve = result.precision_recall
-    if curve is None:
+    if result.precision_recall is None:
         return _sentence(_ONE_CLASS)
-    figure, axes = _square()
-    curve = _thinned(curve)
-    drawn = axes.plot(
-        curve["recall"], curve["precision"], color=TRAINING, linewidth=1.8,
-        drawstyle="steps-pre",
-    )  # fmt: skip
     share = np.average(result.labels, weights=result.weights)
-    axes.axhline(share, color=MUTED, linewidth=0.9, linestyle="--")
-    at = result.at_threshold
-    drawn += axes.plot(
-        at["recall"], at["precision"], "o", color=VALIDATION, markersize=7, zorder=3
+    recall, precision = (result.at_threshold[name] for name in ("recall", "precision"))
+    figure, axes = _decision_curve(
+        result.precision_recall,
+        ("recall", "precision"),
+        (recall, precision),
+        lambda axes: axes.axhline(share, **_DASHED),
+        f"average precision {result.average_precision:.3f} (dashed: chance)",
+        f"threshold {result.threshold:.3g}: precision {precision:.3f}, "
+        f"recall {recall:.3f}",
+        drawstyle="steps-pre",
     )
     axes.set(xlabel="Recall", ylabel="Precision")
-    add_legend(
-        axes,
-        [
-            f"average precision {result.average_precision:.3f} (dashed: chance)",
-            f"threshold {result.threshold:.3g}: precision {at['precision']:.3f}, "
-            f"recall {at['recall']:.3f}",
-        ],
-        handles=drawn,
-        **_ABOVE,
-    )
     return figure
 
 
@@ -210,7 +190,7 @@ def predicted_against_actual(
     figure, axes = _square()
     both = np.concatenate([actual, predicted])
     low, high = _limits(both)
-    axes.plot([low, high], [low, high], color=MUTED, linewidth=0.9, linestyle="--")
+    axes.plot([low, high], [low, high], **_DASHED)
     _draw_samples(axes, actual, predicted, (low, high, low, high))
     axes.set(xlim=(low, high), ylim=(low, high), xlabel="Actual", ylabel="Predicted")
     for axis in (axes.xaxis, axes.yaxis):
@@ -246,7 +226,7 @@ def residuals(result: Regression, *, target: str | int | None = None) -> Chart:
     axes, beside = figure.subplots(1, 2, width_ratios=[4, 1], sharey=True)
     left, right = _limits(predicted)
     low, high = _limits(errors)
-    axes.axhline(0, color=MUTED, linewidth=0.9, linestyle="--")
+    axes.axhline(0, **_DASHED)
     _draw_samples(axes, predicted, errors, (left, right, low, high))
     beside.hist(errors, bins=30, range=(low, high), orientation="horizontal",
                 color=TRAINING, alpha=0.6)  # fmt: skip
@@ -263,6 +243,7 @@ def residuals(result: Regression, *, target: str | int | None = None) -> Chart:
 
 
 _ONE_CLASS = "Only one class is present, so there is no curve."
+_DASHED: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": "--"}
 _ABOVE: dict[str, Any] = {
     "loc": "lower left",
     "bbox_to_anchor": (-0.02, 1.0),
@@ -283,6 +264,24 @@ def _square() -> tuple[Chart, Axes]:
     apply_style(axes)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(5))
+    return figure, axes
+
+
+def _decision_curve(
+    curve: pd.DataFrame,
+    columns: tuple[str, str],
+    at_threshold: tuple[float, float],
+    draw_chance: Callable[[Axes], Any],
+    *legend: str,
+    **line: Any,
+) -> tuple[Chart, Axes]:
+    """Draw a curve of two columns, and the place of the decision threshold."""
+    figure, axes = _square()
+    x, y = (_thinned(curve)[column] for column in columns)
+    drawn = axes.plot(x, y, color=TRAINING, linewidth=1.8, **line)
+    draw_chance(axes)
+    drawn += axes.plot(*at_threshold, "o", color=VALIDATION, markersize=7, zorder=3)
+    add_legend(axes, list(legend), handles=drawn, **_ABOVE)
     return figure, axes
 
 

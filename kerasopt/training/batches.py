@@ -43,13 +43,17 @@ class Feed:
         self._class_weight = class_weights(dataset, class_weight)
         self._streams: dict[Hashable, StreamSource] = {}
         self._tensors: dict[str, Any] = {}
+        self._for_task: dict[str, Feed] = {}
         with tf.device("CPU:0"):
             # Where a stream starts; each new iterator reads it.
             self._start = [tf.Variable(0, dtype=tf.int64) for _ in range(2)]
 
     def for_task(self, task: tasks.Task) -> Feed:
-        """Return the batches of the same data for another task."""
-        feed = Feed(self.dataset.replace(task=task.name), class_weight=self._given)
+        """Return the batches of the same data for another task, made once."""
+        if task.name not in self._for_task:
+            dataset = self.dataset.replace(task=task.name)
+            self._for_task[task.name] = Feed(dataset, class_weight=self._given)
+        feed = self._for_task[task.name]
         feed.pixel_scale = self.pixel_scale
         return feed
 

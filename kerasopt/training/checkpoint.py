@@ -81,11 +81,10 @@ class Checkpoint:
         arrays: dict[str, np.ndarray] = {}
         for group, variables in self._variables().items():
             arrays |= {f"{group}/{i}": _array(v) for i, v in enumerate(variables)}
-        memories = {
-            _key(i, callback): _packed(changed, f"memory/{i}", arrays)
-            for i, callback in enumerate(self.callbacks)
-            for changed in [_changed(_memory(callback), self._at_first[i])]
-        }
+        memories = {}
+        for i, callback in enumerate(self.callbacks):
+            changed = _changed(_memory(callback), self._at_first[i])
+            memories[_key(i, callback)] = _packed(changed, f"memory/{i}", arrays)
         state = {
             "version": VERSION,
             "epoch": trainer.epoch,

@@ -295,14 +295,19 @@ class Run:
             )
         predict = functools.partial(self.predict, tta=tta, tta_share=tta_share)
         predictions, y, weights = new_data.predicted(data, predict)
-        given: dict[str, Any] = {"sample_weight": weights}
+        return self._measured(self._numbered(y), predictions, weights)
+
+    def _measured(self, y: Any, predictions: Any, weights: Any) -> evaluation.Result:
+        assert self.task is not None
+        given: dict[str, Any] = {}
         if self.task.name == "binary":
             given["threshold"] = self.metrics.get("threshold")
         return evaluation.measure(
             self.task,
-            self._numbered(y),
+            y,
             predictions,
             class_names=self.class_names,
+            sample_weight=weights,
             **given,
         )
 
@@ -326,18 +331,9 @@ class Run:
         path = self.directory / PREDICTIONS
         if not path.is_file() or self.task is None:
             return None
-        given: dict[str, Any] = {}
-        if self.task.name == "binary":
-            given["threshold"] = self.metrics.get("threshold")
         with np.load(path, allow_pickle=False) as saved:
-            return evaluation.measure(
-                self.task,
-                saved["labels"],
-                saved["probabilities"],
-                class_names=self.class_names,
-                sample_weight=saved["weights"] if "weights" in saved.files else None,
-                **given,
-            )
+            weights = saved["weights"] if "weights" in saved.files else None
+            return self._measured(saved["labels"], saved["probabilities"], weights)
 
     def plot(self) -> Figure:
         """Plot loss, accuracy and learning rate over the epochs."""
