@@ -13,24 +13,24 @@ from kerasopt.benchmarks import budgets, suite
 def measured(tmp_path_factory):
     """One real run of digits in nine seconds."""
     out = tmp_path_factory.mktemp("budgets")
-    return budgets.measure(["9s"], recipe="digits", seeds=[0], out=out), out
+    return budgets.measure(["12s"], recipe="digits", seeds=[0], out=out), out
 
 
 def test_a_budget_is_measured_in_a_process_of_its_own(measured, capsys):
     result, out = measured
     (row,) = result["results"]
-    folder = out / "digits-9s-0"
+    folder = out / "digits-12s-0"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert row["test_accuracy"] == [metrics["test_accuracy"]]
     assert row["total_seconds"] == [metrics["total_seconds"]]
-    assert row["budget_seconds"] == 9
+    assert row["budget_seconds"] == 12
     budgets.show(result)
     assert "(n=1)" in capsys.readouterr().out
 
 
 def test_finished_budget_runs_are_reused(measured):
     result, out = measured
-    again = budgets.measure(["9s"], recipe="digits", seeds=[0], out=out)
+    again = budgets.measure(["12s"], recipe="digits", seeds=[0], out=out)
     assert again["results"] == result["results"]
 
 
@@ -40,14 +40,14 @@ def test_a_run_that_its_budget_changed_is_reused(tmp_path):
     path, out = tmp_path / "wide.yaml", tmp_path / "runs"
     path.write_text(yaml.safe_dump(recipe))
     run = (
-        recipes.load(str(path)).replace("training.budget", "9s").for_budget().to_dict()
+        recipes.load(str(path)).replace("training.budget", "12s").for_budget().to_dict()
     )
     assert run["training"]["batch_size"] == 32
-    (out / "wide-9s-0").mkdir(parents=True)
-    (out / "wide-9s-0" / "recipe.yaml").write_text(yaml.safe_dump(run))
+    (out / "wide-12s-0").mkdir(parents=True)
+    (out / "wide-12s-0" / "recipe.yaml").write_text(yaml.safe_dump(run))
     metrics = {"test_accuracy": 0.5, "total_seconds": 9.0, "epochs": 2.0}
-    (out / "wide-9s-0" / "metrics.json").write_text(json.dumps(metrics))
-    result = budgets.measure(["9s"], recipe=str(path), seeds=[0], out=out)
+    (out / "wide-12s-0" / "metrics.json").write_text(json.dumps(metrics))
+    result = budgets.measure(["12s"], recipe=str(path), seeds=[0], out=out)
     assert result["results"][0]["test_accuracy"] == [0.5]
 
 
