@@ -161,6 +161,36 @@ def test_words_of_keras_get_a_hint(word, hint, quick):
         ko.fit(net(), (X, Y), **{word: 0.2}, **quick)
 
 
+def test_labels_beside_the_features_get_a_hint(quick):
+    with pytest.raises(TypeError, match=r"fit\(model, \(x, y\)"):
+        ko.fit(net(), X, Y, **quick)
+
+
+def test_one_callback_as_a_dict_needs_no_list(quick):
+    freeze = {"name": "freeze", "layers": "*", "after": 0}
+    model = net()
+    before = [weight.copy() for weight in model.get_weights()]
+    ko.fit(model, (X, Y), callbacks=freeze, epochs=1, **quick)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_size_of_batches_for_a_stream_is_refused(quick):
+    batches = tf.data.Dataset.from_tensor_slices((X, Y)).batch(20)
+    with pytest.raises(ValueError, match=r"no effect on a stream.* 20 samples"):
+        ko.fit(net(), batches, batch_size=32, **quick)
+    ko.fit(net(), batches, batch_size=20, epochs=1, **quick)
+
+
+def test_a_stream_of_unknown_length_says_how_an_epoch_ends(quick, capsys):
+    def batches():
+        yield from ((X[i : i + 20], Y[i : i + 20]) for i in range(0, 200, 20))
+
+    quick["verbose"] = True
+    ko.fit(net(), batches, epochs=1, **quick)
+    assert "without one, give steps_per_epoch" in capsys.readouterr().err
+
+
 def test_ages_as_labels_are_pointed_to_the_task(quick):
     with pytest.raises(ValueError, match="task='regression'"):
         ko.fit(net(1, None), (X, 18 + np.arange(200) % 72), **quick)

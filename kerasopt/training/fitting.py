@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import rich.console
 
-from kerasopt.data import as_dataset
+from kerasopt.data import Dataset, Stream, as_dataset
 from kerasopt.evaluation import formatting
 from kerasopt.training import (
     directories,
@@ -48,7 +48,7 @@ KERAS_WORDS = {
 def fit(
     model: keras.Model | Callable[[], keras.Model],
     data: Any,
-    *,
+    *others: Any,
     optimizer: Any = None,
     loss: Any = None,
     metrics: Any = None,
@@ -80,6 +80,7 @@ def fit(
             sample_weight)``, a `tf.data.Dataset`, a `keras.utils.PyDataset`, or a
             function that returns an iterator of batches. Arrays are trained on whole;
             `kerasopt.data.from_arrays` cuts validation data from them.
+        *others: None: features and labels are one argument.
         optimizer: What `kerasopt.optimizers.get` takes; ``"adam"`` by default. A
             schedule given as a dict gets ``epochs`` and ``steps_per_epoch`` filled in.
         loss: What `kerasopt.losses.get` takes; by default that of the task, with
@@ -111,7 +112,7 @@ def fit(
     Raises:
         ValueError: if an argument doesn't fit, if test data would steer the
             training, or (`DivergedError`) if the loss becomes NaN.
-        TypeError: if ``data`` is of another kind.
+        TypeError: if ``data`` is of another kind, or the labels stand beside it.
 
     Example:
         >>> import tempfile
@@ -124,6 +125,11 @@ def fit(
         ['accuracy', 'epoch', 'learning_rate']
     """
     started = time.perf_counter()
+    if others:
+        raise TypeError(
+            "fit takes features and labels as one argument: fit(model, (x, y), …). "
+            "Everything else is given by name, such as epochs=10."
+        )
     chosen = _settings(settings, fields)
     folder = None
     if resume:
@@ -139,6 +145,8 @@ def fit(
         steps_per_epoch=chosen.steps_per_epoch,
         task=task,
     )
+    if "batch_size" in fields:
+        _check_batch_size(dataset, chosen)
     spec = TrainingSpec(
         model=model,
         optimizer=optimizer,
@@ -173,9 +181,22 @@ def fit(
         return _trained(ready, model, folder, budget, started, console, resume)
 
 
+def _check_batch_size(dataset: Dataset, settings: TrainingSettings) -> None:
+    """Refuse a size of batches for a stream, which has them already."""
+    train = dataset.train
+    if isinstance(train, Stream) and train.batch_size != settings.batch_size:
+        raise ValueError(
+            f"batch_size={settings.batch_size} has no effect on a stream, whose first "
+            f"batch has {train.batch_size} samples. Leave it out, or make the stream's "
+            "batches of that size."
+        )
+
+
 def _listed(given: Any) -> Any:
-    """Return one object, or one name, as a list of it; lists and dicts as they are."""
+    """Return one object, a name or {"name": …} as a list of it; others as they are."""
     single = isinstance(given, str) or not isinstance(given, Iterable)
+    if isinstance(given, Mapping):
+        single = "name" in given
     return [given] if single else given
 
 

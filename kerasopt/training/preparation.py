@@ -297,7 +297,9 @@ def _announcement(
     steps: int | None,
     strategy: tf.distribute.Strategy,
 ) -> str:
-    of = "" if steps is None else f" of {steps} steps"
+    of = f" of {steps} steps"
+    if steps is None:
+        of = ", each to the end of the stream (without one, give steps_per_epoch)"
     length = f"{formatting.epochs(settings.epochs)}{of}"
     if settings.budget_seconds is not None:
         length = f"a budget of {formatting.duration(settings.budget_seconds)}"
