@@ -400,3 +400,41 @@ def test_only_layers_that_adapt_take_samples_before_the_training(
 
     monkeypatch.setattr("kerasopt.data.pipeline.some_samples", some_samples)
     assert len(ko.fit(network(), tiny_digits, epochs=1, **quick).history) == 1
+
+
+def test_few_samples_train_for_two_hundred_steps(quick, capsys):
+    x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
+    y = (x[:, 0] > 0).astype(int)
+
+    def model():
+        return keras.Sequential([keras.layers.Dense(1, "sigmoid")])
+
+    quick["verbose"] = True
+    steps = ko.training.TrainingSettings(batch_size=30)
+    run = ko.fit(model(), (x, y), settings=steps, **quick)
+    assert run.metrics["epochs"] == run.recipe["training"]["epochs"] == 100
+    assert "training for 100 epochs, 200 steps" in capsys.readouterr().err
+    quick["directory"] = quick["directory"].with_name("given")
+    assert len(ko.fit(model(), (x, y), epochs=2, **quick).history) == 2
+
+
+def test_a_recipe_that_leaves_the_epochs_open_trains_long_enough(tiny_digits, quick):
+    content = {"name": "open", "data": {"name": "arrays"}, "model": {"name": "mlp"}}
+    recipe = ko.recipes.Recipe(content).replace("training.batch_size", 60)
+    folder = quick["directory"]
+    run = recipe.run(seed=1, dataset=tiny_digits, directory=folder, verbose=False)
+    # 180 samples are three steps.
+    assert run.metrics["epochs"] == run.recipe["training"]["epochs"] == 67
+
+
+def test_a_resumed_run_keeps_the_epochs_that_were_chosen_for_it(tiny_digits, quick):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 3:
+                raise KeyboardInterrupt
+
+    given = {"batch_size": 60, **quick}
+    with pytest.raises(KeyboardInterrupt):
+        ko.fit(network, tiny_digits, callbacks=[Stop()], **given)
+    run = ko.fit(network, tiny_digits, resume=True, **given)
+    assert len(run.history) == run.metrics["epochs"] == 67

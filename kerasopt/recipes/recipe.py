@@ -73,6 +73,13 @@ class Recipe:
         """Return the fields as plain values."""
         return self._schema.model_dump(mode="json")
 
+    def _chosen(self) -> dict[str, Any]:
+        """Return the fields, without epochs that are left to `kerasopt.fit`."""
+        content = self.to_dict()
+        if "epochs" not in self.training.model_fields_set:
+            del content["training"]["epochs"]
+        return content
+
     def to_yaml(self) -> str:
         """Return the recipe as the text of a recipe file."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
@@ -88,7 +95,7 @@ class Recipe:
         Raises:
             ValueError: if a recipe has no such field, or the value doesn't fit.
         """
-        content = copy.deepcopy(self.to_dict())
+        content = copy.deepcopy(self._chosen())
         # A changed recipe no longer has the result that was measured.
         content.pop("measured", None)
         *path, last = field.split(".")
@@ -232,12 +239,12 @@ class Recipe:
             loss=recipe.loss,
             augment=recipe.augment,
             callbacks=recipe.callbacks,
+            settings=recipe.training,
             directory=directory,
             recipe=recipe.to_dict(),
             resume=resume,
             verbose=verbose,
             **recipe._task_settings("task", "metrics", "class_weight"),
-            **recipe.training.model_dump(),
         )
 
     def lr_range_test(
@@ -341,7 +348,7 @@ class Recipe:
 
     def _with_seed(self, seed: int) -> Recipe:
         # Unlike `replace` this keeps the measured result, which speaks of seeds.
-        content = self.to_dict()
+        content = self._chosen()
         content["training"]["seed"] = seed
         return type(self)(content)
 

@@ -19,7 +19,7 @@ from kerasopt.training.class_weights import class_weights
 from kerasopt.training.sources import ArraySource, Source, StreamSource
 from kerasopt.training.spec import TrainingSettings
 
-__all__ = ["Feed", "affordable_batch", "evaluation_batch_size"]
+__all__ = ["Feed", "affordable_batch", "evaluation_batch_size", "steps_per_epoch"]
 
 EVALUATION_BYTES, MOST_EVALUATED = 4 * 2**20, 1024
 """A batch of validation or prediction has so many bytes of input, samples at most."""
@@ -59,10 +59,7 @@ class Feed:
 
     def steps_per_epoch(self, settings: TrainingSettings) -> int | None:
         """Return the steps of an epoch; None if only the end of the stream tells."""
-        train = self.dataset.train
-        if isinstance(train, Stream):
-            return settings.steps_per_epoch or train.steps
-        return pipeline.steps_per_epoch(_number(train), settings.batch_size)
+        return steps_per_epoch(self.dataset, settings)
 
     def training(
         self,
@@ -247,6 +244,14 @@ class Feed:
         train = self.dataset.train
         x = train.first()[0] if isinstance(train, Stream) else train[0]
         return pipeline.some_samples(x, pixel_scale=self.pixel_scale)
+
+
+def steps_per_epoch(dataset: Dataset, settings: TrainingSettings) -> int | None:
+    """Return the steps of an epoch; None if only the end of the stream tells."""
+    train = dataset.train
+    if isinstance(train, Stream):
+        return settings.steps_per_epoch or train.steps
+    return pipeline.steps_per_epoch(_number(train), settings.batch_size)
 
 
 def evaluation_batch_size(dataset: Dataset, settings: TrainingSettings) -> int:

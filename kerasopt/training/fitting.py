@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ import rich.console
 from kerasopt.data import Dataset, Stream, as_dataset
 from kerasopt.evaluation import formatting
 from kerasopt.training import (
+    batches,
     directories,
     finishing,
     placement,
@@ -42,6 +44,9 @@ KERAS_WORDS = {
     "shuffle": "arrays are shuffled by the seed, streams taken as they come",
 }
 """Arguments of Keras's ``fit`` that have another name here, or need none."""
+
+ENOUGH_STEPS = 200
+"""Adam at its default rate has learned little after fewer."""
 
 
 @quiet.tracing()
@@ -103,8 +108,9 @@ def fit(
             ``epochs`` may be larger.
         verbose: Show progress on standard error.
         **fields: Fields of `kerasopt.training.TrainingSettings`, whose help lists
-            them all: ``epochs=10`` or ``budget="5m"``, ``batch_size=32``,
-            ``patience=None``, ``monitor="val_loss"``, ``seed=0``, …
+            them all: ``epochs=10`` (by default as many more as make 200 steps) or
+            ``budget="5m"``, ``batch_size=32``, ``patience=None``,
+            ``monitor="val_loss"``, ``seed=0``, …
 
     Returns:
         The finished `Run`.
@@ -147,6 +153,7 @@ def fit(
     )
     if "batch_size" in fields:
         _check_batch_size(dataset, chosen)
+    chosen = _long_enough(chosen, dataset, console)
     spec = TrainingSpec(
         model=model,
         optimizer=optimizer,
@@ -259,7 +266,25 @@ def _settings(
             "settings must be a kerasopt.training.TrainingSettings; given: "
             f"{type(settings).__name__}."
         )
-    return validate(TrainingSettings, {**settings.model_dump(), **fields}, "training")
+    given = settings.model_dump(exclude_unset=True)
+    return validate(TrainingSettings, {**given, **fields}, "training")
+
+
+def _long_enough(
+    settings: TrainingSettings, dataset: Dataset, console: rich.console.Console
+) -> TrainingSettings:
+    """Return the settings with more epochs where the default makes too few steps."""
+    steps = batches.steps_per_epoch(dataset, settings) or ENOUGH_STEPS
+    epochs = math.ceil(ENOUGH_STEPS / steps)
+    if settings.length_is_given or epochs <= settings.epochs:
+        return settings
+    say(
+        console,
+        f"The default of {settings.epochs} epochs would be {settings.epochs * steps} "
+        f"steps of so few samples: training for {epochs} epochs, {epochs * steps} "
+        "steps. Give epochs=… for another number.",
+    )
+    return settings.model_copy(update={"epochs": epochs})
 
 
 def _say_results(console: rich.console.Console, run: Run) -> None:

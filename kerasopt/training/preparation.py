@@ -37,9 +37,6 @@ __all__ = ["Prepared", "prepare", "say", "time_budget"]
 NAMED = 10
 """So many classes are named in a note."""
 
-FEW_STEPS, ENOUGH_STEPS = 100, 500
-"""Adam at its default rate has learned little after the former."""
-
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -256,14 +253,6 @@ def _notes(settings: TrainingSettings, build: Any, feed: Feed) -> list[str]:
             f"The model was given built: seed={settings.seed} fixes order, "
             "augmentation and dropout, but not its first weights. Give a function that "
             "builds the model to repeat the training."
-        )
-    steps = feed.steps_per_epoch(settings) or FEW_STEPS
-    chosen = {"epochs", "budget"} & settings.model_fields_set
-    if not chosen and settings.epochs * steps < FEW_STEPS:
-        notes.append(
-            f"The default of {settings.epochs} epochs makes {settings.epochs * steps} "
-            "steps of so few samples, in which little is learned: try "
-            f"epochs={-(-ENOUGH_STEPS // steps)}."
         )
     if feed.pixel_scale != dataset.pixel_scale:
         notes.append("The model scales pixels itself, so it is handed 0 to 255.")

@@ -29,11 +29,14 @@ automatic names through a process."""
 
 
 def with_recorded_choices(settings: TrainingSettings, folder: Path) -> TrainingSettings:
-    """Replace what is left to a calibration by what it decided for this run."""
+    """Replace what was left to kerasopt by what it decided for this run."""
     recorded = _read_recipe(folder).get("training", {})
+    decided = {}
     if settings.precision == "auto" and recorded.get("precision"):
-        return settings.model_copy(update={"precision": recorded["precision"]})
-    return settings
+        decided["precision"] = recorded["precision"]
+    if not settings.length_is_given and recorded.get("epochs"):
+        decided["epochs"] = recorded["epochs"]
+    return settings.model_copy(update=decided)
 
 
 def check_same(

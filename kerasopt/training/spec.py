@@ -79,7 +79,8 @@ class TrainingSettings(Section):
     """How long, in what portions, on what and how reproducibly a model trains.
 
     Attributes:
-        epochs: Most passes over the training data.
+        epochs: Most passes over the training data. Where nothing is given and these
+            are less than 200 steps, `kerasopt.fit` takes as many as make 200.
         budget: Time for everything, evaluation and report included, such as "5m",
             "90s" or a number of seconds. It replaces `epochs`, which then don't count:
             schedule and training end when the time does.
@@ -167,6 +168,11 @@ class TrainingSettings(Section):
         if any(side < 1 for side in sides) or any(not 0 < s <= 1 for s in shares):
             raise ValueError(f"sides must be >= 1, shares in (0, 1]; given: {value}.")
         return value
+
+    @property
+    def length_is_given(self) -> bool:
+        """Whether epochs or a budget were given, and not left to kerasopt."""
+        return self.budget is not None or "epochs" in self.model_fields_set
 
     @property
     def budget_seconds(self) -> float | None:
