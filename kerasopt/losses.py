@@ -157,7 +157,8 @@ def for_labels(
         )
     raise ValueError(
         "Labels must be integers of shape (n,) or one-hot rows of shape "
-        f"(n, classes); given: shape {shape}."
+        f"(n, classes); given: shape {shape}. For images or sequences as targets "
+        "name a loss, such as loss='mse'."
     )
 
 

@@ -307,3 +307,34 @@ def test_the_epoch_that_is_kept_is_printed(quick, capsys):
     data = {"validation_data": (X[150:], 1 - Y[150:])}  # It gets worse and worse.
     ko.fit(model, (X[:150], Y[:150]), epochs=9, patience=2, **data, **quick)
     assert "Done: 3 epochs (the best, 1, kept)" in capsys.readouterr().err
+
+
+def test_images_as_targets_ask_for_a_loss_and_are_measured_as_scaled(quick):
+    images = np.random.default_rng(0).integers(0, 256, (90, 8, 8, 1)).astype("uint8")
+    targets = images / np.float32(255)
+    model = keras.Sequential([L.Conv2D(1, 3, padding="same")])
+    with pytest.raises(ValueError, match="loss='mse'"):
+        ko.fit(model, (images, targets), **quick)
+    run = ko.fit(model, (images, targets), loss="mse", epochs=2, **quick)
+    expected = np.mean((model.predict(targets, verbose=0) - targets) ** 2)
+    stream = tf.data.Dataset.from_tensor_slices((images, targets)).batch(30)
+    for data in ((images, targets), (targets, targets), stream):
+        assert run.evaluate(data)["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_resumed_training_asks_for_what_it_lacks(quick):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    held = {"validation_data": (X[:50], Y[:50]), "metrics": ["auc"]}
+    with pytest.raises(KeyboardInterrupt):
+        ko.fit(net, (X, Y), epochs=2, callbacks=[Stop()], **held, **quick)
+    given = {"model": net, "data": (X, Y), "verbose": False}
+    with pytest.raises(ValueError, match="x_validation, y_validation missing"):
+        ko.resume(quick["directory"], **given)
+    given["validation_data"] = held["validation_data"]
+    with pytest.raises(ValueError, match=r"metrics was .'auc'. and is None"):
+        ko.resume(quick["directory"], **given)
+    run = ko.resume(quick["directory"], metrics=["auc"], **given)
+    assert len(run.history) == 2 and run.history["val_auc"].notna().all()

@@ -256,6 +256,7 @@ def resolved_recipe(
         "loss": _plain(preflight.name_of(model.loss)),
         "loss_arguments": _plain(getattr(model.loss, "_fn_kwargs", None)) or None,
         "task": ready.task and ready.task.name,
+        "metrics": _plain(given.get("metrics")),
         "class_weight": _plain(given.get("class_weight")),
         "training": training,
     }

@@ -171,7 +171,7 @@ def fit(
     ready.notes.extend(saving.saving_notes(ready.model))
     for note in ready.notes:
         say(console, note)
-    given = {"augment": augment, "class_weight": class_weight}
+    given = {"augment": augment, "class_weight": class_weight, "metrics": spec.metrics}
     resolved = finishing.resolved_recipe(recipe, ready, given)
     about = finishing.environment_of(ready)
     if folder is None:

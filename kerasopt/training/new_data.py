@@ -9,11 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasopt.data import Dataset, Stream
+from kerasopt.data import Dataset, Stream, pipeline
 from kerasopt.data.checks import check_finite, is_lazy
 from kerasopt.data.streams import is_stream
+from kerasopt.training.batches import affordable_batch
 
-__all__ = ["batches_of", "check_numbers", "finite", "fits", "predicted", "split_of"]
+__all__ = ["batches_of", "check_numbers", "fits", "predicted", "scaled"]
 
 
 def split_of(data: Any) -> Any:
@@ -37,6 +38,32 @@ def batches_of(data: Any) -> Iterator[tuple[Any, Any, Any]]:
     """Yield samples, labels and weights of a stream's batches as NumPy arrays."""
     for batch in finite(data).as_numpy_iterator():
         yield keras.utils.unpack_x_y_sample_weight(batch)
+
+
+def scaled(
+    data: Any, check: Callable[[Any], Any], scale_of: Callable[[Any], float | None]
+) -> tf.data.Dataset:
+    """Return the batches of what `Run.evaluate` takes, for Keras's ``evaluate``.
+
+    Args:
+        data: The data.
+        check: Function from given samples to arrays, which refuses unfit ones.
+        scale_of: Function from samples to what they are divided by.
+    """
+    data = split_of(data)
+    if is_stream(data):
+        some, *_ = next(batches_of(data))
+        scale = scale_of(some)
+        return finite(data).map(lambda x, *rest: (pipeline.scale_all(x, scale), *rest))
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
+    x = check(x)
+    return pipeline.evaluation_batches(
+        x,
+        y,
+        batch_size=affordable_batch(x),
+        pixel_scale=scale_of(x),
+        sample_weight=weights,
+    )
 
 
 def predicted(

@@ -93,19 +93,18 @@ def check_same_data(
         where: The run's folder, for the message.
     """
     before, after = recorded.get("sha256", {}), now["sha256"]
-    changed = [
-        name for name in sorted({*before, *after}) if _differ(name, before, after)
-    ]
-    if before and changed:
+    differences = {
+        "missing": sorted({*before} - {*after}),
+        "new": sorted({*after} - {*before}),
+        "changed": sorted(k for k in {*before} & {*after} if before[k] != after[k]),
+    }
+    found = [f"{', '.join(parts)} {how}" for how, parts in differences.items() if parts]
+    if before and found:
         raise ValueError(
-            f"The data aren't those of the run in '{where}': {', '.join(changed)} "
-            "changed. Restore them, or give the run's own data in Python: "
+            f"The data aren't those of the run in '{where}': {'; '.join(found)}. Give "
+            "what the run was given, its validation_data too: "
             f"kerasopt.resume('{where}', data=…) or run.evaluate((x, y))."
         )
-
-
-def _differ(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    return before.get(name) != after.get(name)
 
 
 def _check_length(

@@ -263,13 +263,8 @@ class Run:
         """
         if self.task is not None:
             return self.measure(data, tta=tta, tta_share=tta_share).to_dict()
-        data = new_data.split_of(data)
-        if is_stream(data):
-            given: dict[str, Any] = {"x": new_data.finite(data)}
-        else:
-            x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
-            given = {"x": x, "y": y, "sample_weight": weights}
-        found = self.model.evaluate(**given, verbose=0, return_dict=True)
+        scaled = new_data.scaled(data, self._checked, self._scale_of)
+        found = self.model.evaluate(scaled, verbose=0, return_dict=True)
         return {name: float(value) for name, value in found.items()}
 
     def measure(
