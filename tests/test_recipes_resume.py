@@ -142,7 +142,7 @@ def test_what_a_run_of_objects_lacks_is_named(of_objects, tiny_digits):
     with pytest.raises(ValueError, match=r"optimizer\.class_name was 'SGD'"):
         ko.resume(folder, model=network, data=tiny_digits, metrics=["f1"])
     other = tiny_digits.replace(test=None)
-    with pytest.raises(ValueError, match="x_test, y_test changed"):
+    with pytest.raises(ValueError, match="x_test, y_test missing"):
         ko.resume(folder, model=network, data=other, **given)
     assert not (folder / "metrics.json").exists()
 

@@ -385,10 +385,3 @@ def test_a_class_without_any_sample_is_said(quick):
     run = ko.fit(model, data, epochs=1, **quick)
     (note,) = run.environment["notes"]
     assert "1 of 3 classes have no training sample" in note and "maybe" in note
-
-
-@pytest.mark.parametrize(("given", "said"), [({}, True), ({"epochs": 10}, False)])
-def test_default_epochs_of_few_samples_are_said_to_be_few(given, said, quick):
-    run = ko.fit(net(), (X[:60], Y[:60]), **given, **quick)
-    notes = [note for note in run.environment["notes"] if "epochs=250" in note]
-    assert len(notes) == said and len(run.history) == 10

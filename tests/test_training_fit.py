@@ -413,9 +413,12 @@ def test_few_samples_train_for_two_hundred_steps(quick, capsys):
     steps = ko.training.TrainingSettings(batch_size=30)
     run = ko.fit(model(), (x, y), settings=steps, **quick)
     assert run.metrics["epochs"] == run.recipe["training"]["epochs"] == 100
-    assert "training for 100 epochs, 200 steps" in capsys.readouterr().err
+    (note,) = [each for each in run.environment["notes"] if "default" in each]
+    assert "100 epochs, 200 steps" in note and note in capsys.readouterr().err
     quick["directory"] = quick["directory"].with_name("given")
-    assert len(ko.fit(model(), (x, y), epochs=2, **quick).history) == 2
+    run = ko.fit(model(), (x, y), epochs=2, **quick)
+    assert len(run.history) == 2
+    assert not any("default" in each for each in run.environment["notes"])
 
 
 def test_a_recipe_that_leaves_the_epochs_open_trains_long_enough(tiny_digits, quick):

@@ -153,7 +153,7 @@ def fit(
     )
     if "batch_size" in fields:
         _check_batch_size(dataset, chosen)
-    chosen = _long_enough(chosen, dataset, console)
+    chosen, longer = _long_enough(chosen, dataset)
     spec = TrainingSpec(
         model=model,
         optimizer=optimizer,
@@ -168,7 +168,7 @@ def fit(
     ready = preparation.prepare(spec, dataset, console=console)
     # Before the folder: a budget that is too short leaves nothing behind.
     budget = preparation.time_budget(ready, started, console)
-    ready.notes.extend(saving.saving_notes(ready.model))
+    ready.notes.extend([*longer, *saving.saving_notes(ready.model)])
     for note in ready.notes:
         say(console, note)
     given = {"augment": augment, "class_weight": class_weight, "metrics": spec.metrics}
@@ -271,20 +271,19 @@ def _settings(
 
 
 def _long_enough(
-    settings: TrainingSettings, dataset: Dataset, console: rich.console.Console
-) -> TrainingSettings:
-    """Return the settings with more epochs where the default makes too few steps."""
+    settings: TrainingSettings, dataset: Dataset
+) -> tuple[TrainingSettings, list[str]]:
+    """Choose more epochs where the default makes too few steps, and say so."""
     steps = batches.steps_per_epoch(dataset, settings) or ENOUGH_STEPS
     epochs = math.ceil(ENOUGH_STEPS / steps)
     if settings.length_is_given or epochs <= settings.epochs:
-        return settings
-    say(
-        console,
+        return settings, []
+    note = (
         f"The default of {settings.epochs} epochs would be {settings.epochs * steps} "
-        f"steps of so few samples: training for {epochs} epochs, {epochs * steps} "
-        "steps. Give epochs=… for another number.",
+        f"steps of so few samples, in which little is learned: these are {epochs} "
+        f"epochs, {epochs * steps} steps. Give epochs=… for another number."
     )
-    return settings.model_copy(update={"epochs": epochs})
+    return settings.model_copy(update={"epochs": epochs}), [note]
 
 
 def _say_results(console: rich.console.Console, run: Run) -> None:
