@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -180,6 +181,8 @@ def measure(
             for name in contenders:
                 accuracy = _accuracy(name, dataset, seed)
                 results[str(size)][name].append(accuracy)
+                done = f"{size:,} {data}, seed {seed}, {name}: {accuracy:.1%}"
+                print(done, file=sys.stderr, flush=True)
     about = {"data": data, "seeds": seeds, "test_samples": TEST_SAMPLES}
     return {"machine": environment.describe(), **about, "results": results}
 
