@@ -16,6 +16,7 @@ def measured(tmp_path_factory):
     return budgets.measure(["12s"], recipe="digits", seeds=[0], out=out), out
 
 
+@pytest.mark.slow
 def test_a_budget_is_measured_in_a_process_of_its_own(measured, capsys):
     result, out = measured
     (row,) = result["results"]
@@ -28,6 +29,7 @@ def test_a_budget_is_measured_in_a_process_of_its_own(measured, capsys):
     assert "(n=1)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_finished_budget_runs_are_reused(measured):
     result, out = measured
     again = budgets.measure(["12s"], recipe="digits", seeds=[0], out=out)
@@ -51,6 +53,7 @@ def test_a_run_that_its_budget_changed_is_reused(tmp_path):
     assert result["results"][0]["test_accuracy"] == [0.5]
 
 
+@pytest.mark.slow
 def test_the_plot_shows_every_seed_and_both_means(measured):
     result, _ = measured
     row = {**result["results"][0], "test_accuracy": [0.8, 0.9], "total_seconds": [9, 8]}
