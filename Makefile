@@ -18,7 +18,7 @@ run: $(VENV)/installed-$(EXTRA)
 test: lint
 	# The notebooks take longest, so they come first: both processes end together.
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest \
-		--numprocesses 2 --dist loadfile --no-loadscope-reorder
+		--numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 # The slow ones too, longer notebooks and benchmarks.
 test-all: lint

@@ -254,6 +254,7 @@ def test_two_processes_with_one_folder(tmp_path):
     assert ko.Run.load(tmp_path / "run").seed == codes.index(0)
 
 
+@pytest.mark.slow
 def test_a_kill_at_the_end_and_a_kill_in_the_midst(tmp_path):
     """Really killed: between epochs, then while the results are written."""
     folder = tmp_path / "run"
