@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import gc
 import os
 import sys
 from types import SimpleNamespace
@@ -14,6 +15,10 @@ from kerasopt import distribute
 # Virtual devices can only be made before TensorFlow runs its first operation,
 # which may well be a test module's own table of objects.
 TWO_CPUS = distribute.strategy(["CPU:0", "CPU:1"])
+
+# TensorFlow's many objects made collections take a twenty-fifth of the tests' time.
+gc.freeze()
+gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +46,18 @@ def images():
 def quick(tmp_path):
     """Keyword arguments of `fit` for tests: quiet, on the CPU, own folder."""
     return {"directory": tmp_path / "run", "verbose": False, "devices": "cpu"}
+
+
+@pytest.fixture
+def no_report(request, monkeypatch):
+    """No report, whose figures take longer than a small training: they have own tests.
+
+    A test of such a module that wants one is marked ``with_report``.
+    """
+    from kerasopt.training.run import Run
+
+    if "with_report" not in request.keywords:
+        monkeypatch.setattr(Run, "report", lambda self: None)
 
 
 @pytest.fixture

@@ -185,6 +185,7 @@ def test_throughput_ratios_share_and_choice():
     assert found["share_of_bfloat16_matmul"]["repeats"] == [0.25, 0.5]
 
 
+@pytest.mark.slow
 def test_throughput_runs_and_says_how_to_get_torch(without_torch, tmp_path, capsys):
     found = throughput.measure(
         repeats=2,
@@ -324,6 +325,7 @@ def test_the_clock_stands_still_while_it_measures(fake_time):
     assert clock.seconds() == 8
 
 
+@pytest.mark.slow
 def test_the_listing_has_its_stub_epochs(arrays):
     found = race_keras.listing(arrays, epochs=3)
     # 100 images in batches of 32 are 4 batches, of which the listing asks for 3.
@@ -435,6 +437,7 @@ def test_a_race_needs_test_data(tmp_path, arrays):
         race.measure(["listing"], seeds=[0], out=tmp_path, dataset=untested)
 
 
+@pytest.mark.slow
 def test_a_contender_runs_in_a_process_of_its_own(tmp_path, dataset):
     found = race.measure(
         ["listing"], seeds=[0], out=tmp_path, dataset=dataset, epochs=1

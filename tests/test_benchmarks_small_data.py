@@ -26,6 +26,7 @@ def test_the_areas_are_those_of_the_shapes():
         assert area == pytest.approx(factor * mean_square, rel=0.15)
 
 
+@pytest.mark.slow
 def test_it_measures_and_shows(tmp_path, monkeypatch, capsys):
     words = ["small_data", "--sizes", "40", "--seeds", "1", "--contenders"]
     words += ["logistic regression", "defaults", "--json", str(tmp_path / "found.json")]

@@ -54,6 +54,7 @@ def test_train_writes_a_run_and_prints_json(command, tmp_path):
     assert ko.Run.load(tmp_path / "mine").metrics["test_accuracy"] > 0.1
 
 
+@pytest.mark.slow
 def test_a_budget_takes_the_place_of_epochs(command):
     words = ["train", "digits", "--set", "data.size=300", "--budget", "12s", "--json"]
     code, out, err = command(*words)
@@ -65,6 +66,7 @@ def test_a_budget_takes_the_place_of_epochs(command):
     assert json.loads(command(*words)[1])["epochs"] == 1
 
 
+@pytest.mark.slow
 def test_evaluate_takes_views(command, runs):
     plain = json.loads(command("evaluate", runs[0], "--json")[1])
     views = json.loads(command("evaluate", runs[0], "--tta", "mirror", "--json")[1])
@@ -89,6 +91,7 @@ def test_evaluate_repeats_the_views_of_a_run(command, tmp_path):
     assert "mean of 6 views of the least certain 30 % of the images" in said
 
 
+@pytest.mark.slow
 def test_the_recipe_of_a_changed_run_makes_it_again(command):
     """As the report says; seed and changed fields are in it."""
     words = ["train", "digits", "--set", "data.size=300", "--epochs", 1, "--seed", 3]

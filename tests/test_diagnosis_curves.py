@@ -136,6 +136,7 @@ def test_a_lag_is_a_verdict_with_its_numbers():
     assert "loss 7 in inference" in found.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("momentum", "lags"), [(0.99, True), (0.9, False)])
 def test_a_real_lag_is_found(momentum, lags, tmp_path):
     """With Keras's momentum 60 steps leave half of the statistics at their start."""

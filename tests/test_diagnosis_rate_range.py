@@ -123,6 +123,7 @@ def test_a_loss_that_is_nan_from_the_start_is_named(digits):
         ko.diagnosis.lr_range_test(model, digits, verbose=False)
 
 
+@pytest.mark.slow
 def test_a_trained_model_and_a_narrow_range_are_told_of(digits):
     model = network()
     x, y = digits.train[0] / np.float32(255), digits.train[1]

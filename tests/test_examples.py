@@ -81,6 +81,8 @@ def test_your_own_pictures(elsewhere):
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(folder / f"{number}.png")
     (recipe,) = blocks("README.md", "yaml")["Your own pictures"]
+    assert "epochs: 60" in recipe
+    recipe = recipe.replace("epochs: 60", "epochs: 30")
     (elsewhere / "photos.yaml").write_text(recipe)
     run = ko.recipes.load("photos.yaml").run(verbose=False)
     assert run.metrics["test_samples"] == SAMPLES // 5
@@ -112,6 +114,7 @@ def lags(run, data):
 def test_optimizers_and_schedules(elsewhere):
     (code,) = README["Optimizers and schedules"]
     found = run_code(code, {"data": shapes()})
+    assert 0 < found["found"].suggestion < 10
     assert found["run"].metrics["test_accuracy"] > 0.55
 
 
@@ -141,6 +144,18 @@ def test_parts_in_a_plain_keras_model(elsewhere):
     x, y = found["data"].test
     predicted = found["model"].predict(x / 255, verbose=0).argmax(axis=1)
     assert np.mean(predicted == y) > CHANCE + 0.1
+    assert (elsewhere / "mine.keras").is_file()
+
+
+def test_the_theory(elsewhere):
+    (code,) = README["The theory"]
+    assert run_code(code)["path"][-1] == pytest.approx(10 * 0.8**50)
+
+
+def test_every_example_of_the_readme_is_tested():
+    tested = {"kerasopt", "In a notebook", "Optimizers and schedules", "The theory"}
+    tested |= {"Finding settings", "One part alone", "A time budget instead of epochs"}
+    assert {heading for heading, found in README.items() if found} == tested
 
 
 @pytest.mark.slow

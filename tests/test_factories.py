@@ -1,8 +1,11 @@
 """One table of models, every check that all of them must pass."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
+from thinning import slow_unless
 
 from kerasopt import distribute, losses, models, optimizers
 
@@ -48,8 +51,16 @@ def test_every_factory_is_in_the_table():
     assert covered == ours
 
 
-@pytest.mark.parametrize("case", FACTORIES)
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+POLICIES = ["float32", "mixed_bfloat16"]
+
+
+@pytest.mark.parametrize(
+    ("case", "policy"),
+    slow_unless(
+        lambda case, policy: policy == POLICIES[case.startswith("speed")],
+        itertools.product(FACTORIES, POLICIES),
+    ),
+)
 def test_trains_saves_and_reloads(case, policy, images, tmp_path):
     keras.config.set_dtype_policy(policy)
     try:
@@ -72,7 +83,7 @@ def test_trains_saves_and_reloads(case, policy, images, tmp_path):
     np.testing.assert_allclose(again(x), model(x), atol=tolerance)
 
 
-@pytest.mark.parametrize("case", FACTORIES)
+@pytest.mark.parametrize("case", slow_unless("cnn-modern".__eq__, FACTORIES))
 def test_trains_under_a_mirrored_strategy(case, images, two_cpus):
     x, y = images[0][:10] / np.float32(255), images[1][:10]
     with two_cpus.scope():

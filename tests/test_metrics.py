@@ -267,6 +267,7 @@ def listed(task):
 
 
 @pytest.mark.parametrize("case", every_case(), ids=lambda case: case[0])
+@pytest.mark.slow
 def test_xla_gives_the_same(case):
     task, width, y, outputs = case
     for name in listed(task):

@@ -5,6 +5,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
+from thinning import slow_unless
 
 from kerasopt import optimizers
 
@@ -86,7 +87,13 @@ def test_every_optimizer_of_keras_has_a_name():
     assert type(optimizers.get("ScheduleFreeAdamW")).__name__ == "ScheduleFreeAdamW"
 
 
-@pytest.mark.parametrize("name", optimizers.names())
+@pytest.mark.parametrize(
+    "name",
+    slow_unless(
+        {"conv_muon", "grouped", "momentum", "schedule_free_adamw"}.__contains__,
+        optimizers.names(),
+    ),
+)
 def test_each_trains_saves_and_goes_on(name, tmp_path):
     model, (x, y) = dense_model(), batch()
     model.compile(optimizers.get(name, **ARGUMENTS.get(name, {})), "mse")
@@ -100,7 +107,10 @@ def test_each_trains_saves_and_goes_on(name, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", optimizers.names())
+@pytest.mark.parametrize(
+    "name",
+    slow_unless({"adam", "conv_muon", "grouped"}.__contains__, optimizers.names()),
+)
 def test_each_trains_on_two_devices(name, two_cpus):
     x, y = batch()
     with two_cpus.scope():

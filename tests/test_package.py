@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import kerasopt
@@ -121,28 +120,6 @@ def test_readme_table_is_what_the_recipes_say():
         accuracy, views, seconds = recipe.measured_text()
         for part in (accuracy, views, seconds, recipe.measured.command):
             assert part in row, f"README's row of {name} lacks {part!r}"
-
-
-def test_the_python_of_the_readme_runs(monkeypatch, tmp_path):
-    """All but the trainings of five minutes, on images of random pixels."""
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (600, 32, 32, 3)).astype("uint8")
-    small = kerasopt.data.from_arrays(
-        x, np.arange(600) % 10, test=(x[:20], x[:20, 0, 0, 0] % 10)
-    )
-    monkeypatch.setattr(kerasopt.data, "load", lambda name: small)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
-    assert len(blocks) == 7
-    names = {}
-    for block in blocks:
-        if "budget" not in block:
-            exec(compile(block, "README.md", "exec"), names)
-    assert (tmp_path / "mine.keras").is_file()
-    assert names["path"][-1] == pytest.approx(10 * 0.8**50)
-    assert 0 < names["found"].suggestion < 10
-    assert names["model"].get_layer("stem").kernel.shape == (2, 2, 3, 24)
 
 
 def test_the_search_of_the_readme_runs(monkeypatch, tmp_path):

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import yaml
 from tensorflow.keras.preprocessing.image import ImageDataGenerator
+from thinning import slow_unless
 
 import kerasopt as ko
 from kerasopt.data import pipeline
 from kerasopt.recipes import Recipe, budgets
 from kerasopt.training import Trainer, calibration, sources
 from kerasopt.training.sources import StreamSource
+
+pytestmark = pytest.mark.usefixtures("no_report")
 
 MINE = {"name": "mine", "data": {"name": "digits"}, "model": {"name": "mlp"}}
 
@@ -34,18 +37,17 @@ def small_stand_in(recipe):
 # The network, optimizer and callbacks of another one, in another size or length.
 ALIKE = {"cifar10-94": "cifar10", "cifar10-96": "cifar10-95"}
 ON_TWO = [name for name in ko.recipes.names() if name not in ALIKE]
+QUICK = ({"cifar10-chapter", "cifar10-94", "mnist-mlp"}, {"cifar10-same-net"})
+"""What `make test` trains on one device, and on two."""
 
 
 @pytest.mark.parametrize(
     ("name", "devices"),
-    [(name, "cpu") for name in ko.recipes.names()]
-    + [
-        pytest.param(
-            *(name, ["CPU:0", "CPU:1"]),
-            marks=[] if name == "cifar10-same-net" else pytest.mark.slow,
-        )
-        for name in ON_TWO
-    ],
+    slow_unless(
+        lambda name, devices: name in QUICK[devices != "cpu"],
+        [(name, "cpu") for name in ko.recipes.names()]
+        + [(name, ["CPU:0", "CPU:1"]) for name in ON_TWO],
+    ),
 )
 def test_every_recipe_trains_on_one_and_on_two_devices(name, devices, tmp_path):
     recipe = ko.recipes.load(name).replace("training.epochs", 1)
@@ -557,6 +559,7 @@ def test_resume_says_what_it_cannot_resume(tmp_path):
         ko.recipes.resume(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_real_cifar10_one_epoch_learns(tmp_path):
     """1,600 real training images: far from chance after two short epochs."""

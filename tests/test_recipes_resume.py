@@ -154,6 +154,7 @@ def test_a_recipe_has_its_own_model_and_settings(cut):
         ko.resume(cut, epochs=5)
 
 
+@pytest.mark.slow
 def test_a_recipe_on_own_data_resumes_with_them(tiny_digits, finished, tmp_path):
     recipe = ko.recipes.load("digits").replace("training.epochs", 1)
     run = recipe.run(dataset=tiny_digits, directory=tmp_path / "whole", verbose=False)

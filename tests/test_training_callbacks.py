@@ -7,11 +7,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from thinning import slow_unless
 
 import kerasopt as ko
 from kerasopt.data import pipeline
 from kerasopt.training import DivergedError
-from kerasopt.training.run import Run
+
+pytestmark = pytest.mark.usefixtures("no_report")
 
 L, C = keras.layers, keras.callbacks
 RNG = np.random.default_rng(0)
@@ -344,10 +346,12 @@ def _is_numbers(value):
         return False
 
 
-@pytest.mark.parametrize("group", GROUPS)
+QUICK_GROUPS = {"watchers", "watchers of batches", "EarlyStopping", "lookahead"}
+
+
+@pytest.mark.parametrize("group", slow_unless(QUICK_GROUPS.__contains__, GROUPS))
 def test_calls_and_weights_are_those_of_keras(group, quick, tmp_path, monkeypatch):
     """With a callback that wants every batch, and without: in calls of many steps."""
-    monkeypatch.setattr(Run, "report", lambda self: None)
     calls, did, weights = expected_of(group, tmp_path / "keras")
 
     recorder = Recorder()
@@ -375,7 +379,6 @@ def test_every_batch_only_for_those_who_ask(quick, monkeypatch):
         return found
 
     monkeypatch.setattr(CompiledSteps, "run", noted)
-    monkeypatch.setattr(Run, "report", lambda self: None)
 
     class AtTestBatches(C.Callback):
         def on_test_batch_end(self, batch, logs=None):

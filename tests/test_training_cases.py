@@ -14,6 +14,8 @@ from kerasopt.training import directories
 from kerasopt.training.reporting import report_data
 from kerasopt.training.run import Run
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 L = keras.layers
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 4)).astype("float32")
@@ -26,13 +28,6 @@ BRIGHT = (PIXELS.mean((1, 2, 3)) > 127).astype(int)
 def net(last="softmax"):
     hidden = L.Dense(8, activation="relu")
     return keras.Sequential([keras.Input((4,)), hidden, L.Dense(2, activation=last)])
-
-
-@pytest.fixture(autouse=True)
-def no_report(request, monkeypatch):
-    """The report's figures take longer than these trainings, and have their tests."""
-    if "with_report" not in request.keywords:
-        monkeypatch.setattr(Run, "report", lambda self: None)
 
 
 # A finished training is never lost

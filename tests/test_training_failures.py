@@ -11,6 +11,8 @@ from sklearn.metrics import accuracy_score, roc_auc_score, root_mean_squared_err
 import kerasopt as ko
 from kerasopt.training import DivergedError
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(200, 6)).astype("float32")
 Y = (X[:, 0] > 0).astype(int)
@@ -282,6 +284,7 @@ def test_a_loss_of_numbers_makes_zeros_and_ones_a_regression(loss, quick):
     assert run.evaluate((X, Y))["rmse"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.with_report
 def test_a_step_that_logs_no_loss_gets_its_report(quick):
     class Own(keras.Model):
         def __init__(self, **given):

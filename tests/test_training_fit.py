@@ -18,12 +18,15 @@ from kerasopt.training import run as run_folder
 from kerasopt.training import sources
 from kerasopt.training.compiled import CompiledSteps
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 
 def network(**changes):
     shape = {"input_shape": (8, 8, 1), "num_classes": 10, "units": (32,)}
     return ko.models.mlp(**{**shape, **changes})
 
 
+@pytest.mark.with_report
 def test_the_folder_holds_everything(tiny_digits, quick):
     run = ko.fit(network(), tiny_digits, epochs=2, augment="affine", **quick)
     names = {path.name for path in run.directory.iterdir()}
@@ -171,7 +174,9 @@ FREEZE = {"name": "freeze", "layers": "dense*", "after": 0.3}
     ("devices", "tolerance"),
     [("cpu", 0), pytest.param(["CPU:0", "CPU:1"], 1e-3, marks=pytest.mark.slow)],
 )
-@pytest.mark.parametrize("of_recipe", [(), (LOOKAHEAD, FREEZE)])
+@pytest.mark.parametrize(
+    "of_recipe", [pytest.param((), marks=pytest.mark.slow), (LOOKAHEAD, FREEZE)]
+)
 def test_an_interrupted_run_resumes_to_the_same_weights(
     of_recipe, devices, tolerance, tiny_digits, tmp_path
 ):
@@ -235,6 +240,7 @@ def test_a_resume_before_the_first_checkpoint_starts_anew_and_says_so(
     assert run.metrics["epochs"] == 1
 
 
+@pytest.mark.with_report
 def test_the_report_says_that_curves_show_the_smoothed_loss(tiny_digits, quick):
     run = ko.fit(network(), tiny_digits, epochs=1, label_smoothing=0.1, **quick)
     html = (run.directory / "report.html").read_text()
@@ -305,6 +311,7 @@ def test_test_data_never_reaches_the_training(tiny_digits, quick, monkeypatch):
     assert not any(row.tobytes() in rows for row in test)
 
 
+@pytest.mark.with_report
 def test_allowed_test_data_as_validation_is_said_in_the_report(tiny_digits, quick):
     dataset = ko.data.from_arrays(
         *tiny_digits.train,

@@ -11,9 +11,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from thinning import slow_unless
 
 import kerasopt as ko
 from kerasopt.training.run import Run
+
+pytestmark = pytest.mark.usefixtures("no_report")
 
 L = keras.layers
 RNG = np.random.default_rng(0)
@@ -133,12 +136,6 @@ def assert_identical(run, expected):
     assert found["measures"] == expected["measures"]
 
 
-@pytest.fixture(autouse=True)
-def no_report(monkeypatch):
-    """The report's figures take longer than these trainings, and have their tests."""
-    monkeypatch.setattr(Run, "report", lambda self: None)
-
-
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     """The state after a training that nobody disturbed, by the name of its settings."""
@@ -150,7 +147,12 @@ def unbroken(tmp_path_factory):
     return trained
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+ONE_BY_ONE = {"momentum", "adam", "freeze", "affine"}
+STREAMED = {"cosine", "averages", "sharpness_aware"}
+"""Of each of the three tests below `make test` runs some settings, each in one."""
+
+
+@pytest.mark.parametrize("name", slow_unless(ONE_BY_ONE.__contains__, SETTINGS))
 def test_calls_of_one_step(name, unbroken, tmp_path):
     arguments = dict(SETTINGS[name])
     callbacks = [*arguments.pop("callbacks", []), EveryBatch()]
@@ -158,13 +160,18 @@ def test_calls_of_one_step(name, unbroken, tmp_path):
     assert_identical(run, unbroken(name))
 
 
-@pytest.mark.parametrize("name", [n for n in SETTINGS if "augment" not in SETTINGS[n]])
+NOT_AUGMENTED = [name for name in SETTINGS if "augment" not in SETTINGS[name]]
+
+
+@pytest.mark.parametrize("name", slow_unless(STREAMED.__contains__, NOT_AUGMENTED))
 def test_arrays_against_a_stream(name, unbroken, tmp_path):
     run = fit(tmp_path, augment=lambda images: images, **SETTINGS[name])
     assert_identical(run, unbroken(name))
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(
+    "name", slow_unless(lambda name: name not in ONE_BY_ONE | STREAMED, SETTINGS)
+)
 def test_interrupted_in_the_midst_of_an_epoch(name, unbroken, tmp_path):
     assert_identical(
         interrupted_and_resumed(tmp_path, **SETTINGS[name]), unbroken(name)
@@ -235,7 +242,9 @@ STREAMS = {
 }
 
 
-@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize(
+    "name", slow_unless({"augmented", "endless", "generator"}.__contains__, STREAMS)
+)
 def test_an_interrupted_stream(name, tmp_path):
     stream, arguments = STREAMS[name]
     arguments = {**arguments, "validation_data": (X[:24], Y[:24])}

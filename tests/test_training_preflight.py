@@ -7,7 +7,8 @@ import tensorflow as tf
 
 import kerasopt as ko
 from kerasopt.data import StreamError
-from kerasopt.training.run import Run
+
+pytestmark = pytest.mark.usefixtures("no_report")
 
 L = keras.layers
 RNG = np.random.default_rng(0)
@@ -44,12 +45,6 @@ def with_nan(values):
     copy = values.copy()
     copy.flat[7] = np.nan
     return copy
-
-
-@pytest.fixture(autouse=True)
-def no_report(monkeypatch):
-    """The report's figures take longer than these trainings, and have their tests."""
-    monkeypatch.setattr(Run, "report", lambda self: None)
 
 
 BAD = {

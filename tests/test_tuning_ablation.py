@@ -9,6 +9,8 @@ import kerasopt as ko
 from kerasopt.tuning.ablations import factors
 from kerasopt.tuning.ablations.ablation import compared
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 FACTORS = ["dropout", "schedule"]
 
 
@@ -105,6 +107,7 @@ def test_what_it_shows_and_writes(three):
     assert len(plain["factors"]) == 4
 
 
+@pytest.mark.slow
 def test_more_seeds_and_another_metric_later(three, tiny_digits):
     before = times(three.directory)
     more = ablate(tiny_digits, three.directory, seeds=[0, 2, 5], metric="val_loss")
@@ -117,6 +120,7 @@ def test_more_seeds_and_another_metric_later(three, tiny_digits):
     assert more.table["difference"].iloc[0] == pytest.approx(gains.mean())
 
 
+@pytest.mark.slow
 def test_a_budget_leaves_the_rest_for_the_next_call(tiny_digits, tmp_path):
     with pytest.raises(ValueError, match="no two configurations could be compared"):
         ablate(tiny_digits, tmp_path, which=["dropout"], seeds=1, budget=0.01)
@@ -128,6 +132,7 @@ def test_a_budget_leaves_the_rest_for_the_next_call(tiny_digits, tmp_path):
     assert not list(tmp_path.rglob("checkpoints"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on(tiny_digits, tmp_path):
     from kerasopt.tuning.trials import Deadline
 

@@ -172,6 +172,7 @@ def test_a_child_starts_above_a_fresh_network(tmp_path):
     assert min(gains) > 0.1, gains
 
 
+@pytest.mark.slow
 def test_inheritance_can_be_left_out(digits, tmp_path):
     alone = searched(tmp_path / "s", digits, inherit=False, trials=3, space=TINY)
     assert alone.table["parent"].notna().tolist() == [False, False, True]
@@ -190,6 +191,7 @@ t.searched({folder!r}, t.small_digits())
 """
 
 
+@pytest.mark.slow
 def test_a_killed_search_ends_as_an_unbroken_one(found, digits, tmp_path, request):
     folder = tmp_path / "killed"
     script = SCRIPT.format(tests=str(request.path.parent), folder=str(folder))
@@ -233,6 +235,7 @@ def test_all_failing_says_why(digits, tmp_path):
     assert len(list((tmp_path / "s" / "trials").iterdir())) == 5
 
 
+@pytest.mark.slow
 def test_a_budget_ends_the_search(digits, tmp_path):
     with pytest.raises(ValueError, match=r"budget of 0\.01 ended before the first"):
         searched(tmp_path / "s", digits, trials=None, budget=0.01, space=TINY)
@@ -268,6 +271,7 @@ def test_limits_that_nothing_meets_are_told_at_once(limit, message, digits, tmp_
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 def test_hyperband_goes_on_with_the_best(digits, tmp_path):
     pytest.importorskip("keras_tuner")
     changes = {

@@ -54,6 +54,7 @@ def test_scikit_learns_checks(estimator, check):
 # A grid.
 
 
+@pytest.mark.slow
 def test_a_grid_over_rate_batch_size_and_width():
     x, y = load_digits(return_X_y=True)
     grid = {
@@ -75,6 +76,7 @@ def test_a_grid_over_rate_batch_size_and_width():
     assert scores.mean() == search.best_score_
 
 
+@pytest.mark.slow
 def test_tuples_of_widths_models_and_optimizers_can_be_searched():
     grid = [
         {"hidden_units": [(8, 4), 8], "optimizer": ["adam", {"name": "nesterov"}]},
@@ -291,6 +293,7 @@ def assert_same(first, second):
 DEEP = {"hidden_units": (8, 8), "dropout": 0.2, "batch_norm": True, "l2": 0.01}
 
 
+@pytest.mark.slow
 def test_a_shared_compilation_changes_no_bit():
     fits = [
         ({"learning_rate": 0.01}, 150),

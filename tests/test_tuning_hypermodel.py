@@ -73,6 +73,7 @@ def test_build_models_choices():
     assert float(model.optimizer.learning_rate) == pytest.approx(0.005)
 
 
+@pytest.mark.slow
 def test_the_recipes_batches_are_tuned(recipe, tiny_digits, tmp_path, monkeypatch):
     sizes = []
     made = pipeline.training_batches

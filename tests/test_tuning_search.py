@@ -14,6 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 from sklearn.model_selection import StratifiedKFold
+from thinning import slow_unless
 
 import kerasopt as ko
 from kerasopt import files
@@ -103,6 +104,7 @@ def test_a_result_is_in_its_folder(grid):
     assert RATE in (grid.directory / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_first_of_equals_wins_and_is_shown(tmp_path, capsys):
     from kerasopt import terminal
 
@@ -155,6 +157,7 @@ def test_a_finished_search_trains_nothing_again(grid):
     pd.testing.assert_frame_equal(again.table, grid.table)
 
 
+@pytest.mark.slow
 def test_random_begins_with_the_recipes_own_and_goes_on_with_more(tmp_path):
     given = {"method": "random", "stop": None}
     found = search(recipe_of(), RATES, tmp_path, trials=2, **given)
@@ -209,6 +212,7 @@ def test_hyperband_trains_few_to_the_end(tmp_path):
         assert history["epoch"].tolist() == [*range(1, len(history) + 1)]
 
 
+@pytest.mark.slow
 def test_hyperband_goes_on_where_there_are_few_combinations(tmp_path):
     """Its first round wants nine different trials of nine epochs' ninth."""
     space = {SIZE: [16, 32, 48, 64]}
@@ -218,6 +222,7 @@ def test_hyperband_goes_on_where_there_are_few_combinations(tmp_path):
     assert (table["status"] == "completed").sum() == 1
 
 
+@pytest.mark.slow
 def test_hyperband_has_a_winner_though_trials_fail(tmp_path):
     recipe = recipe_of(
         optimizer={"name": "sgd", "learning_rate": 0.01}, training__epochs=9
@@ -336,6 +341,7 @@ def test_after_sigkill_it_goes_on_in_its_trial_and_epoch(tmp_path):
     assert len(rows[0]) == epochs
 
 
+@pytest.mark.slow
 def test_a_budget_ends_it_and_it_can_be_gone_on_with(tmp_path):
     recipe = recipe_of(training__epochs=30)
     began = time.monotonic()
@@ -389,7 +395,9 @@ def test_an_epoch_that_the_budget_cut_is_trained_again(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(*[each.drop(columns="seconds") for each in rows])
 
 
-@pytest.mark.parametrize("ending", ["hyperband", "patience"])
+@pytest.mark.parametrize(
+    "ending", slow_unless("patience".__eq__, ["hyperband", "patience"])
+)
 def test_a_trial_that_had_ended_trains_no_further(ending, tmp_path, monkeypatch):
     """Killed between its last checkpoint and its result."""
     from kerasopt.training import trial
@@ -417,6 +425,7 @@ def test_a_trial_that_had_ended_trains_no_further(ending, tmp_path, monkeypatch)
     )
 
 
+@pytest.mark.slow
 def test_two_workers_share_the_trials(tmp_path):
     space = {RATE: [0.003, 0.01, 0.03], SIZE: [32, 64]}
     found = search(recipe_of(), space, tmp_path, method="grid", workers=2)
@@ -584,6 +593,7 @@ def test_where_all_fail_the_reasons_are_told(tmp_path):
         search(BAD, space, tmp_path, method="grid")
 
 
+@pytest.mark.slow
 def test_what_went_well_before_counts_after_a_resume(tmp_path):
     space = {RATE: [0.1, *(10.0**power for power in range(30, 36))]}
     first = search(BAD, space, tmp_path, method="grid", trials=1)
@@ -704,6 +714,7 @@ def test_a_constant_can_be_compared_with_a_schedule(tmp_path):
     assert means[str(constant)] == means["0.01"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_cpus")
 def test_trials_on_several_devices(tmp_path):
     recipe = recipe_of(training__devices=["CPU:0", "CPU:1"])

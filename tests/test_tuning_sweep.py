@@ -5,6 +5,8 @@ import pytest
 
 import kerasopt as ko
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 SIZES = [32, 64, 128, 256]
 
 
@@ -48,6 +50,7 @@ def test_equal_epochs_are_unequal_updates(recipe, digits, tmp_path):
     np.testing.assert_allclose(table["val_loss"], again["val_loss"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_texts_batch_sizes_over_ten_epochs(recipe, digits, tmp_path):
     recipe = recipe.replace("training.epochs", 10)
     table = ko.tuning.sweep(
@@ -70,7 +73,7 @@ COSINE = {"name": "cosine", "initial_learning_rate": 0.1}
     ("field", "values"),
     [
         ("optimizer", [{"name": "adam"}, {"name": "sgd", "learning_rate": COSINE}]),
-        ("model.l2", [0.0, 0.1]),
+        pytest.param("model.l2", [0.0, 0.1], marks=pytest.mark.slow),
     ],
 )
 def test_optimizer_schedule_and_penalty_can_be_swept(
@@ -199,6 +202,7 @@ def test_what_can_not_be_swept_shows_before_any_training(
     assert not (tmp_path / "sweep").exists()
 
 
+@pytest.mark.slow
 def test_activations_can_be_swept(recipe, digits, tmp_path):
     table = ko.tuning.sweep(
         recipe, "model.activation", ["relu", "sigmoid"], dataset=digits,

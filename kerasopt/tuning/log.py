@@ -44,7 +44,7 @@ def trial_log(directory: str | os.PathLike[str] = "runs") -> pd.DataFrame:
         >>> import tempfile
         >>> import kerasopt as ko
         >>> small = ko.data.load("digits", size=200)
-        >>> recipe = ko.recipes.load("digits").replace("training.epochs", 1)
+        >>> recipe = ko.recipes.load("mnist-mlp").replace("training.epochs", 1)
         >>> folder = Path(tempfile.mkdtemp())
         >>> for size in (32, 64):
         ...     _ = recipe.replace("training.batch_size", size).run(

@@ -67,7 +67,7 @@ def sweep(
     Example:
         >>> import tempfile
         >>> import kerasopt as ko
-        >>> recipe = ko.recipes.load("digits").replace("training.epochs", 2)
+        >>> recipe = ko.recipes.load("mnist-mlp").replace("training.epochs", 2)
         >>> small = ko.data.load("digits", size=200, validation=50)
         >>> table = sweep(recipe, "training.batch_size", [32, 64], dataset=small,
         ...               directory=tempfile.mkdtemp(), verbose=False)
