@@ -7,6 +7,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kerasopt as ko
 from kerasopt import evaluation
@@ -202,6 +203,54 @@ def test_a_model_that_scales_itself_gets_pixels(quick, tmp_path):
         ours.history["val_loss"].tolist(), rel=1e-5
     )
     np.testing.assert_allclose(own.predict(PIXELS), ours.predict(PIXELS), rtol=1e-5)
+
+
+def adapted(image):
+    layer = L.Normalization()
+    layer.adapt(PIXELS)
+    return layer(image)
+
+
+@pytest.mark.parametrize(
+    ("scale", "divided"),
+    [
+        (lambda image: image / 255.0, False),
+        (lambda image: L.Rescaling(1 / 255)(L.RandomFlip()(image)), False),
+        (adapted, False),
+        (L.Normalization(), True),  # Adapted here, to pixels in [0, 1].
+        (L.Conv2D(2, 3), True),
+    ],
+)
+def test_pixels_are_divided_unless_the_model_scales(scale, divided, quick, capsys):
+    image = keras.Input((8, 8, 1))
+    out = L.Dense(1, activation="sigmoid")(L.Flatten()(scale(image)))
+    quick["verbose"] = True
+    run = ko.fit(keras.Model(image, out), (PIXELS, BRIGHT), epochs=1, **quick)
+    assert run.environment["data"]["pixel_scale"] == (255 if divided else 1)
+    assert ("pixels are divided by 255" in capsys.readouterr().err) == divided
+
+
+def test_preprocessing_of_keras_applications_scales():
+    from kerasopt.training.head import takes_pixels
+
+    image = keras.Input((32, 32, 3))
+    for module in (keras.applications.mobilenet_v2, keras.applications.vgg16):
+        out = L.Flatten()(module.preprocess_input(image))
+        assert takes_pixels(keras.Model(image, out))
+
+
+def test_a_validation_stream_that_is_scaled_is_not_scaled_again(quick, tmp_path):
+    scaled = PIXELS / np.float32(255)
+    stream = tf.data.Dataset.from_tensor_slices((scaled, BRIGHT)).batch(16)
+    given = {"epochs": 2, "seed": 0, **quick}
+    run = ko.fit(of_pixels(), (PIXELS, BRIGHT), validation_data=stream, **given)
+    given["directory"] = tmp_path / "arrays"
+    other = ko.fit(
+        of_pixels(), (PIXELS, BRIGHT), validation_data=(PIXELS, BRIGHT), **given
+    )
+    assert run.history["val_loss"].tolist() == pytest.approx(
+        other.history["val_loss"].tolist(), rel=1e-4
+    )
 
 
 # What a repeated or resumed run rests on

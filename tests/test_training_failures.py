@@ -341,3 +341,94 @@ def test_a_resumed_training_asks_for_what_it_lacks(quick):
         ko.resume(quick["directory"], **given)
     run = ko.resume(quick["directory"], metrics=["auc"], **given)
     assert len(run.history) == 2 and run.history["val_auc"].notna().all()
+
+
+class StopsAfter(keras.callbacks.Callback):
+    """Breaks off after a batch of the second epoch."""
+
+    def __init__(self, batch):
+        super().__init__()
+        self.batch, self.epoch = batch, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (1, self.batch):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (X, Y),
+        lambda: ((X[i : i + 32], Y[i : i + 32]) for i in range(0, 200, 32)),
+    ],
+    ids=["arrays", "stream of unknown length"],
+)
+def test_interrupted_after_the_last_step_of_an_epoch(data, quick, tmp_path):
+    given = {"epochs": 3, "deterministic": True, "checkpoint_seconds": 0}
+    given |= {"validation_data": (X, Y)}
+    with pytest.raises(KeyboardInterrupt):
+        ko.fit(net, data, callbacks=[StopsAfter(6)], **given, **quick)
+    run = ko.fit(net, data, resume=True, **given, **quick)
+    quick["directory"] = tmp_path / "unbroken"
+    unbroken = ko.fit(net, data, **given, **quick)
+    for name in ("loss", "accuracy", "val_loss"):
+        assert run.history[name].tolist() == unbroken.history[name].tolist()
+
+
+def test_several_outputs_ask_for_a_loss(quick):
+    inputs = keras.Input((6,))
+    outputs = [L.Dense(1, name="size")(inputs), L.Dense(1, name="kind")(inputs)]
+    with pytest.raises(
+        ValueError, match=r"several outputs \(size, kind\): give a loss"
+    ):
+        ko.fit(keras.Model(inputs, outputs), (X, (X[:, 0], Y)), epochs=1, **quick)
+
+
+def test_no_callbacks_are_none(quick):
+    assert len(ko.fit(net, (X, Y), callbacks=None, epochs=1, **quick).history) == 1
+
+
+def test_validation_that_fails_costs_no_epoch(quick):
+    tokens = np.random.default_rng(0).integers(0, 50, (64, 4))
+    held_out = tokens.copy()
+    held_out[20] = 69  # Beyond the embedding, and beyond the samples of the preflight.
+    model = keras.Sequential([L.Embedding(50, 4), L.Flatten(), L.Dense(1, "sigmoid")])
+    with pytest.raises(ValueError, match="up to epoch 1, step 2, is kept"):
+        ko.fit(
+            model,
+            (tokens, Y[:64]),
+            validation_data=(held_out, Y[:64]),
+            epochs=2,
+            **quick,
+        )
+
+
+def test_lists_are_predicted_as_arrays(quick):
+    run = ko.fit(net, (X, Y), epochs=1, **quick)
+    np.testing.assert_array_equal(run.predict(X[:3].tolist()), run.predict(X[:3]))
+
+
+def test_a_run_without_task_is_compiled_to_be_measured(quick):
+    model = keras.Sequential([L.Reshape((3, 2)), L.Dense(2)])
+    run = ko.fit(model, (X, X.reshape(-1, 3, 2)), loss="mse", epochs=1, **quick)
+    found = run.evaluate((X, X.reshape(-1, 3, 2)))["loss"]
+    again = ko.Run(run.directory)
+    if not again.model.compiled:
+        with pytest.raises(ValueError, match="Compile it first"):
+            again.evaluate((X, X.reshape(-1, 3, 2)))
+        again.model.compile(loss="mse")
+    measured = again.evaluate((X, X.reshape(-1, 3, 2)))["loss"]
+    assert measured == pytest.approx(found, rel=1e-5)
+
+
+def test_an_optimizer_that_goes_on_in_its_schedule_is_said(quick, tmp_path, capsys):
+    rate = {"name": "cosine", "initial_learning_rate": 0.05}
+    optimizer = {"name": "adam", "learning_rate": rate}
+    model = net()
+    ko.fit(model, (X, Y), optimizer=optimizer, epochs=1, **quick)
+    quick |= {"directory": tmp_path / "again", "verbose": True}
+    ko.fit(model, (X, Y), epochs=1, **quick)
+    assert "has taken 7 steps of its learning rate" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import tensorflow as tf
 from kerasopt import augment, tasks
 from kerasopt.data import Dataset, Stream, count, pipeline
 from kerasopt.data.checks import is_lazy
+from kerasopt.data.pixels import scale_of_new
 from kerasopt.data.splits import class_indices
 from kerasopt.training.class_weights import class_weights
 from kerasopt.training.sources import ArraySource, Source, StreamSource
@@ -186,10 +187,11 @@ class Feed:
             return None
         size = evaluation_batch_size(self.dataset, settings)
         if isinstance(data, Stream):
+            scale = scale_of_new(data.first()[0], self.pixel_scale)
 
             @augment.unconverted
             def scaled(x: Any, *others: Any) -> Any:
-                return (pipeline.scale_all(x, self.pixel_scale), *others)
+                return (pipeline.scale_all(x, scale), *others)
 
             return StreamSource(
                 lambda epoch, step: data.batches(0).map(scaled),

@@ -62,6 +62,12 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
     given = spec.loss
     if given is None:
         given = own.get("loss", "auto" if task or not _has_own_step(model) else None)
+    if given == "auto" and len(getattr(model, "outputs", None) or ()) > 1:
+        raise ValueError(
+            f"The model has several outputs ({', '.join(model.output_names)}): give a "
+            "loss for each, such as loss={"
+            f"{model.output_names[0]!r}: 'mse', …}} or a list in their order."
+        )
     loss, notes = given, []
     if given is not None and not isinstance(given, (dict, list, tuple)):
         loss = losses.get(

@@ -108,7 +108,8 @@ def fit(
             ``epochs`` may be larger.
         verbose: Show progress on standard error.
         **fields: Fields of `kerasopt.training.TrainingSettings`, whose help lists
-            them all: ``epochs=10`` (by default as many more as make 200 steps) or
+            them all: ``epochs=10`` (by default as many more as make 200 steps,
+            where their number is known) or
             ``budget="5m"``, ``batch_size=32``, ``patience=None``,
             ``monitor="val_loss"``, ``seed=0``, …
 
@@ -201,6 +202,8 @@ def _check_batch_size(dataset: Dataset, settings: TrainingSettings) -> None:
 
 def _listed(given: Any) -> Any:
     """Return one object, a name or {"name": …} as a list of it; others as they are."""
+    if given is None:
+        return []
     single = isinstance(given, str) or not isinstance(given, Iterable)
     if isinstance(given, Mapping):
         single = "name" in given

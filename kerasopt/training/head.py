@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,10 @@ from kerasopt.layers import graph
 __all__ = ["Head", "head_of", "takes_pixels"]
 
 _WITHOUT_ACTIVATION = ("Dense", "Conv", "Add", "BatchNormalization", "RNN")
+_ARITHMETIC = ("TrueDivide", "Divide", "Multiply", "Subtract", "Add")
+"""What ``preprocess_input`` and ``images / 255`` become in a functional model."""
+
+_RESIZING = ("Resizing", "CenterCrop", "GetItem", "Stack", "Cast")
 _PASS_THROUGH = (
     keras.layers.Reshape,
     keras.layers.Flatten,
@@ -106,12 +111,27 @@ def takes_pixels(model: keras.Model) -> bool:
     """
     if not graph.is_graph(model):
         return False
-    first = (
-        layer
-        for layer in graph.layers(model)
-        if not isinstance(layer, keras.layers.InputLayer)
-    )
-    layer = next(first, None)
-    if not isinstance(layer, keras.layers.Rescaling):
-        return False
-    return bool(np.max(layer.scale) < 0.1)
+    found = (each for each in _operations(model) if not _keeps_scale(each))
+    first = next(found, None)
+    if isinstance(first, keras.layers.Rescaling):
+        return bool(np.max(first.scale) < 0.1)
+    if isinstance(first, keras.layers.Normalization):
+        # Its mean says on which scale it was adapted.
+        mean = first.mean
+        return mean is not None and np.max(keras.ops.convert_to_numpy(mean)) > 1
+    return type(first).__name__ in _ARITHMETIC
+
+
+def _operations(model: keras.Model) -> Iterator[Any]:
+    """Yield layers and Keras operations, those of the models inside in their place."""
+    for each in getattr(model, "operations", model.layers):
+        if graph.is_graph(each):
+            yield from _operations(each)
+        else:
+            yield each
+
+
+def _keeps_scale(operation: Any) -> bool:
+    """Say whether an operation changes images, but not the range of their values."""
+    name = type(operation).__name__
+    return name == "InputLayer" or name in _RESIZING or name.startswith("Random")

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 import rich.console
 import tensorflow as tf
 
 from kerasopt import augment as augmentations
 from kerasopt import callbacks as callback_table
-from kerasopt import distribute, layers, optimizers, tasks
+from kerasopt import distribute, layers, optimizers, schedules, tasks
 from kerasopt.data import Dataset, Stream
 from kerasopt.data.labels import classes_without_samples
 from kerasopt.evaluation import formatting, report
@@ -171,7 +172,11 @@ def prepare(
         steps_per_epoch=steps,
         monitor_mode=watching.check_monitor(model, settings.monitor, settings.patience),
         measures_logs=measures_logs,
-        notes=[*chosen.notes, *_notes(settings, build, feed)],
+        notes=[
+            *chosen.notes,
+            *_notes(settings, build, feed),
+            *_schedule_notes(model.optimizer),
+        ],
     )
 
 
@@ -254,6 +259,11 @@ def _notes(settings: TrainingSettings, build: Any, feed: Feed) -> list[str]:
             "augmentation and dropout, but not its first weights. Give a function that "
             "builds the model to repeat the training."
         )
+    if feed.pixel_scale != 1:
+        notes.append(
+            f"The pixels are divided by {feed.pixel_scale:g}; run.predict and "
+            "run.evaluate do the same."
+        )
     if feed.pixel_scale != dataset.pixel_scale:
         notes.append("The model scales pixels itself, so it is handed 0 to 255.")
     if dataset.task and dataset.task.has_classes and isinstance(dataset.train, tuple):
@@ -273,6 +283,19 @@ def _notes(settings: TrainingSettings, build: Any, feed: Feed) -> list[str]:
             f"{len(dataset.skipped):,} files can't be read as images and were left out."
         )
     return notes
+
+
+def _schedule_notes(optimizer: Any) -> list[str]:
+    """Say that the optimizer of an earlier training goes on in its schedule."""
+    if optimizer is None or not schedules.scheduled(optimizer):
+        return []
+    steps = int(np.max(keras.ops.convert_to_numpy(optimizer.iterations)))
+    if not steps:
+        return []
+    return [
+        f"The model's optimizer has taken {steps:,} steps of its learning rate's "
+        "schedule and goes on there. Give optimizer=… to start anew."
+    ]
 
 
 def _has_own_metrics(model: Any) -> bool:

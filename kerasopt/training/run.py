@@ -221,6 +221,9 @@ class Run:
 
     def _checked(self, x: Any) -> Any:
         """Return samples as arrays, or refuse their shape and numbers."""
+        if isinstance(x, list):  # As Keras's: one for each input, or one array.
+            several = len(getattr(self.model, "inputs", None) or ()) > 1
+            x = tuple(x) if several else np.asarray(x)
         if not is_lazy(x):  # Image files are decoded batch by batch.
             x = keras.tree.map_structure(np.asarray, x)
         for each in keras.tree.flatten(x):
@@ -263,6 +266,11 @@ class Run:
         """
         if self.task is not None:
             return self.measure(data, tta=tta, tta_share=tta_share).to_dict()
+        if not self.model.compiled:
+            raise ValueError(
+                "The saved model has neither task nor loss. Compile it first: "
+                "run.model.compile(loss=…, metrics=[…])."
+            )
         scaled = new_data.scaled(data, self._checked, self._scale_of)
         found = self.model.evaluate(scaled, verbose=0, return_dict=True)
         return {name: float(value) for name, value in found.items()}

@@ -250,19 +250,21 @@ class Session:
     def _failed(self, error: Exception, trainer: Trainer) -> Exception:
         """Return the error of a step or a stream that failed.
 
-        A stream fails before the step, so a checkpoint is written. A step that failed
-        may have changed some variables already: then the last checkpoint stays.
+        A stream fails before the step, and validation changes no weight, so a
+        checkpoint is written. A training step that failed may have changed some
+        variables already: then the last checkpoint stays.
         """
         split, number, of_source = trainer.failed_batch()
         source = trainer.train if split == "train" else trainer.validation
+        if of_source or split == "validation":
+            self.checkpoint.save(trainer)
         stream = getattr(source, "stream", None)
         if stream is None:
             return ValueError(
                 f"The step on batch {number} of the {split} data failed: "
-                f"{reason_of(error)} {self._what_is_kept()}"
+                f"{reason_of(error).rstrip('.')}. {self._what_is_kept()}"
             )
         if of_source:
-            self.checkpoint.save(trainer)
             failure = stream.failure(error, number)
         else:
             failure = StreamError(

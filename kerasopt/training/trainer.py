@@ -193,6 +193,9 @@ class Trainer:
                     at_least=self._steps_an_epoch is None,
                 )
             logs = own or self.model.get_metrics_result()
+            if self.step == source.steps:
+                # A callback may break off here: then only validation is to come.
+                self.logs = _plain(logs)
             self.callbacks.on_train_batch_end(self.step - 1, logs)
             if self.model.stop_training:
                 break
@@ -201,6 +204,8 @@ class Trainer:
         if isinstance(source, StreamSource) and source.steps is None:
             source.close()
             self._steps_an_epoch = self.step
+        if logs is None and self.step:  # It was interrupted after its last step.
+            logs = self.model.get_metrics_result()
         return _plain(logs or {})
 
     def _call(self, source: Source, wanted: int) -> tuple[int, Any]:
