@@ -41,6 +41,7 @@ def test_tune_without_a_space(command):
     assert "training.batch_size" in found["trials"][0]
 
 
+@pytest.mark.slow
 def test_ablate(command, tmp_path):
     words = ["ablate", "digits", *SMALL, "--factors", "dropout, l2", "--seeds", 2]
     words += ["--epochs", 1, "--out", "mine"]

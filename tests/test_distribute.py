@@ -46,6 +46,7 @@ def test_two_replicas_equal_one_device(samples, two_cpus):
         np.testing.assert_allclose(history_two[name], values, atol=2e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_without_the_wrapper_keras_weighs_the_last_batch_wrongly(two_cpus):
     """Shows that the test above can fail."""
     loss = keras.losses.SparseCategoricalCrossentropy()

@@ -386,6 +386,7 @@ def test_a_field_set_by_hand_stays_at_any_budget(
     assert recipe.training.batch_size == 64
 
 
+@pytest.mark.slow
 def test_a_run_records_what_its_budget_changed(tmp_path):
     recipe = Recipe({**GROWS, "from_budget": {"from 1 epochs": {"model.units": [16]}}})
     recipe = recipe.replace("training.budget", "15s")

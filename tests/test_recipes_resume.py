@@ -243,6 +243,7 @@ def wait_for(path, child):
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_two_processes_with_one_folder(tmp_path):
     """One trains; the other is told so. None of them mixes its files in."""
     words = ["digits", "--set", "data.size=300", "--epochs", "2", "--out", "run"]

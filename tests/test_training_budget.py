@@ -297,6 +297,7 @@ def test_patience_needs_every_validation(digits, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_speed_run_on_small_images(tmp_path):
     """Whitening, sizes, groups, freezing, lookahead and TTA work together."""
     generator = np.random.default_rng(0)

@@ -432,3 +432,36 @@ def test_an_optimizer_that_goes_on_in_its_schedule_is_said(quick, tmp_path, caps
     quick |= {"directory": tmp_path / "again", "verbose": True}
     ko.fit(model, (X, Y), epochs=1, **quick)
     assert "has taken 7 steps of its learning rate" in capsys.readouterr().err
+
+
+def test_counts_with_a_loss_of_numbers_are_a_regression(quick):
+    counts = np.random.default_rng(0).poisson(30, 200)
+    for loss in ("mse", "poisson"):
+        activation = "exponential" if loss == "poisson" else None
+        model = net(1, activation)
+        model.compile("adam", loss)
+        quick["directory"] = quick["directory"].with_name(loss)
+        assert ko.fit(model, (X, counts), epochs=1, **quick).task.name == "regression"
+
+
+@pytest.mark.parametrize("word", ["learning_rate", "num_classes"])
+def test_words_that_stand_elsewhere_are_explained(word, quick):
+    with pytest.raises(TypeError, match=f"fit takes no {word}: give "):
+        ko.fit(net, (X, Y), **{word: 1}, **quick)
+
+
+def test_the_epoch_that_keras_brought_back_is_the_kept_one(quick):
+    stopping = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
+    given = {"optimizer": {"name": "sgd", "learning_rate": 2.0}, "epochs": 30}
+    noise = np.random.default_rng(1).integers(0, 2, 200)
+    run = ko.fit(
+        net,
+        (X, noise),
+        validation_data=(X, 1 - noise),
+        callbacks=stopping,
+        **given,
+        **quick,
+    )
+    losses = run.history["val_loss"]
+    assert run.metrics["kept_epoch"] == losses.idxmin() + 1 < len(losses)
+    assert run.metrics["validation_loss"] == pytest.approx(losses.min(), rel=1e-4)

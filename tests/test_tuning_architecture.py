@@ -144,6 +144,7 @@ def test_the_front_is_what_nothing_dominates(found, name):
 # Inheritance.
 
 
+@pytest.mark.slow
 def test_a_child_starts_above_a_fresh_network(tmp_path):
     dataset = ko.data.load("digits", size=800, validation=200)
     recipe = small_recipe().replace("optimizer", {"name": "adam"})
@@ -248,6 +249,7 @@ def test_a_budget_ends_the_search(digits, tmp_path):
 # Limits and the other method.
 
 
+@pytest.mark.slow
 def test_limits_hold(digits, tmp_path):
     space = {**SPACE, "width": [4, 8, 64]}
     limits = {"most_parameters": 1000, "most_latency_milliseconds": 1e6}

@@ -186,6 +186,7 @@ def test_bayesian_goes_by_the_loss_and_stops_the_hopeless(tmp_path):
     assert set(table["status"]) == {"completed", "stopped"}
 
 
+@pytest.mark.slow
 def test_hyperband_trains_few_to_the_end(tmp_path):
     recipe = recipe_of(training__epochs=3, training__precision="float32")
     found = search(recipe, RATES, tmp_path, method="hyperband")
@@ -743,6 +744,7 @@ def test_a_loss_that_overflows_is_a_failure(tmp_path):
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_all_trials_have_one_precision(tmp_path, monkeypatch):
     """The first one times it; folds and a later call take what it came to."""
     from kerasopt.training import calibration

@@ -90,6 +90,7 @@ def test_optimizer_schedule_and_penalty_can_be_swept(
     assert table["val_loss"].nunique() == 2
 
 
+@pytest.mark.slow
 def test_equal_updates_are_unequal_epochs(recipe, digits, tmp_path):
     table = ko.tuning.sweep(
         recipe, "training.batch_size", SIZES, equal_updates=True, dataset=digits,

@@ -18,7 +18,7 @@ from kerasopt.training.compiled import CompiledSteps
 from kerasopt.training.head import Head, head_of
 from kerasopt.training.spec import TrainingSpec
 
-__all__ = ["Chosen", "choose", "compiled"]
+__all__ = ["Chosen", "choose", "compiled", "is_of_numbers"]
 
 
 LOSSES_OF_NUMBERS = (
@@ -29,6 +29,7 @@ LOSSES_OF_NUMBERS = (
     "huber",
     "huber_loss",
     "log_cosh",
+    "poisson",
 )
 
 
@@ -99,15 +100,21 @@ def _task(
     train = dataset.train
     labels = train.labels() if isinstance(train, Stream) else train[1]
     found = tasks.infer(labels, num_outputs=head.units, activation=head.activation)
-    if found.name == "binary" and head.gives_logits and _is_of_numbers(spec, model):
+    if found.name == "binary" and head.gives_logits and is_of_numbers(spec.loss, model):
         return tasks.get("regression")
     # Names of classes say what the labels are.
     return known if known.has_classes and _has_names(dataset) else found
 
 
-def _is_of_numbers(spec: TrainingSpec, model: keras.Model) -> bool:
-    """Say whether the loss that was chosen compares numbers, not classes."""
-    loss = spec.loss or placement.compile_arguments(model).get("loss")
+def is_of_numbers(loss: Any, model: Any) -> bool:
+    """Say whether the loss compares numbers, not classes.
+
+    Args:
+        loss: What was given, or None for that of a compiled model.
+        model: The model, or a function that builds one.
+    """
+    if loss is None and isinstance(model, keras.Model):
+        loss = placement.compile_arguments(model).get("loss")
     with contextlib.suppress(ValueError, TypeError):
         loss = keras.losses.get(loss)
     return preflight.name_of(loss) in LOSSES_OF_NUMBERS

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import rich.console
 
 from kerasopt.data import Dataset, Stream, as_dataset
 from kerasopt.evaluation import formatting
 from kerasopt.training import (
     batches,
+    compiling,
     directories,
     finishing,
     placement,
@@ -42,6 +44,8 @@ KERAS_WORDS = {
     "validation_batch_size": "it is evaluation_batch_size",
     "initial_epoch": "resume=True goes on where the run was",
     "shuffle": "arrays are shuffled by the seed, streams taken as they come",
+    "learning_rate": 'give optimizer={"name": "adam", "learning_rate": 0.01}',
+    "num_classes": "give kerasopt.data.from_arrays(x, y, num_classes=…)",
 }
 """Arguments of Keras's ``fit`` that have another name here, or need none."""
 
@@ -145,6 +149,8 @@ def fit(
     else:
         directories.check_new(directory)
     console = rich.console.Console(stderr=True, quiet=not verbose)
+    if task == "auto" and _has_counts(data) and compiling.is_of_numbers(loss, model):
+        task = "regression"
     dataset = as_dataset(
         data,
         validation_data=validation_data,
@@ -187,6 +193,20 @@ def fit(
         run_folder.write_yaml(folder / run_folder.RECIPE, resolved)
         run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
         return _trained(ready, model, folder, budget, started, console, resume)
+
+
+def _has_counts(data: Any) -> bool:
+    """Say whether the labels are whole numbers other than 0 and 1, one a sample."""
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        return False
+    y = data[1]
+    if isinstance(y, (tuple, list, dict)) and np.ndim(next(iter(y), 0)):
+        return False  # Labels of several outputs, or rows of them.
+    y = np.asarray(y)
+    is_single = y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)
+    return bool(
+        y.size and is_single and y.dtype.kind in "iu" and (y.max() > 1 or y.min() < 0)
+    )
 
 
 def _check_batch_size(dataset: Dataset, settings: TrainingSettings) -> None:

@@ -325,8 +325,9 @@ class Session:
     def summary(self) -> dict[str, Any]:
         """Return how long it trained and which epoch's weights it kept."""
         epochs = best = int(self.log.rows[-1]["epoch"]) if self.log.rows else 0
-        if self.early_stopping is not None:
-            best = int(self.early_stopping.best_epoch) + 1
+        for each in [*self.ready.callbacks, self.early_stopping]:
+            if _kept_the_best(each):
+                best = int(each.best_epoch) + 1
         trained: float = epochs
         if self.budget and self.ready.steps_per_epoch:
             trained = round(self._steps_trained() / self.ready.steps_per_epoch, 2)
@@ -346,3 +347,11 @@ class Session:
             # Not by the share: the last step may end a little before the time does.
             return bool(self.early_stopping and self.early_stopping.stopped_epoch)
         return epochs < self.ready.settings.epochs
+
+
+def _kept_the_best(callback: Any) -> bool:
+    """Say whether an early stopping, ours or Keras's, brought the best weights back."""
+    if isinstance(callback, own_callbacks.EarlyStopping):
+        return True
+    keras_own = isinstance(callback, keras.callbacks.EarlyStopping)
+    return keras_own and callback.restore_best_weights and callback.best_epoch >= 0
