@@ -3,6 +3,7 @@
 import pytest
 
 SLOW = (
+    "01_chapter_project.ipynb",
     "02_gradient_descent_and_backprop.ipynb",
     "03_optimizers_and_schedules.ipynb",
     "04_initialization_and_normalization.ipynb",

@@ -448,6 +448,7 @@ def test_a_contender_runs_in_a_process_of_its_own(tmp_path, dataset):
     assert run["settings"]["epochs"] == 1
 
 
+@pytest.mark.slow
 def test_a_contender_that_fails_leaves_no_result(tmp_path, dataset):
     out, recipe = tmp_path / "out", tmp_path / "deep.yaml"
     recipe.write_text(TINY_RECIPE.replace("[8, 8, 8]", "[8, 8, 8, 8, 8]"))

@@ -234,6 +234,7 @@ def test_bugs_of_ours_keep_their_traceback(monkeypatch):
         cli.main()
 
 
+@pytest.mark.slow
 def test_demo_without_cifar10_says_so_and_trains_digits(command, monkeypatch, tmp_path):
     monkeypatch.setenv("KERASOPT_OFFLINE", "1")
     monkeypatch.setenv("KERASOPT_HOME", str(tmp_path / "home"))
@@ -244,6 +245,7 @@ def test_demo_without_cifar10_says_so_and_trains_digits(command, monkeypatch, tm
     assert json.loads(out)["test_accuracy"] > 0.9
 
 
+@pytest.mark.slow
 def test_ctrl_c_exits_130_and_the_run_resumes(tmp_path):
     # A shell's background jobs ignore Ctrl-C; this child must not.
     start = (

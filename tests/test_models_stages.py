@@ -168,6 +168,7 @@ def test_every_weight_of_every_block_learns(attention):
             assert np.abs(gradient).max() > 0, variable.path
 
 
+@pytest.mark.slow
 def test_a_network_of_several_blocks_learns_the_digits():
     keras.utils.set_random_seed(0)
     x, y = load_digits(return_X_y=True)

@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+from thinning import slow_unless
 
 from kerasopt import schedules
 from kerasopt.scratch import schedules as theory
@@ -168,7 +169,10 @@ def test_every_schedule_is_in_the_table():
     assert {case.partition("-")[0] for case in TABLE} == set(schedules.names())
 
 
-@pytest.mark.parametrize("case", TABLE)
+QUICK = {"piecewise", "cosine_restarts", "cyclical-exp_range", "one_cycle", "warmup"}
+
+
+@pytest.mark.parametrize("case", slow_unless(QUICK.__contains__, TABLE))
 def test_formula_at_a_thousand_points(case):
     formula = TABLE[case][1]
     ours = schedules.rates(build(case), STEPS)

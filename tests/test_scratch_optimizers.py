@@ -253,6 +253,7 @@ def test_equals_keras_at_every_step(row):
     assert np.isfinite(reference).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", TABLE, ids=ids[: len(TABLE)])
 def test_equals_keras_under_a_schedule(row):
     _, rate, ours, theirs, shape = row

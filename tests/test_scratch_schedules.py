@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from scipy import signal
+from thinning import slow_unless
 
 from kerasopt.scratch import schedules
 from kerasopt.scratch.optimizers import Adam
@@ -58,7 +59,10 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize("case", TABLE)
+QUICK = {"piecewise", "inverse_time-staircase", "polynomial-cycle", "cosine_restarts"}
+
+
+@pytest.mark.parametrize("case", slow_unless(QUICK.__contains__, TABLE))
 def test_formula_equals_keras(case):
     arguments, keras_schedule = TABLE[case]
     ours = getattr(schedules, case.partition("-")[0])(STEPS, **arguments)

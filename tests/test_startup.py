@@ -31,6 +31,7 @@ def test_no_help_loads_tensorflow(words):
     assert not loaded_after(code) & {"tensorflow", "keras", "matplotlib"}
 
 
+@pytest.mark.slow
 def test_garbage_is_collected_again_after_the_start():
     code = (
         "import gc\nfrom kerasopt import terminal\nterminal.start_tensorflow()\n"

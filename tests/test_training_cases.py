@@ -375,6 +375,68 @@ def test_an_argument_wins_over_what_a_model_was_compiled_with(quick):
     assert "auc" in run.history and "accuracy" not in run.history
 
 
+def one_output():
+    keras.utils.set_random_seed(1)
+    return keras.Sequential([keras.Input((4,)), L.Dense(1, activation="sigmoid")])
+
+
+def agreement(y, predicted):
+    """A metric that would broadcast labels (n,) against outputs (n, 1)."""
+    same = keras.ops.cast(y, "float32") == keras.ops.round(predicted)
+    return keras.ops.mean(keras.ops.cast(same, "float32"), axis=-1)
+
+
+@pytest.mark.parametrize("labels", [Y, Y[:, None]], ids=["flat", "a column"])
+def test_a_metric_of_the_users_own_sees_labels_shaped_as_outputs(labels, quick):
+    held_out = (X[:50], labels[:50])
+    arguments = {"epochs": 2, "metrics": [agreement, "accuracy"]}
+    run = ko.fit(
+        one_output(), (X, labels), validation_data=held_out, **arguments, **quick
+    )
+    for name in ("agreement", "val_agreement"):
+        accuracy = run.history[name.replace("agreement", "accuracy")]
+        np.testing.assert_allclose(run.history[name], accuracy, rtol=1e-6)
+
+
+class AddsToLogs(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs):
+        logs["val_own"] = [3.0, 5.0, 4.0, 6.0][epoch]
+
+
+def test_what_a_callback_adds_to_the_logs_is_kept_and_can_be_watched(quick):
+    stop = keras.callbacks.EarlyStopping("val_own", mode="max", patience=1)
+    run = ko.fit(net(), (X, Y), epochs=4, callbacks=[AddsToLogs(), stop], **quick)
+    assert run.history["val_own"].tolist() == [3.0, 5.0, 4.0]
+
+
+class Autoencoder(keras.Model):
+    """A model whose own step ignores the labels."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = L.Dense(4)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def train_step(self, data):
+        x, *_ = data
+        with tf.GradientTape() as tape:
+            loss = keras.ops.mean((self(x) - x) ** 2)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return {"loss": loss}
+
+
+def test_a_step_of_the_models_own_may_ignore_the_labels(quick, capsys):
+    run = ko.fit(Autoencoder(), (X, Y), epochs=3, **quick | {"verbose": True})
+    assert run.task is None
+    assert np.isfinite(run.history["loss"]).all()
+    assert "no task: loss and metrics alone" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
 class CtrlC(keras.callbacks.Callback):
     """Ctrl-C as a terminal sends it, in the midst of the second epoch."""
 

@@ -233,12 +233,6 @@ class StopOnce(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def is_resumed(task, model, data):
-    """Pick cells that are interrupted and reloaded, with every pair in one of them."""
-    places = TASKS.index(task) + list(MODELS).index(model)
-    return INPUTS[places % len(INPUTS)] == data
-
-
 def assert_same_history(history, expected):
     assert set(expected) <= set(history.columns)
     for name, values in expected.items():
@@ -248,9 +242,10 @@ def assert_same_history(history, expected):
 
 
 def is_quick(task, model, data):
-    """Half of those, with every task, model and input."""
+    """Pick twelve with every task, model and input."""
+    places = TASKS.index(task) + list(MODELS).index(model)
     half = (TASKS.index(task) // 2 + list(MODELS).index(model)) % 2
-    return is_resumed(task, model, data) and half == 0
+    return INPUTS[places % len(INPUTS)] == data and half == 0
 
 
 @pytest.mark.parametrize(
@@ -266,14 +261,10 @@ def test_losses_are_those_of_keras(task, model, data, quick):
         "batch_size": BATCH,
         **quick,
     }
-    resumed = is_resumed(task, model, data)
-    if resumed:
-        arguments["checkpoint_seconds"] = 0
-        with pytest.raises(KeyboardInterrupt):
-            ko.fit(
-                build(task, model), given, epochs=2, callbacks=[StopOnce()], **arguments
-            )
-        arguments |= {"resume": True, "optimizer": keras.optimizers.SGD(0.05)}
+    arguments["checkpoint_seconds"] = 0
+    with pytest.raises(KeyboardInterrupt):
+        ko.fit(build(task, model), given, epochs=2, callbacks=[StopOnce()], **arguments)
+    arguments |= {"resume": True, "optimizer": keras.optimizers.SGD(0.05)}
     run = ko.fit(build(task, model), given, epochs=EPOCHS, **arguments)
     batches = order_of(data, given, X, y)
     assert_same_history(run.history, reference(task, model).fit(batches))
@@ -282,12 +273,11 @@ def test_losses_are_those_of_keras(task, model, data, quick):
     assert f"validation_{run.task.headline}" in run.metrics
     predicted = run.predict(X)
     assert predicted.shape == (SAMPLES, 2 if task == "binary" else OUTPUTS[task][0])
-    if resumed:
-        loaded = Run.load(run.directory, custom_objects=CUSTOM)
-        np.testing.assert_allclose(loaded.predict(X), predicted, rtol=1e-5, atol=1e-6)
-        headline = run.task.headline
-        measured = loaded.evaluate((X, y))[headline]
-        assert measured == pytest.approx(run.evaluate((X, y))[headline], rel=1e-5)
+    loaded = Run.load(run.directory, custom_objects=CUSTOM)
+    np.testing.assert_allclose(loaded.predict(X), predicted, rtol=1e-5, atol=1e-6)
+    headline = run.task.headline
+    measured = loaded.evaluate((X, y))[headline]
+    assert measured == pytest.approx(run.evaluate((X, y))[headline], rel=1e-5)
 
 
 # Several inputs and outputs
@@ -337,7 +327,8 @@ def test_several_inputs_and_outputs_train_as_in_keras(data, quick):
     assert set(run.evaluate((x, TWO_LABELS))) >= {"loss"}
 
 
-def test_inputs_as_a_tuple_train_as_in_keras(quick):
+@pytest.mark.parametrize("several", [tuple, list])
+def test_inputs_as_a_tuple_or_list_train_as_in_keras(several, quick):
     def pair_model():
         keras.utils.set_random_seed(1)
         a, b = keras.Input((5,)), keras.Input((2,))
@@ -347,9 +338,9 @@ def test_inputs_as_a_tuple_train_as_in_keras(quick):
     y = LABELS["binary"]
     run = ko.fit(
         pair_model(),
-        ((X, SIDE), y),
+        (several([X, SIDE]), y),
         optimizer="sgd",
-        validation_data=((X[HELD_OUT], SIDE[HELD_OUT]), y[HELD_OUT]),
+        validation_data=(several([X[HELD_OUT], SIDE[HELD_OUT]]), y[HELD_OUT]),
         epochs=EPOCHS,
         batch_size=BATCH,
         **quick,
@@ -360,8 +351,59 @@ def test_inputs_as_a_tuple_train_as_in_keras(quick):
     held_out = ((X[HELD_OUT], SIDE[HELD_OUT]), y[HELD_OUT])
     assert_same_history(run.history, keras_fit(expected, batches, held_out))
     assert run.task.name == "binary"
-    assert run.predict((X, SIDE)).shape == (SAMPLES, 2)
-    assert run.evaluate(((X, SIDE), y))["samples"] == SAMPLES
+    assert run.predict(several([X, SIDE])).shape == (SAMPLES, 2)
+    assert run.evaluate((several([X, SIDE]), y))["samples"] == SAMPLES
+
+
+def test_outputs_as_a_list_train_as_in_keras(quick):
+    def model():
+        keras.utils.set_random_seed(1)
+        x = keras.Input((5,))
+        return keras.Model(x, [L.Dense(1, name="a")(x), L.Dense(2, name="b")(x)])
+
+    targets = [X[:, 0], X[:, 1:3]]
+    run = ko.fit(
+        model(),
+        (X, targets),
+        optimizer="sgd",
+        loss=["mse", "mae"],
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        **quick,
+    )
+    expected = model()
+    expected.compile("sgd", ["mse", "mae"])
+    batches = order_of("arrays", None, X, tuple(targets))
+    assert_same_history(run.history, keras_fit(expected, batches, None))
+    measured = run.evaluate((X, targets))
+    # In one batch: Keras takes the plain mean of an output's loss over batches.
+    again = expected.evaluate(
+        X, targets, batch_size=SAMPLES, verbose=0, return_dict=True
+    )
+    assert measured == pytest.approx(again, rel=1e-5)
+
+
+def test_grey_images_fit_a_model_without_channels(quick):
+    """Keras takes away, or adds, a last axis of one."""
+    images = RNG.integers(0, 256, (SAMPLES, 8, 8)).astype("uint8")
+    y = LABELS["multiclass"]
+
+    def model():
+        keras.utils.set_random_seed(1)
+        units = L.Dense(3, activation="softmax")
+        return keras.Sequential([keras.Input((8, 8)), L.Flatten(), units])
+
+    run = ko.fit(
+        model(), (images, y), optimizer="sgd", epochs=2, batch_size=BATCH, **quick
+    )
+    expected = model()
+    expected.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    batches = order_of("arrays", None, images / np.float32(255), y, epochs=2)
+    assert_same_history(run.history, keras_fit(expected, batches, None, epochs=2))
+    for new in (images, images[..., None], images / 255):
+        np.testing.assert_allclose(
+            run.predict(new), expected.predict(images / 255, verbose=0), rtol=1e-5
+        )
 
 
 # Beside the table

@@ -103,13 +103,19 @@ def test_the_best_weights_outlive_a_divergence(quick):
     assert all(np.isfinite(weight).all() for weight in saved.get_weights())
 
 
+class HidesNaN(L.Layer):
+    """As TensorFlow's relu does on some processors; gradients are NaN all the same."""
+
+    def call(self, x):
+        return keras.ops.nan_to_num(x)
+
+
 def test_a_batch_of_nan_that_the_loss_hides_is_said(quick):
     def batches():
         for i in range(20):
             yield (X[:10] * np.nan if i == 15 else X[:10]), Y[:10]
 
-    # relu(NaN) is 0 in TensorFlow, so the loss stays finite.
-    model = keras.Sequential([keras.Input((6,)), L.Dense(8, "relu"), L.Dense(1)])
+    model = keras.Sequential([keras.Input((6,)), L.Dense(8), HidesNaN(), L.Dense(1)])
     with pytest.warns(UserWarning, match="weights of the trained model are NaN"):
         ko.fit(model, batches, epochs=1, loss="mse", task="regression", **quick)
 
@@ -362,7 +368,10 @@ class StopsAfter(keras.callbacks.Callback):
     "data",
     [
         (X, Y),
-        lambda: ((X[i : i + 32], Y[i : i + 32]) for i in range(0, 200, 32)),
+        pytest.param(
+            lambda: ((X[i : i + 32], Y[i : i + 32]) for i in range(0, 200, 32)),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["arrays", "stream of unknown length"],
 )

@@ -106,6 +106,7 @@ def test_the_saved_model_needs_only_keras(tiny_digits, quick):
     assert accuracy == pytest.approx(run.metrics["test_accuracy"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_weights_bit_for_bit(tiny_digits, quick, tmp_path):
     def weights(name, seed):
         run = ko.recipes.load("digits").replace("training.epochs", 2)
@@ -170,6 +171,7 @@ FREEZE = {"name": "freeze", "layers": "dense*", "after": 0.3}
 
 
 # Replicas keep batch-norm statistics of their own; a checkpoint has their mean.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("devices", "tolerance"),
     [("cpu", 0), pytest.param(["CPU:0", "CPU:1"], 1e-3, marks=pytest.mark.slow)],
@@ -426,6 +428,12 @@ def test_few_samples_train_for_two_hundred_steps(quick, capsys):
     run = ko.fit(model(), (x, y), epochs=2, **quick)
     assert len(run.history) == 2
     assert not any("default" in each for each in run.environment["notes"])
+
+
+def test_epochs_beside_settings_with_a_budget_are_taken(tiny_digits, quick):
+    timed = ko.training.TrainingSettings(budget="10m")
+    run = ko.fit(network(), tiny_digits, settings=timed, epochs=2, **quick)
+    assert len(run.history) == 2 and run.recipe["training"]["budget"] is None
 
 
 def test_a_recipe_that_leaves_the_epochs_open_trains_long_enough(tiny_digits, quick):

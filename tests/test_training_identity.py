@@ -243,7 +243,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize(
-    "name", slow_unless({"augmented", "endless", "generator"}.__contains__, STREAMS)
+    "name", slow_unless({"endless", "generator"}.__contains__, STREAMS)
 )
 def test_an_interrupted_stream(name, tmp_path):
     stream, arguments = STREAMS[name]
@@ -262,6 +262,7 @@ def resume_here(folder):
     np.savez(Path(folder, "state.npz"), *found["variables"])
 
 
+@pytest.mark.slow
 def test_resumed_in_another_process(unbroken, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path, callbacks=[StopOnce(1, 2)], checkpoint_seconds=0)

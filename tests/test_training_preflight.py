@@ -261,6 +261,11 @@ BAD = {
         {"budget": "20s"},
         "doesn't tell its length",
     ),
+    "epochs and a budget": (
+        lambda: (net(), (X, TWO)),
+        {"epochs": 3, "budget": "20s"},
+        "epochs=3 and budget='20s'.*Leave one of the two out",
+    ),
     "model": (lambda: ("mlp", (X, TWO)), {}, "keras.Model or a function"),
 }
 

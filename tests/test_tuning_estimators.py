@@ -44,10 +44,17 @@ EXEMPT = {
 
 
 @parametrize_with_checks(
-    [KerasOptClassifier(epochs=20), KerasOptRegressor(epochs=20)],
-    expected_failed_checks=lambda estimator: EXEMPT,
+    [KerasOptClassifier(epochs=20)], expected_failed_checks=lambda estimator: EXEMPT
 )
-def test_scikit_learns_checks(estimator, check):
+def test_scikit_learns_checks_of_classifiers(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [KerasOptRegressor(epochs=20)], expected_failed_checks=lambda estimator: EXEMPT
+)
+def test_scikit_learns_checks_of_regressors(estimator, check):
     check(estimator)
 
 
@@ -379,14 +386,15 @@ def test_the_callers_generators_are_left_alone():
 
 def test_predictions_are_keras_predictions_whatever_their_company(monkeypatch):
     network = quick(hidden_units=32).fit(X, Y)
-    together = base._predicted(network.model_, X.astype("float32"), 1.0)
+    together = network.predict_proba(X)
     expected = network.model_.predict(X.astype("float32"), verbose=0)
     np.testing.assert_allclose(together, expected, rtol=1e-5)
-    for batch_size in (1, 7, 149):
-        monkeypatch.setattr(base, "affordable_batch", lambda x, size=batch_size: size)
-        np.testing.assert_array_equal(
-            together, base._predicted(network.model_, X.astype("float32"), 1.0)
-        )
+    for size in (1, 7, 149):
+        parts = [X[begin : begin + size] for begin in range(0, len(X), size)]
+        apart = np.concatenate([network.predict_proba(part) for part in parts])
+        np.testing.assert_array_equal(together, apart)
+    monkeypatch.setattr(base, "affordable_batch", lambda x: 7)
+    np.testing.assert_allclose(network.predict_proba(X), expected, rtol=1e-5)
 
 
 def test_verbose_prints_an_epoch_a_line(capsys):

@@ -30,7 +30,7 @@ def found(table: pd.DataFrame, **options) -> pd.Series:
     return frame.set_index("field")["importance"]
 
 
-@pytest.mark.parametrize("count", [25, 60])
+@pytest.mark.parametrize("count", [25, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("field", range(4))
 def test_the_one_field_that_matters_is_found(field, count):
     table = trials(count)

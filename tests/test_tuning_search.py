@@ -173,6 +173,7 @@ def test_random_begins_with_the_recipes_own_and_goes_on_with_more(tmp_path):
     assert more.plot_importance().axes
 
 
+@pytest.mark.slow
 def test_bayesian_goes_by_the_loss_and_stops_the_hopeless(tmp_path):
     recipe = recipe_of(training__epochs=4)
     space = {RATE: {"min_value": 1e-6, "max_value": 0.1, "sampling": "log"}}
@@ -302,6 +303,7 @@ ko.tuning.search(recipe, {"training.batch_size": [64, 32]}, method="grid",
 """
 
 
+@pytest.mark.slow
 def test_after_sigkill_it_goes_on_in_its_trial_and_epoch(tmp_path):
     epochs = 40
     recipe = recipe_of(training__epochs=epochs, model__dropout=0.2)

@@ -101,6 +101,7 @@ def test_equal_updates_are_unequal_epochs(recipe, digits, tmp_path):
     assert table["epochs"].iloc[-1] > 4 * table["epochs"].iloc[0]
 
 
+@pytest.mark.slow
 def test_seeds_are_paired_and_another_field_can_be_swept(recipe, digits, tmp_path):
     table = ko.tuning.sweep(
         recipe, "model.units", [[8], [32, 32]], seeds=(3, 4), dataset=digits,

@@ -28,8 +28,9 @@ __all__ = [
 class EpochLog(keras.callbacks.Callback):
     """Writes one row an epoch to a CSV file, learning rate and seconds included.
 
-    The learning rate is that at the end of the epoch: a schedule's for the step that
-    comes next, and what a callback such as ReduceLROnPlateau hasn't changed yet.
+    As Keras's `History` it comes after the user's callbacks, and keeps the numbers that
+    they added to the logs. The learning rate is that at the end of the epoch: a
+    schedule's for the step that comes next, and what ReduceLROnPlateau hasn't changed.
 
     Args:
         path: The CSV file; replaced atomically after every epoch.
@@ -51,8 +52,9 @@ class EpochLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Append the epoch's row."""
-        row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
-        if getattr(self.model.optimizer, "learning_rate", None) is not None:
+        row = {"epoch": epoch + 1, **_numbers(logs or {})}
+        has_rate = getattr(self.model.optimizer, "learning_rate", None) is not None
+        if has_rate and "learning_rate" not in row:  # Keras's callbacks log it.
             rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
             row["learning_rate"] = float(rate)
         row["seconds"] = round(time.perf_counter() - self._started, 4)
@@ -60,6 +62,15 @@ class EpochLog(keras.callbacks.Callback):
         self.rows = [each for each in self.rows if each["epoch"] <= epoch] + [row]
         with training_continues(), files.atomic(self.path) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)
+
+
+def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Return what fits into a column; a callback may have added anything."""
+    numbers = {}
+    for name, value in logs.items():
+        with contextlib.suppress(TypeError, ValueError):
+            numbers[name] = float(value)
+    return numbers
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):

@@ -12,7 +12,7 @@ from kerasopt.data.conversion import convert_labels, convert_samples
 from kerasopt.data.dataset import Dataset
 from kerasopt.data.splits import random_split, resolve_size, stratified_split
 from kerasopt.data.streams import Stream
-from kerasopt.data.structure import count, take
+from kerasopt.data.structure import count, lists_as_tuples, take
 
 __all__ = ["cut_validation", "from_arrays"]
 
@@ -40,8 +40,8 @@ def from_arrays(
     of `class_names`. Columns of a data frame are converted one by one.
 
     Args:
-        x: Training samples, shape (n, ...), or a dict or tuple of such arrays for a
-            model of several inputs.
+        x: Training samples, shape (n, ...), or a dict, tuple or list of such arrays
+            for a model of several inputs.
         y: Training labels or targets: see `kerasopt.tasks`. Also a dict or tuple of
             arrays for several outputs, or None.
         test: Pair ``(x, y)``, triple ``(x, y, sample_weight)``, or None.
@@ -115,6 +115,10 @@ def dataset_of(
     names = tuple(str(name) for name in class_names or ())
     pairs: dict[str, Any] = dict(streams or {})
     if splits:
+        splits = {
+            split: (*lists_as_tuples(x, y), weights)
+            for split, (x, y, weights) in splits.items()
+        }
         features = convert_samples({split: part[0] for split, part in splits.items()})
         labels, names = convert_labels(
             {split: parts[1] for split, parts in splits.items()}, names
@@ -136,6 +140,7 @@ def converted_pair(x: Any, y: Any, *, names: Sequence[str]) -> tuple[Any, Any]:
         >>> converted_pair([[1.0]], ["b"], names=("a", "b"))[1]
         array([1])
     """
+    x, y = lists_as_tuples(x, y)
     features = convert_samples({"validation": x})
     labels, _ = convert_labels({"validation": y}, names)
     return features["validation"], labels["validation"]

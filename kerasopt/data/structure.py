@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["count", "first_leaf", "is_nested", "leaves", "map_leaves", "take"]
+__all__ = [
+    "count",
+    "first_leaf",
+    "is_nested",
+    "leaves",
+    "lists_as_tuples",
+    "map_leaves",
+    "take",
+]
 
 
 def is_nested(values: Any) -> bool:
@@ -20,6 +28,53 @@ def is_nested(values: Any) -> bool:
         (True, False)
     """
     return isinstance(values, (dict, tuple))
+
+
+def lists_as_tuples(x: Any, y: Any) -> tuple[Any, Any]:
+    """Return samples and labels, lists with an array for each input as tuples.
+
+    Keras's ``fit([a, b], y)`` has two inputs. A list of samples, an array each, stays
+    a list: it is as long as there are labels.
+
+    Args:
+        x: Samples.
+        y: Labels, or None: then arrays of several shapes are several inputs.
+
+    Example:
+        >>> import numpy as np
+        >>> a, b, labels = np.zeros((5, 2)), np.zeros((5, 2)), np.zeros(5)
+        >>> [type(part).__name__ for part in lists_as_tuples([a, b], labels)]
+        ['tuple', 'ndarray']
+        >>> [type(part).__name__ for part in lists_as_tuples(list(a), labels)]
+        ['list', 'ndarray']
+    """
+    return _as_tuple(x, y), _as_tuple(y, x)
+
+
+def _as_tuple(values: Any, others: Any) -> Any:
+    if not _is_list_of_arrays(values):
+        return values
+    shapes = {tuple(part.shape) for part in values}
+    if others is None:
+        is_several = len(shapes) > 1
+    else:
+        samples = _num_samples(others)
+        is_several = len(values) != samples and samples in {s[0] for s in shapes}
+    return tuple(values) if is_several else values
+
+
+def _is_list_of_arrays(values: Any) -> bool:
+    return (
+        isinstance(values, list)
+        and bool(values)
+        and all(getattr(part, "shape", ()) for part in values)
+    )
+
+
+def _num_samples(values: Any) -> int:
+    if _is_list_of_arrays(values) and values[0].shape[0] > len(values):
+        return int(values[0].shape[0])
+    return len(first_leaf(values))
 
 
 def leaves(values: Any, *, what: str = "x") -> list[tuple[str, Any]]:

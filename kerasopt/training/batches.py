@@ -35,15 +35,18 @@ class Feed:
 
     Attributes:
         pixel_scale: What samples are divided by. The training decides it once.
+        has_column: Whether labels ``(n,)`` are handed over as ``(n, 1)``, the shape of
+            the model's outputs: a metric that someone wrote would broadcast them.
     """
 
     def __init__(self, dataset: Dataset, *, class_weight: Any = None) -> None:
         self.dataset = dataset
         self.pixel_scale = dataset.pixel_scale
+        self.has_column = False
         self._given = class_weight
         self._class_weight = class_weights(dataset, class_weight)
         self._streams: dict[Hashable, StreamSource] = {}
-        self._tensors: dict[str, Any] = {}
+        self._tensors: dict[tuple[str, bool], Any] = {}
         self._for_task: dict[str, Feed] = {}
         with tf.device("CPU:0"):
             # Where a stream starts; each new iterator reads it.
@@ -107,8 +110,7 @@ class Feed:
         image_size: Any,
         strategy: Any,
     ) -> StreamSource:
-        x, y = self.dataset.train
-        weights = self._train_weights(y, self.dataset.weights.get("train"))
+        x, y, weights = self._arrays("train")
         batches = pipeline.training_batches(
             x,
             y,
@@ -202,9 +204,11 @@ class Feed:
             )
         if strategy is None and not _is_lazy(data[0]):
             return ArraySource(self.tensors(split), size, pixel_scale=self.pixel_scale)
+        x, y, weights = self._arrays(split)
         batches = pipeline.evaluation_batches(
-            *data,
-            sample_weight=self.dataset.weights.get(split),
+            x,
+            y,
+            sample_weight=weights,
             batch_size=size,
             pixel_scale=self.pixel_scale,
         )
@@ -215,13 +219,21 @@ class Feed:
 
     def tensors(self, split: str) -> Any:
         """Return a split's arrays as tensors, made once."""
-        if split not in self._tensors:
-            x, y = getattr(self.dataset, split)
-            weights = self.dataset.weights.get(split)
-            if split == "train":
-                weights = self._train_weights(y, weights)
-            self._tensors[split] = pipeline.as_tensors(pipeline.parts_of(x, y, weights))
-        return self._tensors[split]
+        key = split, self.has_column
+        if key not in self._tensors:
+            parts = pipeline.parts_of(*self._arrays(split))
+            self._tensors[key] = pipeline.as_tensors(parts)
+        return self._tensors[key]
+
+    def _arrays(self, split: str) -> tuple[Any, Any, Any]:
+        """Return samples, labels as they are handed over, and weights."""
+        x, y = getattr(self.dataset, split)
+        weights = self.dataset.weights.get(split)
+        if split == "train":
+            weights = self._train_weights(y, weights)
+        if self.has_column and y.ndim == 1:
+            y = y[:, np.newaxis]
+        return x, y, weights
 
     def _train_weights(self, y: Any, weights: Any) -> Any:
         if self._class_weight is None:
@@ -235,8 +247,7 @@ class Feed:
         if isinstance(train, Stream):
             parts = train.first()
         else:
-            weights = self._train_weights(train[1], self.dataset.weights.get("train"))
-            parts = pipeline.parts_of(train[0], train[1], weights)
+            parts = pipeline.parts_of(*self._arrays("train"))
         cut = keras.tree.map_structure(lambda each: each[:samples], parts)
         x, *others = pipeline.as_tensors(cut)
         return (pipeline.scale_all(x, self.pixel_scale), *others)

@@ -57,7 +57,17 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
     if task is not None and task != feed.dataset.task:
         # The model's output says what the labels alone didn't.
         return choose(spec, feed.for_task(task), model)
-    preflight.check_fit(task, head, feed.dataset)
+    notes: list[str] = []
+    try:
+        preflight.check_fit(task, head, feed.dataset)
+    except ValueError:
+        if spec.task != "auto" or not _has_own_step(model):
+            raise
+        task = None  # Its step may ignore the labels, as an autoencoder's.
+        notes.append(
+            "The outputs don't fit the labels as predictions, so there is no task: "
+            "loss and metrics alone are measured."
+        )
     own = placement.compile_arguments(model)
     logits = head.gives_logits and task is not None and task.name != "regression"
     given = spec.loss
@@ -69,7 +79,7 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
             "loss for each, such as loss={"
             f"{model.output_names[0]!r}: 'mse', …}} or a list in their order."
         )
-    loss, notes = given, []
+    loss = given
     if given is not None and not isinstance(given, (dict, list, tuple)):
         loss = losses.get(
             given,
@@ -85,6 +95,7 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
                 "from_logits=True."
             )
     chosen = _metrics(spec, own, task, head, y, logits)
+    feed.has_column = task is not None and head.units == 1
     return Chosen(task, head, loss, chosen, notes, feed)
 
 

@@ -149,7 +149,7 @@ def fit(
     else:
         directories.check_new(directory)
     console = rich.console.Console(stderr=True, quiet=not verbose)
-    if task == "auto" and _has_counts(data) and compiling.is_of_numbers(loss, model):
+    if task == "auto" and _has_counts(data) and _predicts_a_number(model, loss):
         task = "regression"
     dataset = as_dataset(
         data,
@@ -207,6 +207,13 @@ def _has_counts(data: Any) -> bool:
     return bool(
         y.size and is_single and y.dtype.kind in "iu" and (y.max() > 1 or y.min() < 0)
     )
+
+
+def _predicts_a_number(model: Any, loss: Any) -> bool:
+    """Say whether the loss compares numbers and the model may give one a sample."""
+    shape = getattr(model, "output_shape", None)
+    has_several = isinstance(shape, tuple) and shape[-1] != 1
+    return not has_several and compiling.is_of_numbers(loss, model)
 
 
 def _check_batch_size(dataset: Dataset, settings: TrainingSettings) -> None:
@@ -282,6 +289,11 @@ def _settings(
     for name in fields:
         if name in KERAS_WORDS:
             raise TypeError(f"fit takes no {name}: {KERAS_WORDS[name]}.")
+    if fields.get("epochs") and fields.get("budget"):
+        raise ValueError(
+            f"epochs={fields['epochs']} and budget={fields['budget']!r}: a budget "
+            "takes as many epochs as there is time for. Leave one of the two out."
+        )
     if settings is None:
         return validate(TrainingSettings, fields, "training")
     if not isinstance(settings, TrainingSettings):
@@ -290,6 +302,8 @@ def _settings(
             f"{type(settings).__name__}."
         )
     given = settings.model_dump(exclude_unset=True)
+    if "epochs" in fields:
+        given.pop("budget", None)  # Else the budget would still decide.
     return validate(TrainingSettings, {**given, **fields}, "training")
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from kerasopt.data import Dataset, Stream, pipeline
 from kerasopt.data.checks import check_finite, is_lazy
 from kerasopt.data.streams import is_stream
+from kerasopt.data.structure import lists_as_tuples
 from kerasopt.training.batches import affordable_batch
 
 __all__ = ["batches_of", "check_numbers", "fits", "predicted", "scaled"]
@@ -56,6 +57,7 @@ def scaled(
         scale = scale_of(some)
         return finite(data).map(lambda x, *rest: (pipeline.scale_all(x, scale), *rest))
     x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
+    x, y = lists_as_tuples(x, y)
     x = check(x)
     return pipeline.evaluation_batches(
         x,
@@ -86,6 +88,7 @@ def predicted(
         if hasattr(data, "shape"):
             raise ValueError("evaluate needs labels too: give (x, y), or a stream.")
         x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
+        x, y = lists_as_tuples(x, y)
         predictions = predict(x)
     if y is None:
         raise ValueError("evaluate needs labels too: give (x, y), or such batches.")

@@ -193,8 +193,8 @@ def _is_shape(shape: Any) -> bool:
 
 
 def _accepts(accepted: tuple[Any, ...], given: tuple[Any, ...]) -> bool:
-    if given == () and accepted == (1,):
-        return True  # Keras adds the axis.
+    if given == (*accepted, 1) or (*given, 1) == accepted:
+        return True  # Keras takes the axis away, or adds it.
     return len(accepted) == len(given) and all(
         size in (None, other) or other is None
         for size, other in zip(accepted, given, strict=True)

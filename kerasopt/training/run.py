@@ -231,6 +231,8 @@ class Run:
         if isinstance(x, (dict, tuple)):
             return x
         shape = self.input_shape
+        if isinstance(shape, tuple) and (*x.shape[1:], 1) == shape:
+            x = x[..., np.newaxis]  # Grey images, as `from_arrays` takes them.
         if isinstance(shape, tuple) and not new_data.fits(x.shape[1:], shape):
             raise ValueError(
                 f"Each sample must have the shape {shape}; given an array of shape "

@@ -134,11 +134,11 @@ class Session:
 
     def _trainer(self, bar: Any, *, tensorboard: bool) -> Trainer:
         ready, settings = self.ready, self.ready.settings
-        # The log stands before the checkpoint, which saves its rows; early stopping
-        # after the user's, since the best weights that it brings back are the last.
-        active = [own_callbacks.TerminateOnNaN(), self.log]
+        # The log stands after the user's, which may add to it, and early stopping too:
+        # the best weights that it brings back are the last.
+        active = [own_callbacks.TerminateOnNaN()]
         active += [each for each in (bar, self.budget) if each]
-        active += [*ready.callbacks, *self.watchers]
+        active += [*ready.callbacks, *self.watchers, self.log]
         active += [self.early_stopping] if self.early_stopping else []
         active += self._tensorboard() if tensorboard else []
         active += [self.interruption]

@@ -40,6 +40,10 @@ __all__ = ["KerasOptEstimator", "as_float32", "as_input", "weights_of"]
 _lock = threading.RLock()
 _shared = CompileCache()
 
+ROWS = 64
+"""Predictions come in multiples of so many rows, the last one repeated: a processor
+rounds products of few rows differently, and those of the rows that are left over."""
+
 OF_THE_MLP = ("hidden_units", "activation", "dropout", "l1", "l2", "batch_norm")
 
 
@@ -279,13 +283,13 @@ def _predicted(model: keras.Model, x: np.ndarray, pixel_scale: float) -> np.ndar
     takes for thousands of samples.
     """
     size, parts = affordable_batch(x), []
+    multiple = min(ROWS, size)
     for begin in range(0, len(x), size):
-        batch = pipeline.scale(x[begin : begin + size], pixel_scale)
-        # A product with one row is rounded differently: two then, so that a sample's
-        # prediction doesn't depend on its company.
-        pair = tf.repeat(batch, 2, axis=0) if len(batch) == 1 else batch
-        outputs = keras.ops.convert_to_numpy(model(pair, training=False))
-        parts.append(outputs[: len(batch)])
+        batch = x[begin : begin + size]
+        missing = -len(batch) % multiple
+        whole = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
+        outputs = model(pipeline.scale(whole, pixel_scale), training=False)
+        parts.append(keras.ops.convert_to_numpy(outputs)[: len(batch)])
     return np.concatenate(parts)
 
 
