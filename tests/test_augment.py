@@ -409,7 +409,9 @@ class TestInPipelines:
             num_parallel_calls=4,
         )
 
-    @pytest.mark.parametrize("drop_remainder", [True, False])
+    @pytest.mark.parametrize(
+        "drop_remainder", [pytest.param(True, marks=pytest.mark.slow), False]
+    )
     @pytest.mark.parametrize("fill_mode", FILL_MODES)
     def test_affine_in_a_parallel_map(self, fill_mode, drop_remainder):
         images = noise(18, 10, 12).astype("uint8")

@@ -75,6 +75,7 @@ def test_evaluate_takes_views(command, runs):
     assert code == 2 and "mirror_translate" in err
 
 
+@pytest.mark.slow
 def test_evaluate_repeats_the_views_of_a_run(command, tmp_path):
     words = ["train", "digits", "--set", "data.size=300", "--epochs", 1, "--json"]
     views = {"tta": "mirror_translate", "tta_share": 0.3}

@@ -90,7 +90,7 @@ def test_every_optimizer_of_keras_has_a_name():
 @pytest.mark.parametrize(
     "name",
     slow_unless(
-        {"conv_muon", "grouped", "momentum", "schedule_free_adamw"}.__contains__,
+        {"conv_muon", "schedule_free_adamw"}.__contains__,
         optimizers.names(),
     ),
 )
@@ -109,7 +109,7 @@ def test_each_trains_saves_and_goes_on(name, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    slow_unless({"adam", "conv_muon", "grouped"}.__contains__, optimizers.names()),
+    slow_unless({"conv_muon"}.__contains__, optimizers.names()),
 )
 def test_each_trains_on_two_devices(name, two_cpus):
     x, y = batch()
@@ -120,7 +120,13 @@ def test_each_trains_on_two_devices(name, two_cpus):
     assert np.isfinite(history.history["loss"]).all()
 
 
-@pytest.mark.parametrize("name", [n for n in optimizers.names() if n != "grouped"])
+@pytest.mark.parametrize(
+    "name",
+    slow_unless(
+        {"adam", "adamw", "conv_muon", "lamb", "momentum"}.__contains__,
+        [n for n in optimizers.names() if n != "grouped"],
+    ),
+)
 def test_weight_decay_leaves_biases_and_normalisation_alone(name):
     """Beside the same optimizer without decay, on the same gradients."""
     rate, decay = 0.1, 0.01

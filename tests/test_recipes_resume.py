@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from thinning import slow_unless
 
 import kerasopt as ko
 from kerasopt import files
@@ -178,7 +179,10 @@ def test_other_data_are_refused_before_training(command, cut):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"data": {}}', None])
+@pytest.mark.parametrize(
+    "content",
+    slow_unless({"{", None}.__contains__, ["", "{", "[]", "{}", '{"data": {}}', None]),
+)
 def test_a_damaged_environment_is_found_before_training(command, cut, content):
     path = cut / "environment.json"
     path.unlink() if content is None else path.write_text(content)

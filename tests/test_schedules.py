@@ -246,7 +246,9 @@ def in_epochs(name):
     return arguments, in_steps, in_epochs, epochs
 
 
-@pytest.mark.parametrize("name", IN_EPOCHS)
+@pytest.mark.parametrize(
+    "name", slow_unless({"piecewise", "cosine", "one_cycle"}.__contains__, IN_EPOCHS)
+)
 def test_a_length_in_epochs_is_that_in_steps(name):
     arguments, in_steps, in_epochs_, epochs = in_epochs(name)
     steps = (np.asarray(epochs) * STEPS_PER_EPOCH).astype(int).tolist()

@@ -59,8 +59,7 @@ def test_a_run_ends_when_its_time_is_over(digits, tmp_path, fake_time):
     run = ko.fit(
         small_model(),
         digits,
-        budget=f"{budget:g}s",
-        epochs=1,
+        settings=TrainingSettings(budget=f"{budget:g}s", epochs=1),
         optimizer={"name": "sgd", "learning_rate": {"name": "one_cycle", "peak": 0.1}},
         callbacks=[TenthOfASecondAStep()],
         directory=tmp_path / "run",

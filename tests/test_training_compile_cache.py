@@ -122,7 +122,10 @@ def test_a_model_that_was_never_trained_is_used_again():
     np.testing.assert_array_equal(again[1][0], fresh[1][0])
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision",
+    ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)],
+)
 def test_mixed_precision_too(precision, tiny_digits, tmp_path):
     """Keras wraps the optimizer of a mixed_float16 model."""
     spec = TrainingSpec(

@@ -295,7 +295,9 @@ def two_of_each():
     return keras.Model({"a": a, "b": b}, {"kind": kind, "size": size})
 
 
-@pytest.mark.parametrize("data", INPUTS)
+@pytest.mark.parametrize(
+    "data", slow_unless({"arrays", "generator"}.__contains__, INPUTS)
+)
 def test_several_inputs_and_outputs_train_as_in_keras(data, quick):
     x = {"a": X, "b": SIDE}
     held_out = keras.tree.map_structure(lambda a: a[HELD_OUT], (x, TWO_LABELS))

@@ -70,7 +70,12 @@ def test_a_finished_run_is_never_resumed_over(run, tiny_digits):
 
 def test_samples_of_another_shape(run):
     with pytest.raises(ValueError, match=r"shape \(8, 8, 1\)"):
-        run.predict(np.zeros((2, 8, 8), "uint8"))
+        run.predict(np.zeros((2, 8, 9), "uint8"))
+
+
+def test_grey_images_may_lack_the_channel_axis(run, tiny_digits):
+    x, _ = tiny_digits.test
+    np.testing.assert_array_equal(run.predict(x[..., 0]), run.predict(x))
 
 
 def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):

@@ -76,7 +76,7 @@ def assert_same(first, second):
     # XLA adds in another order, and draws other random numbers from a seed.
     [
         ((X, Y), "none", 0.2, 1e-6),
-        ((X, Y, WEIGHTS), "step", 0.0, 1e-4),
+        pytest.param((X, Y, WEIGHTS), "step", 0.0, 1e-4, marks=pytest.mark.slow),
         ((X, Y, WEIGHTS), "loop", 0.0, 1e-4),
     ],
 )

@@ -64,7 +64,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("budget", [None, 30])
+@pytest.mark.parametrize("budget", [None, pytest.param(30, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_data_gets_a_recipe_that_builds(kind, budget):
     dataset = KINDS[kind]()

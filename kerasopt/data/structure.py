@@ -33,8 +33,8 @@ def is_nested(values: Any) -> bool:
 def lists_as_tuples(x: Any, y: Any) -> tuple[Any, Any]:
     """Return samples and labels, lists with an array for each input as tuples.
 
-    Keras's ``fit([a, b], y)`` has two inputs. A list of samples, an array each, stays
-    a list: it is as long as there are labels.
+    Keras's ``fit([a, b], y)`` has two inputs, and ``fit([a], y)`` one. A list of
+    samples, an array each, stays a list: it is as long as there are labels.
 
     Args:
         x: Samples.
@@ -60,7 +60,9 @@ def _as_tuple(values: Any, others: Any) -> Any:
     else:
         samples = _num_samples(others)
         is_several = len(values) != samples and samples in {s[0] for s in shapes}
-    return tuple(values) if is_several else values
+    if not is_several:
+        return values
+    return tuple(values) if len(values) > 1 else values[0]
 
 
 def _is_list_of_arrays(values: Any) -> bool:
@@ -71,10 +73,11 @@ def _is_list_of_arrays(values: Any) -> bool:
     )
 
 
-def _num_samples(values: Any) -> int:
+def _num_samples(values: Any) -> int | None:
     if _is_list_of_arrays(values) and values[0].shape[0] > len(values):
         return int(values[0].shape[0])
-    return len(first_leaf(values))
+    sizes = [len(each) for _, each in leaves(values) if hasattr(each, "__len__")]
+    return sizes[0] if sizes else None
 
 
 def leaves(values: Any, *, what: str = "x") -> list[tuple[str, Any]]:
