@@ -193,6 +193,8 @@ def _held_out(validation_data: Any, steps: int | None) -> Any:
                 "validation_steps has no effect on arrays: every validation sample is "
                 "used once. Leave it out."
             )
+        if len(validation_data) == 1:  # As (x,) of the training: no labels.
+            return validation_data[0], None, None
         return as_triple(validation_data, what="validation_data")
     return as_stream(validation_data, steps=steps, what="validation_data")
 

@@ -210,16 +210,20 @@ index (1,). Drop those rows or fill the gaps before training.
     )
 
 
-def check_weights(weights: Any, *, samples: int | None, what: str) -> Any:
+def check_weights(
+    weights: Any, *, samples: int | None, what: str, labels: tuple[int, ...] = ()
+) -> Any:
     """Check sample weights.
 
     Args:
-        weights: Numbers of shape (n,) or (n, 1), or None.
+        weights: Numbers of shape (n,) or (n, 1), or one for each step or pixel of the
+            labels, or None.
         samples: Number of samples that they belong to.
         what: How messages call them (``"train sample_weight"``).
+        labels: Shape of the labels, where they have more axes.
 
     Returns:
-        float32 array of shape (n,), or None.
+        float32 array of shape (n,), or of as many axes as were given, or None.
 
     Raises:
         ValueError: on another length, negative or infinite weights, NaN, and
@@ -234,10 +238,12 @@ def check_weights(weights: Any, *, samples: int | None, what: str) -> Any:
     array = as_array(weights, what=what)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim != 1 or array.dtype.kind not in "buif":
+    fits_labels = array.ndim > 1 and array.shape == labels[: array.ndim]
+    if not (array.ndim == 1 or fits_labels) or array.dtype.kind not in "buif":
         raise ValueError(
             f"{what} has shape {array.shape} and dtype {array.dtype}. Accepted: one "
-            "number for each sample, shape (n,)."
+            "number for each sample, shape (n,), or for each step or pixel of labels "
+            "that have them."
         )
     if samples is not None and len(array) != samples:
         raise ValueError(
@@ -248,6 +254,7 @@ def check_weights(weights: Any, *, samples: int | None, what: str) -> Any:
     check_finite(array, what=what)
     if (array < 0).any():
         index = int((array < 0).argmax())
+        array = array.ravel()
         raise ValueError(
             f"{what} has {int((array < 0).sum()):,} negative weights; the first is "
             f"{array[index]:g} at index {index}. Weights are 0 or larger."

@@ -212,12 +212,13 @@ def _gap(present: np.ndarray, count: int) -> str:
     advice = (
         "The labels start at 1: subtract 1 (y - 1)."
         if from_one
-        else "Numbers to predict: give task='regression'. If a class is meant to be "
-        f"empty, give num_classes={count}."
+        else "Numbers to predict: give task='regression'."
     )
     return (
         f"The labels run from {present[0]} to {present[-1]}, but no sample has "
-        f"the label {missing}. Labels count from 0 without gaps. {advice}"
+        f"the label {missing}. Labels count from 0 without gaps. {advice} "
+        "If a class is meant to be empty: kerasopt.data.from_arrays(x, y, "
+        f"num_classes={count})."
     )
 
 

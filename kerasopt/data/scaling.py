@@ -37,6 +37,8 @@ def scale(samples: Any, pixel_scale: float | None = None) -> tf.Tensor:
         [0.0, 1.0]
     """
     samples = tf.convert_to_tensor(samples)
+    if samples.dtype == tf.string:
+        return samples
     if pixel_scale is None:
         pixel_scale = 255.0 if samples.dtype == tf.uint8 else 1.0
     elif pixel_scale == 1 and _stays_integer(samples):

@@ -248,8 +248,16 @@ def checked_weights(
                 f"weights[{split!r}] were given, but {split} has no arrays. A stream "
                 "gives weights in its batches: (x, y, sample_weight)."
             )
+        if isinstance(values, dict):
+            raise ValueError(
+                f"{split} sample_weight is a dict. Accepted: one number for each "
+                "sample; outputs are weighed in compile, by loss_weights."
+            )
         checked = check_weights(
-            values, samples=count(splits[split]), what=f"{split} sample_weight"
+            values,
+            samples=count(splits[split]),
+            what=f"{split} sample_weight",
+            labels=getattr(splits[split][1], "shape", ()),
         )
         weights[split] = _read_only(checked)
     return MappingProxyType(weights)

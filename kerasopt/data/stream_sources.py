@@ -79,6 +79,8 @@ class _TfData:
     """A `tf.data.Dataset` of the user's."""
 
     def __init__(self, dataset: Any) -> None:
+        # Keras's fit hands such an element to a step as it is, not as a tuple of one.
+        self.is_bare = not isinstance(dataset.element_spec, (tuple, list))
         self._dataset = dataset.map(lambda *parts: as_batch(parts))
         size = int(dataset.cardinality())
         self.endless = size == -1
@@ -96,6 +98,8 @@ class _TfData:
 
 class _PyDataset:
     """A `keras.utils.PyDataset`, read by as many threads as it asks for."""
+
+    is_bare = False
 
     def __init__(self, source: Any) -> None:
         self._source = source
@@ -140,6 +144,7 @@ class _PyDataset:
 class _Factory:
     """A function that returns a new iterator of batches at each call."""
 
+    is_bare = False
     steps = None
     endless = False
 

@@ -71,6 +71,8 @@ class Stream:
     ) -> None:
         self.what = what
         self._source = adapt(source, what)
+        # Whether its batches are samples alone, not a tuple of them.
+        self.is_bare: bool = self._source.is_bare
         given = None if steps is None else arguments.integer("steps_per_epoch", steps)
         own = self._source.steps
         self.steps: int | None = given if given is not None else own

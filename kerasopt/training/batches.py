@@ -17,7 +17,7 @@ from kerasopt.data.checks import is_lazy
 from kerasopt.data.pixels import scale_of_new
 from kerasopt.data.splits import class_indices
 from kerasopt.training.class_weights import class_weights
-from kerasopt.training.sources import ArraySource, Source, StreamSource
+from kerasopt.training.sources import ArraySource, Source, StreamSource, as_keras_does
 from kerasopt.training.spec import TrainingSettings
 
 __all__ = ["Feed", "affordable_batch", "evaluation_batch_size", "steps_per_epoch"]
@@ -155,9 +155,8 @@ class Feed:
                     x = pipeline.augmented(
                         augmentation, x, seed=settings.seed, epoch=epoch, step=number
                     )
-                return self._weighted(
-                    (pipeline.scale_all(x, self.pixel_scale), *others)
-                )
+                batch = pipeline.scale_all(x, self.pixel_scale), *others
+                return self._weighted(as_keras_does(batch) if stream.is_bare else batch)
 
             finished = augment.unconverted(finished, augmentation)
             numbered = batches.skip(first).enumerate(first)
@@ -193,7 +192,8 @@ class Feed:
 
             @augment.unconverted
             def scaled(x: Any, *others: Any) -> Any:
-                return (pipeline.scale_all(x, scale), *others)
+                batch = pipeline.scale_all(x, scale), *others
+                return as_keras_does(batch) if data.is_bare else batch
 
             return StreamSource(
                 lambda epoch, step: data.batches(0).map(scaled),
@@ -251,6 +251,12 @@ class Feed:
         cut = keras.tree.map_structure(lambda each: each[:samples], parts)
         x, *others = pipeline.as_tensors(cut)
         return (pipeline.scale_all(x, self.pixel_scale), *others)
+
+    def as_handed_over(self, batch: tuple[Any, ...]) -> Any:
+        """Return what `some` gave as a step of the training gets it."""
+        train = self.dataset.train
+        is_bare = not isinstance(train, Stream) or train.is_bare
+        return as_keras_does(batch) if is_bare else batch
 
     def to_adapt(self) -> Any:
         """Return the samples that layers adapt to."""

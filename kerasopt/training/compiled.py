@@ -252,7 +252,7 @@ class CompiledSteps:
         def call(iterator: Any, steps: tf.Tensor) -> Any:
             def take(i: tf.Tensor, more: tf.Tensor, *logs: Any) -> Any:
                 if counted:
-                    found = step(_as_batch(iterator.get_next()))
+                    found = step(iterator.get_next())
                     return [i + 1, more, *_flat(found, logs)]
                 with note(2 * i):
                     batch = iterator.get_next_as_optional()
@@ -260,15 +260,13 @@ class CompiledSteps:
                 def train() -> Any:
                     with note(2 * i + 1):
                         value = batch.get_value()
-                    return [i + 1, *_flat(step(_as_batch(value)), logs)]
+                    return [i + 1, *_flat(step(value), logs)]
 
                 there = batch.has_value()
                 taken, *logs = tf.cond(there, train, lambda: [i, *logs])
                 return [taken, there, *logs]
 
-            start = self._first_logs(
-                kind, lambda batch: step(_as_batch(batch)), iterator.element_spec
-            )
+            start = self._first_logs(kind, step, iterator.element_spec)
             taken, _, *logs = tf.while_loop(
                 lambda i, more, *_: tf.logical_and(i < steps, more),
                 take,
@@ -364,11 +362,6 @@ def free_kernels() -> None:
     from tensorflow.python.eager import context
 
     context.context().clear_kernel_cache()
-
-
-def _as_batch(batch: Any) -> Any:
-    """Return a stream's element as Keras's steps take it: a tuple."""
-    return batch if isinstance(batch, tuple) else (batch,)
 
 
 def _flat(found: Any, logs: Any) -> list[Any]:

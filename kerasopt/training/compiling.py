@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from kerasopt.training import placement, preflight
 from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache, tabulate
 from kerasopt.training.compiled import CompiledSteps
-from kerasopt.training.head import Head, head_of
+from kerasopt.training.head import Head, head_of, outputs_of
 from kerasopt.training.spec import TrainingSpec
 
 __all__ = ["Chosen", "choose", "compiled", "is_of_numbers"]
@@ -52,7 +53,7 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
         ValueError: if the model's output doesn't fit the labels, or a name is unknown.
     """
     x, y, _ = keras.utils.unpack_x_y_sample_weight(feed.some(preflight.SAMPLES))
-    head = head_of(model, model(x, training=False))
+    head = head_of(model, outputs_of(model, x))
     task = _task(spec, feed.dataset, head, model)
     if task is not None and task != feed.dataset.task:
         # The model's output says what the labels alone didn't.
@@ -61,9 +62,10 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
     try:
         preflight.check_fit(task, head, feed.dataset)
     except ValueError:
-        if spec.task != "auto" or not _has_own_step(model):
+        own_way = _has_own_step(model) or _is_the_users(spec.loss, model)
+        if spec.task != "auto" or not own_way:
             raise
-        task = None  # Its step may ignore the labels, as an autoencoder's.
+        task = None  # An autoencoder ignores labels; quantiles are several a target.
         notes.append(
             "The outputs don't fit the labels as predictions, so there is no task: "
             "loss and metrics alone are measured."
@@ -103,6 +105,8 @@ def _task(
     spec: TrainingSpec, dataset: Dataset, head: Head, model: keras.Model
 ) -> tasks.Task | None:
     """Return the task: as given, or by labels and model output together."""
+    if spec.task is None:
+        return None
     if spec.task != "auto":
         return tasks.get(spec.task)
     known = dataset.task
@@ -111,7 +115,8 @@ def _task(
     train = dataset.train
     labels = train.labels() if isinstance(train, Stream) else train[1]
     found = tasks.infer(labels, num_outputs=head.units, activation=head.activation)
-    if found.name == "binary" and head.gives_logits and is_of_numbers(spec.loss, model):
+    is_of_zeros_and_ones = found.name in ("binary", "multilabel")
+    if is_of_zeros_and_ones and head.gives_logits and is_of_numbers(spec.loss, model):
         return tasks.get("regression")
     # Names of classes say what the labels are.
     return known if known.has_classes and _has_names(dataset) else found
@@ -124,11 +129,23 @@ def is_of_numbers(loss: Any, model: Any) -> bool:
         loss: What was given, or None for that of a compiled model.
         model: The model, or a function that builds one.
     """
+    return preflight.name_of(_loss_of(loss, model)) in LOSSES_OF_NUMBERS
+
+
+def _loss_of(loss: Any, model: Any) -> Any:
+    """Return the loss that was given, or that of a compiled model."""
     if loss is None and isinstance(model, keras.Model):
         loss = placement.compile_arguments(model).get("loss")
     with contextlib.suppress(ValueError, TypeError):
         loss = keras.losses.get(loss)
-    return preflight.name_of(loss) in LOSSES_OF_NUMBERS
+    return loss
+
+
+def _is_the_users(loss: Any, model: Any) -> bool:
+    """Say whether someone wrote the loss, who knows what outputs it takes."""
+    loss = _loss_of(loss, model)
+    kind = loss if inspect.isroutine(loss) else type(loss)
+    return callable(loss) and not kind.__module__.startswith(("keras.", "kerasopt."))
 
 
 def _has_names(dataset: Dataset) -> bool:
@@ -171,7 +188,7 @@ def compiled(
 ) -> CompiledSteps:
     """Compile, or keep a compiled model as it is where nothing else is asked for."""
     own = placement.compile_arguments(model)
-    asked = (spec.optimizer, spec.loss, spec.metrics)
+    asked = (optimizer, spec.loss, spec.metrics)
     if own and not parallel and all(each is None for each in asked):
         return CompiledSteps(model)
     arguments = {

@@ -282,7 +282,7 @@ def settings_of(ready: Prepared) -> dict[str, Any]:
     return {
         **({} if budget is None else {"budget_seconds": budget}),
         "task": ready.task and ready.task.name,
-        "parameters": ready.model.count_params(),
+        "parameters": saving.num_parameters(ready.model),
         "seed": ready.settings.seed,
         "precision": ready.settings.precision,
         "devices": distribute.describe(ready.strategy),

@@ -45,6 +45,11 @@ KERAS_WORDS = {
     "initial_epoch": "resume=True goes on where the run was",
     "shuffle": "arrays are shuffled by the seed, streams taken as they come",
     "learning_rate": 'give optimizer={"name": "adam", "learning_rate": 0.01}',
+    "loss_weights": "compile the model with loss and weights, and give no loss here",
+    "weighted_metrics": "compile the model with them",
+    "steps_per_execution": "as many steps as pay are taken in one call",
+    "jit_compile": "it is jit='auto', 'loop', 'step' or 'none'",
+    "run_eagerly": "set tf.config.run_functions_eagerly(True) while you debug",
     "num_classes": "give kerasopt.data.from_arrays(x, y, num_classes=…)",
 }
 """Arguments of Keras's ``fit`` that have another name here, or need none."""
@@ -61,7 +66,7 @@ def fit(
     optimizer: Any = None,
     loss: Any = None,
     metrics: Any = None,
-    task: str = "auto",
+    task: str | None = "auto",
     class_weight: Any = None,
     sample_weight: Any = None,
     validation_data: Any = None,
@@ -97,11 +102,13 @@ def fit(
         metrics: What `kerasopt.metrics.get` takes, one or several, such as ``["auc",
             "f1"]``; by default those of the task.
         task: ``"binary"``, ``"multiclass"``, ``"multilabel"`` or ``"regression"``;
-            ``"auto"`` infers it from labels and model output.
+            ``"auto"`` infers it from labels and model output. None measures loss and
+            metrics alone, for outputs that aren't predictions of the labels.
         class_weight: {class: weight} or ``"balanced"``: n / (classes * samples of the
             class).
-        sample_weight: Weights of the training samples, shape (n,), for ``(x, y)``.
-        validation_data: ``(x, y)`` or a stream, for data without a validation part.
+        sample_weight: Weights of the training samples, shape (n,), or of each of their
+            steps or pixels, shape (n, …), for ``(x, y)``.
+        validation_data: ``(x, y)``, ``(x, y, sample_weight)`` or a stream, for data without a validation part.
         augment: What `kerasopt.augment.get` takes.
         callbacks: What `kerasopt.callbacks.get` takes, one or several: Keras
             callbacks, or names and dicts.

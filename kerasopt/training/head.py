@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasopt.layers import graph
 
-__all__ = ["Head", "head_of", "takes_pixels"]
+__all__ = ["Head", "has_call", "head_of", "outputs_of", "takes_pixels"]
 
 _WITHOUT_ACTIVATION = ("Dense", "Conv", "Add", "BatchNormalization", "RNN")
 _ARITHMETIC = ("TrueDivide", "Divide", "Multiply", "Subtract", "Add")
@@ -45,19 +45,30 @@ class Head:
         return self.activation == "linear"
 
 
+def has_call(model: keras.Model) -> bool:
+    """Say whether a model has outputs; some only have a step, which uses others."""
+    return type(model).call is not keras.Model.call
+
+
+def outputs_of(model: keras.Model, x: Any) -> Any:
+    """Return a model's outputs for some samples, None for a model without."""
+    return model(x, training=False) if has_call(model) else None
+
+
 def head_of(model: keras.Model, outputs: Any) -> Head:
     """Return what a model ends in, by its last layer or else by some of its outputs.
 
     Args:
         model: A built model.
-        outputs: Its outputs for some samples, of an untrained or a trained model.
+        outputs: Its outputs for some samples, of an untrained or a trained model, or
+            None.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
         >>> head_of(model, np.zeros((2, 3)))
         Head(units=3, activation='linear')
     """
-    if isinstance(outputs, (dict, list, tuple)):
+    if outputs is None or isinstance(outputs, (dict, list, tuple)):
         return Head()
     values = np.asarray(keras.ops.convert_to_numpy(outputs), "float64")
     if values.ndim != 2:

@@ -20,7 +20,7 @@ from kerasopt.data.stream_batches import reason_of
 from kerasopt.layers import graph
 from kerasopt.training.batches import Feed
 from kerasopt.training.checkpoint import optimizers_of
-from kerasopt.training.head import Head
+from kerasopt.training.head import Head, outputs_of
 from kerasopt.training.spec import TrainingSettings
 
 __all__ = [
@@ -228,10 +228,16 @@ def check_fit(task: tasks.Task | None, head: Head, dataset: Dataset) -> None:
     what = {"multilabel": "labels", "regression": "targets"}.get(task.name, "classes")
     accepted = (1, 2) if task.name == "binary" else (count,)
     if head.units not in accepted:
+        way = "Give task=None if the loss alone knows how they belong together."
+        if task.has_classes and head.units > count:
+            way = (
+                "If classes without samples are meant, give ko.data.from_arrays(x, y, "
+                f"num_classes={head.units})."
+            )
         raise ValueError(
             f"The model has {head.units} outputs, the dataset '{dataset.name}' "
-            f"{count} {what} (task {task.name!r}). Build the model with "
-            f"num_classes={count}, or name another task with task=…"
+            f"{count} {what} (task {task.name!r}). End the model in {count} outputs "
+            f"(num_classes={count} in ko.models), or name another task=…. {way}"
         )
     if task.name == "binary" and head.units == 1 and head.activation == "softmax":
         raise ValueError(
@@ -273,7 +279,7 @@ def try_batch(
     """
     x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
     with _undone(model):
-        outputs = model(x, training=False)
+        outputs = outputs_of(model, x)
         _check_finite(outputs)
         try:
             model.train_step(batch)
@@ -290,7 +296,7 @@ def try_batch(
 
 def _check_finite(outputs: Any) -> None:
     """Refuse a model that gives NaN for data without any."""
-    for each in keras.tree.flatten(outputs):
+    for each in [] if outputs is None else keras.tree.flatten(outputs):
         if not np.isfinite(keras.ops.convert_to_numpy(each)).all():
             raise ValueError(
                 "The model gives NaN or infinite outputs before its first step: look "
@@ -315,8 +321,13 @@ def _undone(model: keras.Model) -> Iterator[None]:
 def explained(model: keras.Model, error: Exception, batch: Any) -> ValueError:
     """Return an error that says which loss and shapes a first step failed with."""
     x, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
-    outputs = model(x, training=False)
     reason = reason_of(error)
+    if model.loss is None:  # A step of its own, which takes what it likes.
+        return ValueError(
+            f"The model's train_step fails on {SAMPLES} samples before the training: "
+            f"{reason[:300]}"
+        )
+    outputs = outputs_of(model, x)
     shapes = keras.tree.map_structure(lambda each: tuple(each.shape), outputs)
     given = "no labels"
     if labels is not None:

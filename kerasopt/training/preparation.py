@@ -29,7 +29,7 @@ from kerasopt.training import (
 from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache
 from kerasopt.training.compiled import CompiledSteps
-from kerasopt.training.head import Head, takes_pixels
+from kerasopt.training.head import Head, has_call, takes_pixels
 from kerasopt.training.spec import TrainingSettings, TrainingSpec, seed_everything
 from kerasopt.training.trainer import make_variables
 
@@ -131,6 +131,12 @@ def prepare(
         layers.adapt(model, feed.to_adapt)
         chosen = compiling.choose(spec, feed, model)
         feed = chosen.feed
+        if optimizer is None and _trains_others(model):
+            optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+            chosen.notes.append(
+                "Other layers are trainable than when the optimizer was made: it "
+                "starts anew, with the same settings."
+            )
         some = feed.some(preflight.SAMPLES)
         for callback in callbacks:
             callback_table.check_no_schedule(optimizer or model.optimizer, callback)
@@ -148,7 +154,7 @@ def prepare(
         if is_new and not parallel:
             preflight.try_batch(
                 model,
-                some,
+                feed.as_handed_over(some),
                 task=chosen.task,
                 head=chosen.head,
                 class_names=feed.dataset.class_names,
@@ -246,8 +252,18 @@ def _optimizer(
 
 def _build(model: keras.Model, some: Any) -> None:
     """Make the variables of a model that was given without an input shape."""
-    if not model.built:
+    if not model.built and has_call(model):
         model(some[0], training=False)
+
+
+def _trains_others(model: keras.Model) -> bool:
+    """Say whether a compiled model's optimizer was built for other variables."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.built:
+        return False
+    # Keras keeps them under a private name; a test holds it.
+    known = {id(each) for each in optimizer._trainable_variables}
+    return known != {id(each) for each in model.trainable_variables}
 
 
 def _notes(settings: TrainingSettings, build: Any, feed: Feed) -> list[str]:

@@ -161,9 +161,12 @@ class Run:
         return list(self.environment["data"]["class_names"])
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one sample."""
-        return tuple(self.environment["data"]["input_shape"])
+    def input_shape(self) -> Any:
+        """Shape of one sample; a dict or tuple of shapes for several inputs."""
+        shape = self.environment["data"]["input_shape"]
+        if isinstance(shape, dict):
+            return {name: tuple(each) for name, each in shape.items()}
+        return tuple(tuple(each) if isinstance(each, list) else each for each in shape)
 
     def predict(
         self,
@@ -231,6 +234,8 @@ class Run:
         if isinstance(x, (dict, tuple)):
             return x
         shape = self.input_shape
+        if isinstance(shape, dict) and len(shape) == 1:  # One input, by its name.
+            return self._checked(dict.fromkeys(shape, x))
         if isinstance(shape, tuple) and (*x.shape[1:], 1) == shape:
             x = x[..., np.newaxis]  # Grey images, as `from_arrays` takes them.
         if isinstance(shape, tuple) and not new_data.fits(x.shape[1:], shape):

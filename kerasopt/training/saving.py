@@ -14,12 +14,17 @@ from kerasopt.layers import graph
 from kerasopt.training import run as run_folder
 from kerasopt.training.head import Head
 
-__all__ = ["save_model", "saving_notes", "weights_are_finite"]
+__all__ = ["num_parameters", "save_model", "saving_notes", "weights_are_finite"]
 
 
 def weights_are_finite(model: keras.Model) -> bool:
     """Say whether no weight is NaN or infinite."""
     return all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def num_parameters(model: keras.Model) -> int:
+    """Return the number of weights, of a model without ``call`` too."""
+    return sum(int(np.prod(weight.shape)) for weight in model.weights)
 
 
 class _CantBeSaved(ValueError):

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kerasopt.data import Stream, pipeline
 
-__all__ = ["ArraySource", "Source", "StreamSource", "gather"]
+__all__ = ["ArraySource", "Source", "StreamSource", "as_keras_does", "gather"]
 
 Order = Callable[[int], np.ndarray]
 
@@ -75,7 +75,18 @@ class ArraySource:
 def gather(arrays: Any, rows: tf.Tensor, pixel_scale: float = 1.0) -> Any:
     """Return the batch of some rows of an `ArraySource`'s arrays."""
     x, *others = keras.tree.map_structure(lambda each: tf.gather(each, rows), arrays)
-    return (pipeline.scale_all(x, pixel_scale), *others)
+    return as_keras_does((pipeline.scale_all(x, pixel_scale), *others))
+
+
+def as_keras_does(batch: tuple[Any, ...]) -> Any:
+    """Return samples without labels as Keras's fit hands them to a step: alone.
+
+    Example:
+        >>> as_keras_does((1,)), as_keras_does((1, 2)), as_keras_does(((1, 2),))
+        (1, (1, 2), ((1, 2),))
+    """
+    is_single = len(batch) == 1 and not isinstance(batch[0], tuple)
+    return batch[0] if is_single else batch
 
 
 class StreamSource:

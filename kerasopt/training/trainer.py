@@ -14,6 +14,7 @@ import tensorflow as tf
 from kerasopt import schedules
 from kerasopt.training.calibration import JitChoice
 from kerasopt.training.compiled import CompiledSteps
+from kerasopt.training.head import outputs_of
 from kerasopt.training.sources import Source, StreamSource
 
 __all__ = [
@@ -373,7 +374,9 @@ def make_variables(model: keras.Model, batch: Any) -> None:
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-    model.compute_metrics(x, y, model(x, training=False), sample_weight)
+    outputs = outputs_of(model, x)
+    if outputs is not None:
+        model.compute_metrics(x, y, outputs, sample_weight)
     model.reset_metrics()
 
 

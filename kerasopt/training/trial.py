@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import rich.console
 
-from kerasopt.training import placement, preparation
+from kerasopt.training import placement, preparation, saving
 from kerasopt.training import run as run_folder
 from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache
@@ -120,7 +120,7 @@ def train_trial(
         measures=measures,
         history=session.log.rows,
         seconds=session.checkpoint.seconds + time.perf_counter() - started,
-        parameters=ready.model.count_params(),
+        parameters=saving.num_parameters(ready.model),
         precision=ready.settings.precision or "float32",
         network=ready.model,
     )
