@@ -108,7 +108,8 @@ def fit(
             class).
         sample_weight: Weights of the training samples, shape (n,), or of each of their
             steps or pixels, shape (n, …), for ``(x, y)``.
-        validation_data: ``(x, y)``, ``(x, y, sample_weight)`` or a stream, for data without a validation part.
+        validation_data: ``(x, y)``, ``(x, y, sample_weight)`` or a stream, for data
+            without a validation part.
         augment: What `kerasopt.augment.get` takes.
         callbacks: What `kerasopt.callbacks.get` takes, one or several: Keras
             callbacks, or names and dicts.

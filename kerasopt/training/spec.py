@@ -192,7 +192,7 @@ class TrainingSpec:
             otherwise takes the task's.
         metrics: What `kerasopt.metrics.get` takes, several; None keeps a compiled
             model's own and otherwise takes the task's.
-        task: Name of a task, or "auto".
+        task: Name of a task, "auto", or None for loss and metrics alone.
         class_weight: None, "balanced", or {class: weight}.
         augment: What `kerasopt.augment.get` takes.
         callbacks: What `kerasopt.callbacks.get` takes, several.
@@ -208,7 +208,7 @@ class TrainingSpec:
     optimizer: Any = None
     loss: Any = None
     metrics: Any = None
-    task: str = "auto"
+    task: str | None = "auto"
     class_weight: Any = None
     augment: Any = None
     callbacks: tuple[Any, ...] = ()
