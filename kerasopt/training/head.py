@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasopt.layers import graph
 
-__all__ = ["Head", "has_call", "head_of", "outputs_of", "takes_pixels"]
+__all__ = ["Head", "head_of", "outputs_of", "takes_pixels"]
 
 _WITHOUT_ACTIVATION = ("Dense", "Conv", "Add", "BatchNormalization", "RNN")
 _ARITHMETIC = ("TrueDivide", "Divide", "Multiply", "Subtract", "Add")
@@ -45,14 +45,18 @@ class Head:
         return self.activation == "linear"
 
 
-def has_call(model: keras.Model) -> bool:
-    """Say whether a model has outputs; some only have a step, which uses others."""
-    return type(model).call is not keras.Model.call
-
-
 def outputs_of(model: keras.Model, x: Any) -> Any:
-    """Return a model's outputs for some samples, None for a model without."""
-    return model(x, training=False) if has_call(model) else None
+    """Return a model's outputs for some samples.
+
+    None for a model with a ``train_step`` of its own and no ``call``, or one that takes
+    other parts of a batch than these.
+    """
+    try:
+        return model(x, training=False)
+    except Exception:
+        if type(model).train_step is keras.Model.train_step:
+            raise
+        return None
 
 
 def head_of(model: keras.Model, outputs: Any) -> Head:

@@ -29,7 +29,7 @@ from kerasopt.training import (
 from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache
 from kerasopt.training.compiled import CompiledSteps
-from kerasopt.training.head import Head, has_call, takes_pixels
+from kerasopt.training.head import Head, outputs_of, takes_pixels
 from kerasopt.training.spec import TrainingSettings, TrainingSpec, seed_everything
 from kerasopt.training.trainer import make_variables
 
@@ -252,8 +252,8 @@ def _optimizer(
 
 def _build(model: keras.Model, some: Any) -> None:
     """Make the variables of a model that was given without an input shape."""
-    if not model.built and has_call(model):
-        model(some[0], training=False)
+    if not model.built:
+        outputs_of(model, some[0])
 
 
 def _trains_others(model: keras.Model) -> bool:
