@@ -112,6 +112,7 @@ def test_evaluate_agrees_with_the_run(command, runs):
     assert "precision" in command("evaluate", runs[0])[1]
 
 
+@pytest.mark.slow
 def test_lr_range_suggests_a_rate_and_draws_it(command, tmp_path):
     words = ["lr-range", "digits", "--set", "data.size=300", "--steps", 40]
     code, out, _ = command(*words, "--plot", "rates.png")

@@ -577,6 +577,7 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_left_to_load_after_preloading():
     # In a process of its own: this one has loaded everything for other tests.
     done = subprocess.run(

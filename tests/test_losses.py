@@ -32,7 +32,7 @@ def test_smoothing_of_integers_equals_that_of_one_hot(smoothing):
     )
 
 
-@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("one_hot", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_ten_epochs_with_adam_and_validation(one_hot, tiny_digits, quick):
     """The losses of each epoch are those that Keras's own fit has on validation."""
     (x, y), (vx, vy) = tiny_digits.train, tiny_digits.validation

@@ -283,7 +283,7 @@ def test_printed_networks_compute_what_keras_does(case):
 @pytest.mark.parametrize(
     ("case", "one_hot"),
     slow_unless(
-        lambda case, one_hot: case in ("64-64-all", "mnist"),
+        lambda case, one_hot: case == "mnist",
         [
             ("64-64", False),
             ("64-64", True),

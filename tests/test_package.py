@@ -122,6 +122,7 @@ def test_readme_table_is_what_the_recipes_say():
             assert part in row, f"README's row of {name} lacks {part!r}"
 
 
+@pytest.mark.slow
 def test_the_search_of_the_readme_runs(monkeypatch, tmp_path):
     """On digits, two trials of one epoch."""
     monkeypatch.chdir(tmp_path)

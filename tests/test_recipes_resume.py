@@ -111,6 +111,7 @@ def test_metrics_are_written_last(finished, missing, tmp_path, monkeypatch):
     assert written[-1] == "metrics.json"
 
 
+@pytest.mark.slow
 def test_a_run_of_objects_resumes_with_the_objects(of_objects, tiny_digits, tmp_path):
     folder, given = of_objects
     run = ko.resume(folder, model=network, data=tiny_digits, verbose=False, **given)
@@ -125,6 +126,7 @@ def test_a_run_of_objects_resumes_with_the_objects(of_objects, tiny_digits, tmp_
     assert all(np.array_equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_a_built_model_resumes_too_and_may_train_longer(of_objects, tiny_digits):
     folder, given = of_objects
     model = network()

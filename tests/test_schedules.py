@@ -169,7 +169,7 @@ def test_every_schedule_is_in_the_table():
     assert {case.partition("-")[0] for case in TABLE} == set(schedules.names())
 
 
-QUICK = {"piecewise", "cosine_restarts", "cyclical-exp_range", "one_cycle", "warmup"}
+QUICK = {"piecewise", "cyclical-exp_range", "one_cycle", "warmup"}
 
 
 @pytest.mark.parametrize("case", slow_unless(QUICK.__contains__, TABLE))

@@ -59,7 +59,7 @@ TABLE = {
 }
 
 
-QUICK = {"piecewise", "inverse_time-staircase", "polynomial-cycle", "cosine_restarts"}
+QUICK = {"piecewise", "inverse_time-staircase", "polynomial-cycle"}
 
 
 @pytest.mark.parametrize("case", slow_unless(QUICK.__contains__, TABLE))

@@ -343,6 +343,7 @@ class CountingLoss(keras.losses.SparseCategoricalCrossentropy):
         return super().call(y_true, y_pred)
 
 
+@pytest.mark.slow
 def test_one_compiled_function_serves_all_steps_and_sizes(tmp_path):
     """Neither a new size nor an uneven last batch traces the step again."""
     x = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3)).astype("uint8")

@@ -346,7 +346,7 @@ def _is_numbers(value):
         return False
 
 
-QUICK_GROUPS = {"watchers", "EarlyStopping", "lookahead"}
+QUICK_GROUPS = {"watchers", "EarlyStopping"}
 
 
 @pytest.mark.parametrize("group", slow_unless(QUICK_GROUPS.__contains__, GROUPS))

@@ -147,9 +147,10 @@ def unbroken(tmp_path_factory):
     return trained
 
 
-ONE_BY_ONE = {"momentum", "adam", "freeze", "affine"}
+ONE_BY_ONE = {"momentum", "adam"}
 STREAMED = {"cosine", "averages", "sharpness_aware"}
-"""Of each of the three tests below `make test` runs some settings, each in one."""
+INTERRUPTED = {"crop", "early_stopping", "lookahead", "plateau"}
+"""What `make test` runs of each of the three tests below."""
 
 
 @pytest.mark.parametrize("name", slow_unless(ONE_BY_ONE.__contains__, SETTINGS))
@@ -169,9 +170,7 @@ def test_arrays_against_a_stream(name, unbroken, tmp_path):
     assert_identical(run, unbroken(name))
 
 
-@pytest.mark.parametrize(
-    "name", slow_unless(lambda name: name not in ONE_BY_ONE | STREAMED, SETTINGS)
-)
+@pytest.mark.parametrize("name", slow_unless(INTERRUPTED.__contains__, SETTINGS))
 def test_interrupted_in_the_midst_of_an_epoch(name, unbroken, tmp_path):
     assert_identical(
         interrupted_and_resumed(tmp_path, **SETTINGS[name]), unbroken(name)
@@ -187,6 +186,7 @@ def test_the_settings_do_what_they_are_there_for(unbroken):
     assert plain["history"]["loss"] != averages["history"]["loss"]
 
 
+@pytest.mark.slow
 def test_interrupted_twice_and_between_two_epochs(unbroken, tmp_path):
     arguments = {"checkpoint_seconds": 0}
     for place, resume in (((0, 3), False), ((2, 0), True), ((2, 1), True)):
@@ -242,9 +242,7 @@ STREAMS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", slow_unless({"endless", "generator"}.__contains__, STREAMS)
-)
+@pytest.mark.parametrize("name", slow_unless({"generator"}.__contains__, STREAMS))
 def test_an_interrupted_stream(name, tmp_path):
     stream, arguments = STREAMS[name]
     arguments = {**arguments, "validation_data": (X[:24], Y[:24])}

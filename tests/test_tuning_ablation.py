@@ -244,6 +244,7 @@ def test_own_factors(tiny_digits, tmp_path):
     assert set(found.trainings["seed"]) == {4}
 
 
+@pytest.mark.slow
 def test_a_failed_training_is_kept_with_its_reason(tiny_digits, tmp_path):
     rates = {"rate": {"on": {"optimizer.learning_rate": 0.1},
                       "off": {"optimizer.learning_rate": 1e30}},

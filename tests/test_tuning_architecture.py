@@ -72,6 +72,7 @@ def found(digits, tmp_path_factory):
 # The result.
 
 
+@pytest.mark.slow
 def test_the_table_has_each_trial(found):
     table = found.table
     assert table["trial"].tolist() == [0, 1, 2, 3]
@@ -93,6 +94,7 @@ def test_the_table_has_each_trial(found):
         assert evolution.differences(*genes) == 1
 
 
+@pytest.mark.slow
 def test_costs_are_those_of_the_models(found, digits):
     for trial, row in found.table.iterrows():
         model = found.recipe_of(trial).build_model(digits)
@@ -101,6 +103,7 @@ def test_costs_are_those_of_the_models(found, digits):
         assert row["latency_milliseconds"] > 0
 
 
+@pytest.mark.slow
 def test_the_best_recipe_is_written_and_trains_as_long_as_the_given_one(found):
     best = found.table["mean"].idxmax()
     recipe = found.recipe
@@ -115,12 +118,14 @@ def test_the_best_recipe_is_written_and_trains_as_long_as_the_given_one(found):
     assert "4 trials, best val_accuracy" in repr(found)
 
 
+@pytest.mark.slow
 def test_only_the_living_keep_their_weights(found):
     kept = sorted(found.directory.glob("trials/*/weights.npz"))
     assert [path.parent.name for path in kept] == ["0002", "0003"]
     assert not list(found.directory.rglob("checkpoints"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["parameters", "flops"])
 def test_the_front_is_what_nothing_dominates(found, name):
     table = found.table
@@ -193,6 +198,7 @@ t.searched({folder!r}, t.small_digits())
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_killed_search_ends_as_an_unbroken_one(found, digits, tmp_path, request):
     folder = tmp_path / "killed"
     script = SCRIPT.format(tests=str(request.path.parent), folder=str(folder))
@@ -216,6 +222,7 @@ def test_a_killed_search_ends_as_an_unbroken_one(found, digits, tmp_path, reques
     assert resumed["seconds"][:2].tolist() == before["seconds"][:2].tolist()
 
 
+@pytest.mark.slow
 def test_more_trials_go_on_and_a_failing_one_is_recorded(digits, tmp_path):
     first = searched(tmp_path / "s", digits, trials=2, space=TINY)
     for path in first.directory.rglob("weights.npz"):
@@ -229,6 +236,7 @@ def test_more_trials_go_on_and_a_failing_one_is_recorded(digits, tmp_path):
         searched(tmp_path / "s", digits, population=4, space=TINY)
 
 
+@pytest.mark.slow
 def test_all_failing_says_why(digits, tmp_path):
     recipe = small_recipe().replace("loss", "mean_squared_error")
     with pytest.raises(ValueError, match=r"All 5 trials of the search .* failed: "):
@@ -366,6 +374,7 @@ def test_a_best_recipe_has_the_whole_path_of_its_images(tmp_path):
     assert best.data.path == str(Path("photos").absolute())
 
 
+@pytest.mark.slow
 def test_what_a_result_lacks_is_told(found, tmp_path):
     with pytest.raises(ValueError, match="isn't the folder of an architecture search"):
         ArchitectureResult(tmp_path)

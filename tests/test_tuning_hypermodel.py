@@ -113,6 +113,7 @@ def test_data_given_to_search_are_trained_on_in_the_batch_size(
     assert int(model.optimizer.iterations) == 2 * 10 + 2
 
 
+@pytest.mark.slow
 def test_fit_gives_what_fit_of_the_recipe_gives(recipe, tiny_digits, tmp_path):
     hypermodel = RecipeHyperModel(recipe, SPACE, dataset=tiny_digits)
     hp = keras_tuner.HyperParameters()

@@ -265,6 +265,7 @@ def test_folds_are_those_of_scikit_learn(tiny_digits, tmp_path):
     assert row["std"] == pytest.approx(np.std(values, ddof=1))
 
 
+@pytest.mark.slow
 def test_folds_that_have_ended_are_not_trained_again(tiny_digits, tmp_path):
     """Killed in the last fold: early stopping must not go on in the first ones."""
     recipe = recipe_of(
@@ -361,6 +362,7 @@ def test_a_budget_ends_it_and_it_can_be_gone_on_with(tmp_path):
     assert not (more.table["status"] == "unfinished").any()
 
 
+@pytest.mark.slow
 def test_an_epoch_that_the_budget_cut_is_trained_again(tmp_path, monkeypatch):
     """Half an epoch is none: what goes on is what an unbroken search gives."""
     recipe = recipe_of(training__epochs=3)
@@ -520,6 +522,7 @@ def test_a_folder_in_which_another_process_is_at_work_is_refused(grid):
     ko.tuning.resume(grid.directory, verbose=False)
 
 
+@pytest.mark.slow
 def test_a_function_of_hp_is_a_space(tiny_digits, tmp_path):
     def space(hp):
         values = {"optimizer.name": hp.Choice("kind", ["adam", "sgd"])}
@@ -554,6 +557,7 @@ def test_any_field_can_be_searched_data_too(tmp_path):
     assert found.recipe.data.size in (120, 180)
 
 
+@pytest.mark.slow
 def test_a_function_may_change_the_data(tiny_digits, tmp_path):
     def space(hp):
         return {"data.size": hp.Choice("size", [120, 200])}
@@ -707,6 +711,7 @@ def test_an_outer_field_does_not_undo_an_inner_one(tmp_path, order):
     assert found.recipe.optimizer == {"name": "adam", "learning_rate": 0.05}
 
 
+@pytest.mark.slow
 def test_a_constant_can_be_compared_with_a_schedule(tmp_path):
     constant = {"name": "constant", "learning_rate": 0.01}
     cosine = {"name": "cosine", "initial_learning_rate": 0.01}
@@ -796,6 +801,7 @@ def test_what_was_drawn_at_random_is_said(tiny_digits, tmp_path, capsys):
     assert "draws the first 3 at random" in said
 
 
+@pytest.mark.slow
 def test_what_is_said(tmp_path, capsys):
     recipe = recipe_of(optimizer={"name": "sgd", "learning_rate": 0.05})
     space = {RATE: [0.1, 1e30], SIZE: [32]}
@@ -831,6 +837,7 @@ def test_a_search_says_how_long_a_timed_trial_is(tiny_digits, tmp_path, capsys):
     assert "a trial trains for 1.0 s" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_search_says_no_length_that_is_searched_itself(tiny_digits, tmp_path, capsys):
     given = {"dataset": tiny_digits, "trials": 1}
     ko.tuning.search(recipe_of(), {"training.epochs": [1, 2]},

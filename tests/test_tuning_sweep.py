@@ -164,6 +164,7 @@ def test_a_folder_with_something_in_it_and_data_without_validation_are_refused(
         ko.tuning.sweep(recipe, "training.batch_size", [32], dataset=bare)
 
 
+@pytest.mark.slow
 def test_a_field_of_the_data_changes_the_data(recipe, tmp_path):
     table = ko.tuning.sweep(
         recipe.replace("data.validation", 50), "data.size", [100, 300],
@@ -174,6 +175,7 @@ def test_a_field_of_the_data_changes_the_data(recipe, tmp_path):
     assert sizes == [100, 300]
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_leaves_the_others(recipe, digits, tmp_path):
     rates = np.array([0.1, 1e30, 0.01])
     table = ko.tuning.sweep(
