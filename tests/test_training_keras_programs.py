@@ -84,6 +84,15 @@ def test_a_variational_autoencoder(quick):
     )
 
 
+@pytest.mark.parametrize("loss", [None, "mse"])
+def test_a_step_of_ones_own_that_fails_is_told(loss, quick):
+    model = vae()
+    model.compile("sgd", loss)
+    with pytest.raises(ValueError, match="train_step fails on 8 samples before the"):
+        ko.fit(model, (X[:, :5],), **quick)
+    assert not quick["directory"].exists()
+
+
 def test_samples_without_labels_as_arrays(quick):
     run = ko.fit(vae(), (X,), validation_data=(X,), batch_size=32, epochs=3, **quick)
     assert run.history["val_loss"].is_monotonic_decreasing

@@ -254,10 +254,9 @@ def check_weights(
     check_finite(array, what=what)
     if (array < 0).any():
         index = int((array < 0).argmax())
-        array = array.ravel()
         raise ValueError(
             f"{what} has {int((array < 0).sum()):,} negative weights; the first is "
-            f"{array[index]:g} at index {index}. Weights are 0 or larger."
+            f"{array.flat[index]:g} at index {index}. Weights are 0 or larger."
         )
     if not array.any():
         raise ValueError(

@@ -52,6 +52,7 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
     Raises:
         ValueError: if the model's output doesn't fit the labels, or a name is unknown.
     """
+    feed.has_column = False  # What another model's training has set.
     x, y, _ = keras.utils.unpack_x_y_sample_weight(feed.some(preflight.SAMPLES))
     head = head_of(model, outputs_of(model, x))
     task = _task(spec, feed.dataset, head, model)

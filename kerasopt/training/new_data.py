@@ -56,8 +56,7 @@ def scaled(
         some, *_ = next(batches_of(data))
         scale = scale_of(some)
         return finite(data).map(lambda x, *rest: (pipeline.scale_all(x, scale), *rest))
-    x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
-    x, y = lists_as_tuples(x, y)
+    x, y, weights = _arrays_of(data)
     x = check(x)
     return pipeline.evaluation_batches(
         x,
@@ -87,12 +86,17 @@ def predicted(
     else:
         if hasattr(data, "shape"):
             raise ValueError("evaluate needs labels too: give (x, y), or a stream.")
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
-        x, y = lists_as_tuples(x, y)
+        x, y, weights = _arrays_of(data)
         predictions = predict(x)
     if y is None:
         raise ValueError("evaluate needs labels too: give (x, y), or such batches.")
     return predictions, y, weights
+
+
+def _arrays_of(data: Any) -> tuple[Any, Any, Any]:
+    """Return samples, labels and weights of (x,), (x, y) or (x, y, sample_weight)."""
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
+    return (*lists_as_tuples(x, y), weights)
 
 
 def _joined(parts: tuple[Any, ...]) -> Any:

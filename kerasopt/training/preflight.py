@@ -322,12 +322,12 @@ def explained(model: keras.Model, error: Exception, batch: Any) -> ValueError:
     """Return an error that says which loss and shapes a first step failed with."""
     x, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
     reason = reason_of(error)
-    if model.loss is None:  # A step of its own, which takes what it likes.
+    outputs = outputs_of(model, x)
+    if outputs is None or model.loss is None:  # Its own step takes what it likes.
         return ValueError(
             f"The model's train_step fails on {SAMPLES} samples before the training: "
             f"{reason[:300]}"
         )
-    outputs = outputs_of(model, x)
     shapes = keras.tree.map_structure(lambda each: tuple(each.shape), outputs)
     given = "no labels"
     if labels is not None:
