@@ -8,11 +8,21 @@ everywhere. This module imports nothing but the standard library.
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-__all__ = ["Names", "call", "normalize", "split_spec", "unknown"]
+__all__ = [
+    "Names",
+    "call",
+    "normalize",
+    "renamed_arguments",
+    "split_spec",
+    "unknown",
+    "warn_renamed",
+]
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
@@ -73,12 +83,18 @@ class Names:
         self.kind = kind
         self._factories: dict[str, Callable[..., Any]] = {}
         self._aliases: dict[str, str] = {}
+        self._renamed: set[str] = set()
 
     def register(
-        self, name: str, *, aliases: Iterable[str] = ()
+        self, name: str, *, aliases: Iterable[str] = (), renamed: Iterable[str] = ()
     ) -> Callable[[Factory], Factory]:
-        """Return a decorator that stores a factory under a name and its aliases."""
-        keys = [normalize(name), *map(normalize, aliases)]
+        """Return a decorator that stores a factory under a name and its aliases.
+
+        ``renamed`` are aliases of an earlier version: they work with a
+        `DeprecationWarning` that names the new one.
+        """
+        old = [normalize(each) for each in renamed]
+        keys = [normalize(name), *map(normalize, aliases), *old]
         for key in keys:
             if key in self._factories or key in self._aliases:
                 raise ValueError(
@@ -89,16 +105,20 @@ class Names:
         def store(factory: Factory) -> Factory:
             self._factories[keys[0]] = factory
             self._aliases.update(dict.fromkeys(keys[1:], keys[0]))
+            self._renamed.update(old)
             return factory
 
         return store
 
     def canonical(self, name: Any) -> str:
         """Return the stored spelling of a name or alias."""
-        key = normalize(name) if isinstance(name, str) else name
-        key = self._aliases.get(key, key)
+        given = normalize(name) if isinstance(name, str) else name
+        key = self._aliases.get(given, given)
         if key not in self._factories:
-            raise unknown(self.kind, name, [*self._factories, *self._aliases])
+            accepted = [each for each in self._aliases if each not in self._renamed]
+            raise unknown(self.kind, name, [*self._factories, *accepted])
+        if given in self._renamed:
+            warn_renamed(f"The {self.kind} {name!r}", repr(key))
         return key
 
     def factory(self, name: Any) -> Callable[..., Any]:
@@ -163,6 +183,7 @@ def call(
         ValueError: Unknown argument of sorting 'speed'. Accepted: iterable, key, ...
     """
     parameters = inspect.signature(factory).parameters
+    renamed = getattr(factory, "__renamed__", {})
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     accepted = [
         name
@@ -170,12 +191,13 @@ def call(
         if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in hidden
     ]
     for name in arguments:
-        if not open_ended and name not in parameters:
+        if not open_ended and name not in parameters and name not in renamed:
             raise unknown(f"argument of {owner}", name, accepted)
     missing = [
         name
         for name in accepted
-        if name not in arguments and parameters[name].default is inspect.Parameter.empty
+        if name not in {renamed.get(each, each) for each in arguments}
+        and parameters[name].default is inspect.Parameter.empty
     ]
     if missing:
         raise ValueError(
@@ -190,6 +212,62 @@ def call(
             f"{owner[0].upper()}{owner[1:]} was given a wrong type ({error}). "
             f"Given: {given}."
         ) from error
+
+
+def warn_renamed(old: str, new: str, *, stacklevel: int = 3) -> None:
+    """Warn that a name of an earlier version goes with the next release.
+
+    Args:
+        old: What was given, with its article (``"The argument 'peak'"``).
+        new: What to write instead.
+        stacklevel: As in `warnings.warn`, from the caller.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     warn_renamed("'peak'", "'max_learning_rate'")
+        >>> print(caught[0].message)
+        'peak' is now 'max_learning_rate'; the old name is removed in 0.3.
+    """
+    warnings.warn(
+        f"{old} is now {new}; the old name is removed in 0.3.",
+        DeprecationWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def renamed_arguments(**new_names: str) -> Callable[[Factory], Factory]:
+    """Return a decorator that lets a function take renamed keywords for one release.
+
+    Args:
+        **new_names: The new name of each old keyword.
+
+    Example:
+        >>> @renamed_arguments(peak="max_learning_rate")
+        ... def rate(max_learning_rate):
+        ...     return max_learning_rate
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True):
+        ...     rate(peak=0.1)
+        0.1
+    """
+
+    def decorate(function: Factory) -> Factory:
+        @functools.wraps(function)
+        def renamed(*arguments: Any, **keywords: Any) -> Any:
+            for old in new_names.keys() & keywords.keys():
+                new = new_names[old]
+                if new in keywords:
+                    raise ValueError(f"{old!r} is the old name of {new!r}: give one.")
+                warn_renamed(f"The argument {old!r}", repr(new))
+                keywords[new] = keywords.pop(old)
+            return function(*arguments, **keywords)
+
+        renamed.__renamed__ = new_names  # type: ignore[attr-defined]
+        return renamed  # type: ignore[return-value]
+
+    return decorate
 
 
 def split_spec(kind: str, spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The network speed, trained as airbench94 is, beside PyTorch, step by step."""
+"""The network airbench, trained as airbench94 is, beside PyTorch, step by step."""
 
 import keras
 import numpy as np
@@ -14,8 +14,8 @@ RATE = 0.1
 
 
 def keras_model(activation, images):
-    """Return the speed network with airbench94's optimizer groups, compiled."""
-    model = models.speed(
+    """Return the airbench network with airbench94's optimizer groups, compiled."""
+    model = models.airbench(
         input_shape=(32, 32, 3),
         num_classes=10,
         widths=WIDTHS,

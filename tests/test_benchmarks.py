@@ -28,7 +28,7 @@ from kerasopt.benchmarks import (
 TINY_RECIPE = """
 name: tiny
 data: {name: cifar10, validation: 0}
-model: {name: speed, widths: [8, 8, 8]}
+model: {name: airbench, widths: [8, 8, 8]}
 training: {epochs: 9, batch_size: 16, tta: mirror}
 """
 
@@ -150,12 +150,12 @@ def test_gradients_are_counted_where_they_are_needed():
 
 
 def test_the_speed_network_takes_0_71_gflop_an_image():
-    model = models.speed(input_shape=(32, 32, 3), num_classes=10)
+    model = models.airbench(input_shape=(32, 32, 3), num_classes=10)
     assert flops.training_flops(model) == pytest.approx(0.71e9, rel=0.03)
 
 
 def test_what_cannot_be_counted_is_refused():
-    open_sized = models.speed(input_shape=(32, 32, 3), num_classes=10, any_size=True)
+    open_sized = models.airbench(input_shape=(32, 32, 3), num_classes=10, any_size=True)
     with pytest.raises(ValueError, match="open size"):
         flops.training_flops(open_sized)
     depthwise = keras.Sequential(
@@ -496,7 +496,7 @@ def test_airbenchs_network_is_the_speed_network_and_whitens():
     net = torch_airbench.network("gelu")
     # gamma is fixed there; kerasopt's network has none.
     sizes = [p.numel() for p in net.parameters() if p.requires_grad]
-    own = models.speed(input_shape=(32, 32, 3), num_classes=10)
+    own = models.airbench(input_shape=(32, 32, 3), num_classes=10)
     assert sum(sizes) == sum(v.numpy().size for v in own.trainable_variables)
     images = torch.rand(64, 3, 32, 32)
     torch_airbench.whiten(net, images)

@@ -234,7 +234,7 @@ def test_a_true_row_has_no_problems(name, test):
         ("`kerasopt.optimizers.got`", ITS_TEST, "ModuleNotFoundError"),
         ("`kerasopt.optimizer.get`", ITS_TEST, "ModuleNotFoundError"),
         ("`kerasopt.Dataset.tests`", ITS_TEST, "AttributeError"),
-        ("`kerasopt.optimizers.catalog._TABLE`", ITS_TEST, "no public name"),
+        ("`kerasopt.optimizers.registry._TABLE`", ITS_TEST, "no public name"),
         ("`kerasopt.optimizers.get('adagrat')`", ITS_TEST, "Did you mean 'adagrad'"),
         ("`kerasopt.optimizers.get('sgd', rho=1)`", ITS_TEST, "Unknown argument"),
         ("`kerasopt.optimizers.get(print())`", ITS_TEST, "malformed node"),

@@ -21,9 +21,9 @@ FACTORIES = {
         "global_pool": "max",
         "batch_norm": "before_activation",
     },
-    "speed": {"widths": (4, 8)},
-    "speed-residual": {
-        "name": "speed",
+    "airbench": {"widths": (4, 8)},
+    "airbench-residual": {
+        "name": "airbench",
         "widths": (4, 8),
         "convolutions_per_group": 3,
         "residual": True,
@@ -57,7 +57,7 @@ POLICIES = ["float32", "mixed_bfloat16"]
 @pytest.mark.parametrize(
     ("case", "policy"),
     slow_unless(
-        lambda case, policy: policy == POLICIES[case.startswith("speed")],
+        lambda case, policy: policy == POLICIES[case.startswith("airbench")],
         itertools.product(FACTORIES, POLICIES),
     ),
 )

@@ -494,7 +494,7 @@ def test_bad_arguments(arguments, message):
 
 
 def test_unknown_model_and_own_model():
-    with pytest.raises(ValueError, match=r"Did you mean 'cnn'\? Accepted: cnn, mlp"):
+    with pytest.raises(ValueError, match=r"Did you mean 'cnn'\? Accepted: airbench, cnn"):
         models.get("cmn", **CIFAR)
     with pytest.raises(ValueError, match="needs input_shape"):
         models.get("cnn", num_classes=10)
@@ -502,15 +502,15 @@ def test_unknown_model_and_own_model():
     assert models.get({"name": "test_net", "width": 3}, **CIFAR) == ("mine", 3)
 
 
-def test_speed_network_has_the_published_number_of_parameters():
+def test_airbench_has_the_published_number_of_parameters():
     # airbench94 counts 1,971,640: the trainable ones and the whitening kernel.
-    model = models.speed(**CIFAR)
+    model = models.airbench(**CIFAR)
     trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     assert trainable + int(np.prod((2, 2, 3, 24))) == 1_971_640
 
 
-def test_speed_network_starts_as_the_identity_on_its_first_channels():
-    model = models.speed(input_shape=(32, 32, 3), num_classes=10)
+def test_airbench_starts_as_the_identity_on_its_first_channels():
+    model = models.airbench(input_shape=(32, 32, 3), num_classes=10)
     for layer in model.layers:
         if layer.name.startswith("conv_"):
             kernel = layer.kernel.numpy()
@@ -518,8 +518,8 @@ def test_speed_network_starts_as_the_identity_on_its_first_channels():
             np.testing.assert_array_equal(kernel[1, 1, :, :inputs], np.eye(inputs))
 
 
-def test_speed_network_takes_any_size_with_the_same_weights():
-    fixed, free = models.speed(**CIFAR), models.speed(**CIFAR, any_size=True)
+def test_airbench_takes_any_size_with_the_same_weights():
+    fixed, free = models.airbench(**CIFAR), models.airbench(**CIFAR, any_size=True)
     free.set_weights(fixed.get_weights())
     x = np.random.default_rng(0).random((2, 32, 32, 3)).astype("float32")
     np.testing.assert_allclose(fixed(x), free(x), atol=1e-6)
@@ -542,20 +542,20 @@ def test_speed_network_takes_any_size_with_the_same_weights():
         ({"input_shape": (32, 32)}, "input_shape must be"),
     ],
 )
-def test_bad_speed_arguments_are_refused(arguments, message):
+def test_bad_airbench_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        models.speed(**{**CIFAR, **arguments})
+        models.airbench(**{**CIFAR, **arguments})
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
-def test_speed_network_adapts_to_any_channels(channels):
+def test_airbench_adapts_to_any_channels(channels):
     rng = np.random.default_rng(0)
     x = rng.uniform(0.2, 0.9, (40, 28, 28, channels)).astype("float32")
     shape = {"input_shape": x.shape[1:], "num_classes": 10, "widths": (4, 4)}
-    adapted = kerasopt.layers.adapt(models.speed(**shape), x)
+    adapted = kerasopt.layers.adapt(models.airbench(**shape), x)
     axes = (0, 1, 2)
     mean, std = (f(x, axis=axes, dtype="float64").tolist() for f in (np.mean, np.std))
-    given = kerasopt.layers.adapt(models.speed(**shape, mean=mean, std=std), x)
+    given = kerasopt.layers.adapt(models.airbench(**shape, mean=mean, std=std), x)
     given.set_weights([w for w in adapted.get_weights()][3:])
     np.testing.assert_allclose(adapted(x), given(x), rtol=1e-3)
 

@@ -98,7 +98,7 @@ def test_another_head_changes_no_other_layer():
 def test_what_scales_the_logits_stays():
     arguments = {**SHAPE, "num_classes": 2, "task": "multilabel", "widths": [4]}
     small, large = (
-        models.get("speed", logit_scale=scale, **arguments) for scale in (0.1, 1.0)
+        models.get("airbench", logit_scale=scale, **arguments) for scale in (0.1, 1.0)
     )
     large.set_weights(small.get_weights())
     x, _ = data_of("multilabel", 2)

@@ -79,7 +79,7 @@ def test_every_optimizer_of_keras_has_a_name():
         for each in vars(keras.optimizers).values()
         if inspect.isclass(each)
         and issubclass(each, keras.optimizers.Optimizer)
-        and optimizers.catalog.normalize(each.__name__) not in optimizers.names()
+        and optimizers.registry.normalize(each.__name__) not in optimizers.names()
         and each.__name__ != "ScheduleFreeAdamW"
     }
     # These hold others: the recipe's precision and "grouped" make them.

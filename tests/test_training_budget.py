@@ -245,7 +245,7 @@ def test_sizes_that_vanish_in_the_model_are_refused(tmp_path):
     x, y = np.zeros((40, 32, 32, 3), "uint8"), np.arange(40) % 2
     dataset = ko.data.from_arrays(x, y, test=(x, y))
     shape = {"input_shape": (32, 32, 3), "num_classes": 2}
-    model = ko.models.speed(**shape, widths=(4, 4, 4), any_size=True)
+    model = ko.models.airbench(**shape, widths=(4, 4, 4), any_size=True)
     with pytest.raises(ValueError, match=r"of images of 8×8 pixels.*larger ones"):
         ko.fit(model, dataset, image_sizes={8: 0.5}, directory=tmp_path, verbose=False)
 
@@ -305,7 +305,7 @@ def test_a_speed_run_on_small_images(tmp_path):
     dataset = ko.data.from_arrays(x, y, test=(x[:40] // 2, y[:40]))
     recipe = ko.recipes.load("cifar10-95").to_dict()
     run = ko.fit(
-        lambda: ko.models.speed(
+        lambda: ko.models.airbench(
             input_shape=(16, 16, 3), num_classes=2, widths=(8, 8), any_size=True
         ),
         dataset,
@@ -352,7 +352,7 @@ def test_one_compiled_function_serves_all_steps_and_sizes(tmp_path):
     for sizes in ({}, {8: 0.25, 12: 0.5}):
         CountingLoss.calls = 0
         ko.fit(
-            lambda: ko.models.speed(
+            lambda: ko.models.airbench(
                 input_shape=(16, 16, 3), num_classes=2, widths=(8,), any_size=True
             ),
             dataset,

@@ -212,7 +212,7 @@ def test_smaller_batches_get_lower_rates():
 
 def test_grey_images_get_the_fast_network_without_a_mirror():
     recipe = advise_settings(images(12_000, (28, 28, 1)), budget="3m").recipe
-    assert recipe.model["name"] == "speed"
+    assert recipe.model["name"] == "airbench"
     assert "flip" not in str(recipe.augment)
     assert recipe.training.tta == "none"
 

@@ -17,7 +17,7 @@ from kerasopt.models import inherit_weights, weights_by_path
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.architectures import cost, evolution
 from kerasopt.tuning.architectures.result import ArchitectureResult
-from kerasopt.tuning.architectures.searching import search_architecture
+from kerasopt.tuning.architectures.search import search_architecture
 from kerasopt.tuning.trials import Trials
 
 STAGES = {"name": "stages", "stem_width": 8}

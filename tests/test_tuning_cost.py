@@ -38,7 +38,7 @@ def test_parameters_are_all_weights():
     [
         ("mlp", {"units": (64, 32)}),
         ("cnn", {"padding": "valid", "batch_norm": True}),
-        ("speed", {}),
+        ("airbench", {}),
         ("stages", {"stages": [{"depth": 2, "block": "residual"}, {"width": 48}]}),
     ],
 )
@@ -177,7 +177,7 @@ def test_what_cannot_be_timed_is_refused(unbuilt):
         cost.latency_milliseconds(model, batch_size=0)
     with pytest.raises(ValueError, match="'open' has no weights yet"):
         cost.latency_milliseconds(unbuilt)
-    open_sized = models.speed(**CIFAR, any_size=True)
+    open_sized = models.airbench(**CIFAR, any_size=True)
     with pytest.raises(ValueError, match="have an open size"):
         cost.latency_milliseconds(open_sized)
     subclassed = Subclassed()

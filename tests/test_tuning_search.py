@@ -19,7 +19,7 @@ from thinning import slow_unless
 import kerasopt as ko
 from kerasopt import files
 from kerasopt.tuning.searches.result import SearchResult
-from kerasopt.tuning.searches.work import folds_of
+from kerasopt.tuning.searches.worker import folds_of
 
 RATE, SIZE = "optimizer.learning_rate", "training.batch_size"
 RATES = {RATE: {"min_value": 1e-3, "max_value": 0.1, "sampling": "log"}}
@@ -369,7 +369,7 @@ def test_an_epoch_that_the_budget_cut_is_trained_again(tmp_path, monkeypatch):
     space = {SIZE: [16]}
 
     from kerasopt.training import trainer
-    from kerasopt.tuning.trials import Deadline
+    from kerasopt.tuning.trials import StopAtDeadline
 
     # Each step is a call of its own.
     monkeypatch.setattr(trainer, "FIRST_STEPS", 1)
@@ -380,12 +380,12 @@ def test_an_epoch_that_the_budget_cut_is_trained_again(tmp_path, monkeypatch):
     def over(self, batch, logs=None):
         batches.append(batch)
         if len(batches) == 18:  # In the midst of the second epoch of 12 steps.
-            self.alarm.deadline = 0.0
+            self.deadline.deadline = 0.0
         look(self, batch, logs)
 
-    look = Deadline.on_train_batch_end
+    look = StopAtDeadline.on_train_batch_end
     with monkeypatch.context() as patch:
-        patch.setattr(Deadline, "on_train_batch_end", over)
+        patch.setattr(StopAtDeadline, "on_train_batch_end", over)
         with pytest.raises(ValueError, match="ended before the first trial was"):
             search(recipe, space, tmp_path / "a", method="grid", budget="1h")
     cut = pd.read_csv(tmp_path / "a" / "trials" / "0000" / "history.csv")
@@ -450,8 +450,8 @@ def test_a_process_that_breaks_down_is_named(broken, grid, monkeypatch):
 
     import rich.console
 
-    from kerasopt.tuning.folder import Clock
-    from kerasopt.tuning.searches import workers
+    from kerasopt.tuning.folder import FolderDeadline
+    from kerasopt.tuning.searches import processes
     from kerasopt.tuning.searches.progress import Progress
 
     def start(work, name, port, log):
@@ -464,15 +464,15 @@ def test_a_process_that_breaks_down_is_named(broken, grid, monkeypatch):
         with log.open("ab") as output:
             return subprocess.Popen([sys.executable, "-c", words], stderr=output)
 
-    monkeypatch.setattr(workers, "_start", start)
+    monkeypatch.setattr(processes, "_start", start)
     folder = grid.directory.parent / f"broken-{broken}"
     folder.mkdir()
     work = SimpleNamespace(
         folder=folder, settings=SimpleNamespace(workers=2), recipe=recipe_of()
     )
-    clock = Clock(folder, None)
+    clock = FolderDeadline(folder, None)
     with pytest.raises(ValueError, match=f"{broken} of .*exit code 1.*state is torn"):
-        workers.run(
+        processes.run(
             work, Progress(ko.tuning.SearchSettings(), clock, rich.console.Console())
         )
 
@@ -483,15 +483,15 @@ def test_a_worker_that_comes_too_late_is_not_waited_for(grid, monkeypatch):
 
     import rich.console
 
-    from kerasopt.tuning.folder import Clock
-    from kerasopt.tuning.searches import workers
+    from kerasopt.tuning.folder import FolderDeadline
+    from kerasopt.tuning.searches import processes
     from kerasopt.tuning.searches.progress import Progress
 
     def start(work, name, port, log):
         words = "import time; time.sleep(60)" if name == "worker-1" else ""
         return subprocess.Popen([sys.executable, "-c", words])
 
-    monkeypatch.setattr(workers, "_start", start)
+    monkeypatch.setattr(processes, "_start", start)
     folder = grid.directory.parent / "late"
     folder.mkdir()
     work = SimpleNamespace(
@@ -499,12 +499,12 @@ def test_a_worker_that_comes_too_late_is_not_waited_for(grid, monkeypatch):
     )
     settings, console = ko.tuning.SearchSettings(), rich.console.Console(quiet=True)
     began = time.monotonic()
-    workers.run(work, Progress(settings, Clock(folder, None), console))
+    processes.run(work, Progress(settings, FolderDeadline(folder, None), console))
     assert time.monotonic() - began < 30
 
 
 def test_a_worker_ends_with_the_process_that_started_it():
-    words = "from kerasopt.tuning.searches.workers import _end_with_the_parent as end"
+    words = "from kerasopt.tuning.searches.processes import _end_with_the_parent as end"
     child = subprocess.Popen(
         [sys.executable, "-c", f"{words}; end()"], stdin=subprocess.PIPE
     )
@@ -775,7 +775,7 @@ def test_all_trials_have_one_precision(tmp_path, monkeypatch):
 
 def test_only_trials_of_as_many_epochs_are_compared(tmp_path):
     from kerasopt.tuning.searches.settings import SearchSettings
-    from kerasopt.tuning.searches.work import Work
+    from kerasopt.tuning.searches.worker import Work
     from kerasopt.tuning.space import Space
 
     space = Space.read({"training.epochs": [5, 30]})
@@ -892,14 +892,14 @@ def test_the_winner_on_a_folder_of_images_trains_from_anywhere(tmp_path, monkeyp
 
 def test_the_time_is_kept_while_a_trial_trains(tmp_path, monkeypatch):
     """So a kill gives none of it back."""
-    from kerasopt.tuning.folder import Clock
+    from kerasopt.tuning.folder import FolderDeadline
 
-    clock = Clock(tmp_path, "1h")
+    clock = FolderDeadline(tmp_path, "1h")
     clock._started = clock._kept = time.monotonic() - 5  # As if it began then.
     clock.keep()
-    assert 5 <= Clock(tmp_path, "1h").seconds < 60
+    assert 5 <= FolderDeadline(tmp_path, "1h").seconds < 60
     kept = []
-    monkeypatch.setattr(Clock, "keep", lambda self: kept.append(self.seconds))
+    monkeypatch.setattr(FolderDeadline, "keep", lambda self: kept.append(self.seconds))
     search(recipe_of(), {SIZE: [32]}, tmp_path / "x", method="grid", budget="1h")
     assert len(kept) >= 2 + 1  # After each epoch and after the trial.
 
@@ -908,14 +908,14 @@ def test_a_trial_is_told_once(tmp_path):
     """Killed after its result was kept, before keras-tuner noted it."""
     import rich.console
 
-    from kerasopt.tuning.folder import Clock
+    from kerasopt.tuning.folder import FolderDeadline
     from kerasopt.tuning.searches.progress import Progress
     from kerasopt.tuning.space import Space
 
     record = {"trial": 0, "values": {}, "status": "completed", "mean": 0.5}
     console = rich.console.Console(quiet=True)
     settings = ko.tuning.SearchSettings(trials=3)
-    progress = Progress(settings, Clock(tmp_path, None), console)
+    progress = Progress(settings, FolderDeadline(tmp_path, None), console)
     progress.begin([record], Space({SIZE: [32]}), recipe_of())
     with progress:
         progress.tell(record)

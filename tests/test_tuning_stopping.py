@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from kerasopt.tuning.searches.stopping import (
-    Hopeless,
-    Until,
+    Pruner,
+    StopAtEpoch,
     is_behind_the_half,
     is_behind_the_median,
 )
@@ -80,7 +80,7 @@ def test_a_curve_of_nans_is_behind(rule):
 
 def watched(rule, values, *, others=OTHERS, maximize=True, epochs=10, before=()):
     """Return the callback, and the epoch (from 0) after which it stopped."""
-    callback = Hopeless(
+    callback = Pruner(
         rule, objective="it", maximize=maximize, others=others, epochs=epochs
     )
     callback.remember(before)
@@ -118,9 +118,7 @@ def test_the_epochs_before_an_interruption_count():
 
 
 def test_a_log_that_is_ahead_of_the_checkpoint_is_cut():
-    callback = Hopeless(
-        "median", objective="it", maximize=True, others=OTHERS, epochs=10
-    )
+    callback = Pruner("median", objective="it", maximize=True, others=OTHERS, epochs=10)
     callback.remember([0.6, 0.9, 0.9])
     callback.set_model(SimpleNamespace(stop_training=False))
     callback.on_epoch_end(1, {"it": 0.3})
@@ -128,7 +126,7 @@ def test_a_log_that_is_ahead_of_the_checkpoint_is_cut():
 
 
 def test_until_stops_after_its_epoch():
-    callback = Until(3)
+    callback = StopAtEpoch(3)
     callback.set_model(SimpleNamespace(stop_training=False))
     stopped = []
     for epoch in range(3):

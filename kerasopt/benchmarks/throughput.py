@@ -3,15 +3,15 @@
     python -m kerasopt.benchmarks.throughput [--repeats 5] [--json FILE]
 
 Measures on the CPU, in turns, the training images per second of
-``kerasopt.models.speed`` with Nesterov SGD, L2 and the smoothed loss, as airbench94 has
-them (recipes with Muon orthogonalise their updates besides), each in float32 and in
+``kerasopt.models.airbench`` with Nesterov SGD, L2 and the smoothed loss, as airbench94
+has them (recipes with Muon orthogonalise their updates besides), each in float32 and in
 mixed_bfloat16:
 
 * as kerasopt builds it,
 * built of plain Keras layers (``kerasopt.layers.to_keras``),
 
 besides PyTorch, in a process of its own with as many threads (bfloat16 autocast,
-channels_last; with GELU, as airbench94 has it, and with ReLU, as ``speed`` has it),
+channels_last; with GELU, as airbench94 has it, and with ReLU, as ``airbench`` has it),
 and a large matrix product, to say which share of the processor's bfloat16 rate the
 training reaches.
 """
@@ -163,7 +163,7 @@ def _share_text(result: dict[str, Any]) -> str:
 
 def _network(policy: str, widths: Sequence[int]) -> keras.Model:
     with calibration.policy(policy):
-        return models.speed(input_shape=(32, 32, 3), num_classes=10, widths=widths)
+        return models.airbench(input_shape=(32, 32, 3), num_classes=10, widths=widths)
 
 
 def _plain_network(policy: str, widths: Sequence[int]) -> keras.Model:

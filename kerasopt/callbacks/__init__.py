@@ -1,22 +1,22 @@
 """Keras callbacks: those of every run, and those that a recipe may name."""
 
-from kerasopt.callbacks.catalog import get, names, register
-from kerasopt.callbacks.freeze import Freeze
-from kerasopt.callbacks.keeping import (
+from kerasopt.callbacks.checkpointing import (
     EarlyStopping,
     EpochLog,
     Progress,
     TerminateOnNaN,
     training_continues,
 )
+from kerasopt.callbacks.freeze import Freeze
+from kerasopt.callbacks.gradient_norms import GradientNorms
 from kerasopt.callbacks.lookahead import Lookahead
-from kerasopt.callbacks.norms import GradientNorms
+from kerasopt.callbacks.progress_callback import ShareCallback
 from kerasopt.callbacks.rates import (
     LearningRateMonitor,
     ReduceLROnPlateau,
     check_no_schedule,
 )
-from kerasopt.callbacks.share import ShareCallback
+from kerasopt.callbacks.registry import get, names, register
 from kerasopt.callbacks.sharpness import SharpnessAware
 
 __all__ = [

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasopt import checks, names, schedules
-from kerasopt.callbacks.share import ShareCallback
+from kerasopt.callbacks.progress_callback import ShareCallback
 
 __all__ = ["Freeze"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from kerasopt import checks
-from kerasopt.callbacks.share import ShareCallback
+from kerasopt.callbacks.progress_callback import ShareCallback
 
 __all__ = ["Lookahead"]
 

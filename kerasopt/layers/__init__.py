@@ -9,7 +9,7 @@ turns a trained model into one of plain Keras layers, which loads without keraso
 from kerasopt.layers.convolution import Conv2D
 from kerasopt.layers.fused import FusedBatchNormalization
 from kerasopt.layers.normalization import Normalization
-from kerasopt.layers.plain import to_keras
+from kerasopt.layers.to_keras import to_keras
 from kerasopt.layers.whitening import WhiteningConv2D, adapt
 
 __all__ = [

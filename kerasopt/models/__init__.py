@@ -5,14 +5,18 @@ and returns a new functional `keras.Model`. Add one with `register`, in this
 package or in user code; recipes then find it by name.
 """
 
+from typing import Any
+
+from kerasopt.models.airbench import airbench
 from kerasopt.models.cnn import cnn
 from kerasopt.models.inherit import inherit_weights, weights_by_path
 from kerasopt.models.mlp import mlp
 from kerasopt.models.registry import defaults, get, names, register
-from kerasopt.models.speed import speed
 from kerasopt.models.stages import stages
+from kerasopt.names import warn_renamed
 
 __all__ = [
+    "airbench",
     "cnn",
     "defaults",
     "get",
@@ -20,7 +24,13 @@ __all__ = [
     "mlp",
     "names",
     "register",
-    "speed",
     "stages",
     "weights_by_path",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "speed":
+        warn_renamed("models.speed", "models.airbench", stacklevel=2)
+        return airbench
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

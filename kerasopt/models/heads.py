@@ -26,7 +26,7 @@ def replace(
     The head is the last layer with a kernel, and what follows it: the head is built
     again, with ``num_outputs`` outputs, and ends in the task's activation instead of
     softmax. What else lies between (such as the factor of the logits of
-    `kerasopt.models.speed`) stays, since the learning rates were chosen with it.
+    `kerasopt.models.airbench`) stays, since the learning rates were chosen with it.
 
     Args:
         model: An uncompiled functional model with one output; its other layers are

@@ -5,9 +5,9 @@ Keras ignores some arguments that it doesn't have (``decay``) and misses some
 names (``lamb``); here an unknown word is always an error that lists the choices.
 """
 
-from kerasopt.optimizers.catalog import NO_DECAY, complete, copy, get, names, register
 from kerasopt.optimizers.grouped import Grouped
 from kerasopt.optimizers.muon import ConvMuon
+from kerasopt.optimizers.registry import NO_DECAY, complete, copy, get, names, register
 from kerasopt.optimizers.schedule_free import ScheduleFreeAdamW
 from kerasopt.optimizers.sgd import CoupledSGD
 

@@ -6,7 +6,6 @@ from the data. `plot` draws them. What the loss drives is no schedule but a call
 `kerasopt.callbacks.ReduceLROnPlateau`.
 """
 
-from kerasopt.schedules.catalog import complete, get, names, register, warmup
 from kerasopt.schedules.cycles import (
     CosineCycle,
     Cyclical,
@@ -24,9 +23,10 @@ from kerasopt.schedules.decays import (
     piecewise,
     polynomial,
 )
-from kerasopt.schedules.figure import plot, rates
-from kerasopt.schedules.rise import Warmup
-from kerasopt.schedules.within import optimizers_in, scheduled
+from kerasopt.schedules.inspection import optimizers_in, scheduled
+from kerasopt.schedules.plotting import plot, rates
+from kerasopt.schedules.registry import complete, get, names, register, warmup
+from kerasopt.schedules.warmup import Warmup
 
 __all__ = [
     "CosineCycle",

@@ -21,7 +21,7 @@ from kerasopt.evaluation import tta
 from kerasopt.training.batches import Feed
 from kerasopt.training.spec import TrainingSettings
 
-__all__ = ["ByTime", "TimeBudget", "evaluation_seconds", "follow"]
+__all__ = ["TimeBudget", "WallClockSchedule", "evaluation_seconds", "follow"]
 
 REPORT_SECONDS = 3.0
 """Plots, report and saving: about one second on two cores of a fast machine, two to
@@ -141,7 +141,7 @@ class TimeBudget(keras.callbacks.Callback):
 
 
 @keras.saving.register_keras_serializable(package="kerasopt")
-class ByTime(LearningRateSchedule):
+class WallClockSchedule(LearningRateSchedule):
     """A schedule that goes by the time that has passed instead of the steps.
 
     Args:
@@ -152,7 +152,7 @@ class ByTime(LearningRateSchedule):
     Example:
         >>> inner = keras.optimizers.schedules.PolynomialDecay(1.0, 100, 0.0)
         >>> progress = keras.Variable(0.25)
-        >>> float(ByTime(inner, total_steps=100, progress=progress)(step=3))
+        >>> float(WallClockSchedule(inner, total_steps=100, progress=progress)(step=3))
         0.75
     """
 
@@ -186,7 +186,7 @@ def follow(
     """Let an optimizer's schedules go by time, those of its groups included."""
     for each, schedule in schedules.scheduled(optimizer):
         # Keras has no setter for a schedule: it would trace the old one on.
-        each._learning_rate = ByTime(
+        each._learning_rate = WallClockSchedule(
             schedule, total_steps=total_steps, progress=progress
         )
 

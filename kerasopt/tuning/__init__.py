@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasopt.tuning.ablations.ablation import Ablation, ablate
     from kerasopt.tuning.advising.advice import Advice, advise_settings
-    from kerasopt.tuning.architectures.searching import (
+    from kerasopt.tuning.architectures.search import (
         ArchitectureResult,
         ArchitectureSettings,
         search_architecture,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kerasopt.tuning.hypermodel import RecipeHyperModel, build_model
     from kerasopt.tuning.log import trial_log
     from kerasopt.tuning.searches.result import SearchResult
-    from kerasopt.tuning.searches.searching import resume, search
+    from kerasopt.tuning.searches.search import resume, search
     from kerasopt.tuning.searches.settings import SearchSettings
     from kerasopt.tuning.sweeping import sweep
 
@@ -49,8 +49,8 @@ __all__ = [
 _MODULES = {
     "Ablation": "ablations.ablation",
     "Advice": "advising.advice",
-    "ArchitectureResult": "architectures.searching",
-    "ArchitectureSettings": "architectures.searching",
+    "ArchitectureResult": "architectures.search",
+    "ArchitectureSettings": "architectures.search",
     "KerasOptClassifier": "estimators",
     "KerasOptRegressor": "estimators",
     "RecipeHyperModel": "hypermodel",
@@ -60,9 +60,9 @@ _MODULES = {
     "advise_settings": "advising.advice",
     "build_model": "hypermodel",
     "default_space": "fields",
-    "resume": "searches.searching",
-    "search": "searches.searching",
-    "search_architecture": "architectures.searching",
+    "resume": "searches.search",
+    "search": "searches.search",
+    "search_architecture": "architectures.search",
     "sweep": "sweeping",
     "trial_log": "log",
 }

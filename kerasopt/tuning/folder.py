@@ -26,8 +26,8 @@ from kerasopt.training.spec import in_seconds
 
 __all__ = [
     "METRICS",
-    "Alarm",
-    "Clock",
+    "Deadline",
+    "FolderDeadline",
     "about",
     "all_failed",
     "at_work",
@@ -72,7 +72,7 @@ def check_validation(dataset: Dataset, who: str) -> None:
         )
 
 
-class Alarm:
+class Deadline:
     """A moment at which work ends.
 
     Args:
@@ -91,7 +91,7 @@ class Alarm:
         """Do nothing: the process that began the work keeps the time."""
 
 
-class Clock(Alarm):
+class FolderDeadline(Deadline):
     """The time budget of what is done in a folder, over all calls together.
 
     A call that goes on with an interrupted or killed one has what that one left.
@@ -204,7 +204,7 @@ def _check_same(folder: Path, there: dict[str, Any], given: dict[str, Any]) -> N
 
 
 def no_result(
-    folder: Path, table: pd.DataFrame, clock: Clock, option: str = ""
+    folder: Path, table: pd.DataFrame, clock: FolderDeadline, option: str = ""
 ) -> ValueError:
     """Return the error of a search that has no trial to choose.
 
@@ -242,7 +242,7 @@ def all_failed(what: str, reasons: pd.Series) -> ValueError:
 
 @contextlib.contextmanager
 def at_work(
-    folder: Path, clock: Clock, console: rich.console.Console, again: str = ""
+    folder: Path, clock: FolderDeadline, console: rich.console.Console, again: str = ""
 ) -> Iterator[None]:
     """Keep other processes out, note the time, and say after Ctrl-C how to go on.
 

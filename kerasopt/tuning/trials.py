@@ -25,11 +25,11 @@ from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache
 from kerasopt.training.spec import TrainingSpec
 from kerasopt.training.trial import TrainedTrial, train_trial
-from kerasopt.tuning.folder import Alarm
+from kerasopt.tuning.folder import Deadline
 
 __all__ = [
-    "Deadline",
     "OutOfTime",
+    "StopAtDeadline",
     "Trials",
     "compile_key",
     "failure",
@@ -58,19 +58,19 @@ class OutOfTime(BaseException):
     """
 
 
-class Deadline(keras.callbacks.Callback):
+class StopAtDeadline(keras.callbacks.Callback):
     """Breaks a training off when the time is over, by `OutOfTime`.
 
     Args:
-        alarm: Tells the moment, and keeps the time that was used.
+        deadline: Tells the moment, and keeps the time that was used.
     """
 
     every_batch = False
     memory = ()
 
-    def __init__(self, alarm: Alarm) -> None:
+    def __init__(self, deadline: Deadline) -> None:
         super().__init__()
-        self.alarm = alarm
+        self.deadline = deadline
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Look at the clock.
@@ -78,12 +78,12 @@ class Deadline(keras.callbacks.Callback):
         `stop_training` would not do: Keras ends the epoch then as if it were whole,
         and the checkpoint would hold half an epoch for one.
         """
-        if self.alarm.is_over:
+        if self.deadline.is_over:
             raise OutOfTime
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Keep the time, for a call that goes on after a kill."""
-        self.alarm.keep()
+        self.deadline.keep()
 
 
 @dataclass(eq=False)
@@ -99,7 +99,7 @@ class Trials:
 
     dataset: Dataset
     home: Path
-    clock: Alarm = field(default_factory=Alarm)
+    clock: Deadline = field(default_factory=Deadline)
     compiled: CompileCache = field(default_factory=CompileCache)
 
     def __post_init__(self) -> None:
@@ -148,7 +148,7 @@ class Trials:
                 spec,
                 self._feed,
                 folder,
-                watchers=[*watchers, Deadline(self.clock)],
+                watchers=[*watchers, StopAtDeadline(self.clock)],
                 cache=self.compiled,
             )
 

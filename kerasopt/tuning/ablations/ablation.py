@@ -191,7 +191,7 @@ def ablate(
         configuration.build_model(dataset)
     definition = {**plan.definition, **folders.about(dataset)}
     folder = folders.opened(directory, "ablation", plan.recipe, definition)
-    clock = folders.Clock(folder, budget)
+    clock = folders.FolderDeadline(folder, budget)
     trials = Trials(dataset, folder, clock)
     console = rich.console.Console(stderr=True, quiet=not verbose)
     _say_what_was_chosen(plan, console)

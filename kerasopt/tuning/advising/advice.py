@@ -1,6 +1,6 @@
 """A starting recipe from what the data are like and how much time there is.
 
-`kerasopt.tuning.advising.facts` measures the training samples,
+`kerasopt.tuning.advising.statistics` measures the training samples,
 `kerasopt.tuning.advising.rules` chooses each field by that.
 """
 
@@ -17,8 +17,8 @@ from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training import preflight
 from kerasopt.training.spec import in_seconds
-from kerasopt.tuning.advising.facts import Facts, measure
 from kerasopt.tuning.advising.rules import Choices, choose
+from kerasopt.tuning.advising.statistics import Facts, measure
 
 __all__ = ["Advice", "advise_settings"]
 

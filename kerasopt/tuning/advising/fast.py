@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasopt import recipes
 from kerasopt.data import Dataset
-from kerasopt.tuning.advising.facts import Facts, measure_model
+from kerasopt.tuning.advising.statistics import Facts, measure_model
 
 __all__ = ["FAST", "MUON", "PHOTO", "SMOOTH", "Choices", "settings"]
 

@@ -14,8 +14,8 @@ from kerasopt.data import Dataset, pipeline
 from kerasopt.evaluation import formatting
 from kerasopt.training.spec import in_seconds
 from kerasopt.tuning.advising import fast
-from kerasopt.tuning.advising.facts import Facts, measure_model
 from kerasopt.tuning.advising.fast import Choices
+from kerasopt.tuning.advising.statistics import Facts, measure_model
 
 __all__ = ["Choices", "choose"]
 
@@ -56,7 +56,7 @@ def choose(dataset: Dataset, facts: Facts, budget: str | float | None) -> Choice
     seconds = None if budget is None else in_seconds(budget)
     facts["validation_samples"] = dataset.sizes["validation"]
     choices = _model_name(facts)
-    if choices["model.name"][0] == "speed":
+    if choices["model.name"][0] == "airbench":
         choices |= fast.settings(dataset, facts, budget)
         if facts["colours"] != "colour":
             choices |= _augmentation(facts)
@@ -80,7 +80,7 @@ def _model_name(facts: Facts) -> Choices:
         why += (
             "in five minutes on two cores (README), and learns from some dozens, too."
         )
-        return {"model.name": ("speed", why)}
+        return {"model.name": ("airbench", why)}
     why = f"Images of {height}×{width}: neighbouring pixels belong together."
     if height * width > 64 * 64:
         share = 64 * 64 / (height * width)
@@ -299,8 +299,8 @@ def _optimizer(facts: Facts) -> Choices:
 def _length(facts: Facts, choices: Choices, budget: Any) -> Choices:
     """Set epochs where they surely fit the time, else the time."""
     batch = choices["training.batch_size"][0]
-    is_speed = choices["model.name"][0] == "speed"
-    epochs = _epochs(facts, batch, steps=1_000 if is_speed else 2_000)
+    is_airbench = choices["model.name"][0] == "airbench"
+    epochs = _epochs(facts, batch, steps=1_000 if is_airbench else 2_000)
     steps = pipeline.steps_per_epoch(facts["samples"], batch)
     per_epoch = facts["product_seconds_per_epoch"] + STEP_SECONDS * steps
     facts["estimated_seconds"] = START_SECONDS + epochs * per_epoch

@@ -20,7 +20,7 @@ from kerasopt.tuning.architectures import evolution
 from kerasopt.tuning.architectures.evolution import Architecture, GeneSpace, Individual
 from kerasopt.tuning.architectures.networks import Networks
 from kerasopt.tuning.searches.settings import SearchSettings
-from kerasopt.tuning.searches.work import Work
+from kerasopt.tuning.searches.worker import Work
 from kerasopt.tuning.trials import (
     RESULT,
     TRIALS,
@@ -48,7 +48,7 @@ class Evolution:
     networks: Networks
     space: GeneSpace
     folder: Path
-    clock: folders.Clock
+    clock: folders.FolderDeadline
     tell: Callable[[Mapping[str, Any]], None]
     records: list[dict[str, Any]] = field(default_factory=list)
 
@@ -177,7 +177,7 @@ class Hyperband:
     networks: Networks
     space: GeneSpace
     folder: Path
-    clock: folders.Clock
+    clock: folders.FolderDeadline
     tell: Callable[[dict[str, Any]], None]
 
     def run(self) -> None:

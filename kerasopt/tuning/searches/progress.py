@@ -33,7 +33,7 @@ class Progress:
     def __init__(
         self,
         settings: SearchSettings,
-        clock: folders.Clock,
+        clock: folders.FolderDeadline,
         console: rich.console.Console,
     ) -> None:
         self.settings = settings

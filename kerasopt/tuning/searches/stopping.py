@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-__all__ = ["Hopeless", "Until", "is_behind_the_half", "is_behind_the_median"]
+__all__ = ["Pruner", "StopAtEpoch", "is_behind_the_half", "is_behind_the_median"]
 
 LEAST_OTHERS = 5
 """Curves that a rule wants before it speaks."""
@@ -18,7 +18,7 @@ EARLY = 0.1
 """Share of the training in which nobody is hopeless yet."""
 
 
-class Until(keras.callbacks.Callback):
+class StopAtEpoch(keras.callbacks.Callback):
     """Stops after an epoch, as if the training ended there.
 
     Args:
@@ -37,7 +37,7 @@ class Until(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-class Hopeless(keras.callbacks.Callback):
+class Pruner(keras.callbacks.Callback):
     """Stops a trial that is behind the others at the same epoch.
 
     Args:

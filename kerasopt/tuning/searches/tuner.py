@@ -12,7 +12,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import TrialStatus
 
 from kerasopt.tuning.searches import oracles
-from kerasopt.tuning.searches.work import Work
+from kerasopt.tuning.searches.worker import Work
 
 __all__ = ["AllFailed", "RecipeTuner", "make"]
 

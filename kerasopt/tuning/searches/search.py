@@ -20,7 +20,7 @@ from kerasopt.tuning.fields import default_space, is_of_the_data
 from kerasopt.tuning.searches.progress import Progress
 from kerasopt.tuning.searches.result import LIMITS, REPORT, SearchResult
 from kerasopt.tuning.searches.settings import SearchSettings
-from kerasopt.tuning.searches.work import Work
+from kerasopt.tuning.searches.worker import Work
 from kerasopt.tuning.space import Space, SpaceLike
 from kerasopt.tuning.trials import OutOfTime, trial_records
 
@@ -111,7 +111,7 @@ def search(
             **(folders.about(shared) if shared else {}),
         },
     )
-    clock = folders.Clock(folder, chosen.budget)
+    clock = folders.FolderDeadline(folder, chosen.budget)
     work = Work(recipe, choices, chosen, folder, shared, clock, data_dir)
     console = rich.console.Console(stderr=True, quiet=not verbose)
     # Which reads all but a function and arrays from the folder.
@@ -223,16 +223,18 @@ def _touches_data(space: Space, recipe: Recipe) -> bool:
     return any(map(is_of_the_data, space.first(recipe)))
 
 
-def _run(work: Work, clock: folders.Clock, console: rich.console.Console) -> None:
+def _run(
+    work: Work, clock: folders.FolderDeadline, console: rich.console.Console
+) -> None:
     """Train trials until there are enough, the time is over, or all fail."""
     from kerasopt.tuning.searches import tuner
 
     progress = Progress(work.settings, clock, console)
     progress.begin(trial_records(work.folder), work.space, work.recipe)
     if work.settings.workers > 1:
-        from kerasopt.tuning.searches import workers
+        from kerasopt.tuning.searches import processes
 
-        workers.run(work, progress)
+        processes.run(work, progress)
         work.forget_checkpoints()
         return
     # After the end of the time, or failures alone, the folder tells what there is.

@@ -12,7 +12,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 from kerasopt import checks
 from kerasopt.names import Names
 from kerasopt.schedules import cycles, decays, lengths
-from kerasopt.schedules.rise import Warmup
+from kerasopt.schedules.warmup import Warmup
 
 __all__ = ["complete", "get", "names", "register", "warmup"]
 

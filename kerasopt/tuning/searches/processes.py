@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 
 from kerasopt.recipes import Recipe
-from kerasopt.tuning.folder import Alarm
+from kerasopt.tuning.folder import Deadline
 from kerasopt.tuning.searches.progress import Progress
 from kerasopt.tuning.searches.result import SearchResult
 from kerasopt.tuning.searches.settings import SearchSettings
-from kerasopt.tuning.searches.work import Work
+from kerasopt.tuning.searches.worker import Work
 from kerasopt.tuning.space import Space
 from kerasopt.tuning.trials import (
     RESULT,
@@ -147,7 +147,7 @@ def main(folder: str, end: str, data_dir: str) -> None:
         space=Space.read(begun.definition["space"]),
         settings=SearchSettings(**begun.settings),
         folder=Path(folder),
-        clock=Alarm(time.monotonic() + float(end) - time.time() if end else None),
+        clock=Deadline(time.monotonic() + float(end) - time.time() if end else None),
         data_dir=data_dir or None,
     )
     with contextlib.suppress(OutOfTime, tuner.AllFailed):

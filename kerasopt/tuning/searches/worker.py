@@ -24,7 +24,7 @@ from kerasopt.training.compile_cache import CompileCache
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.fields import with_values
 from kerasopt.tuning.searches.settings import SearchSettings
-from kerasopt.tuning.searches.stopping import Hopeless, Until
+from kerasopt.tuning.searches.stopping import Pruner, StopAtEpoch
 from kerasopt.tuning.space import Space
 from kerasopt.tuning.trials import (
     RESULT,
@@ -61,7 +61,7 @@ class Work:
     settings: SearchSettings
     folder: Path
     dataset: Dataset | None = None
-    clock: folders.Alarm = field(default_factory=folders.Alarm)
+    clock: folders.Deadline = field(default_factory=folders.Deadline)
     data_dir: str | None = None
     _compiled: CompileCache = field(default_factory=CompileCache)
     _trials: dict[str, list[Trials]] = field(default_factory=dict)
@@ -167,11 +167,11 @@ class Work:
         recipe: Recipe,
         part: Path,
         until: int | None,
-        hopeless: Hopeless | None,
+        hopeless: Pruner | None,
     ) -> dict[str, Any]:
         """Train on one fold, or on the dataset's own parts, and return what it gave."""
         objective = self.settings.objective
-        watchers = [each for each in (hopeless, until and Until(until)) if each]
+        watchers = [each for each in (hopeless, until and StopAtEpoch(until)) if each]
         trained = fold.train(recipe, part, seed=self.settings.seed, watchers=watchers)
         result = {
             "value": trained.measures[objective],
@@ -215,12 +215,12 @@ class Work:
         if not (part / run_folder.CHECKPOINT).is_file():
             copy_unended(earlier / run_folder.CHECKPOINT, part / run_folder.CHECKPOINT)
 
-    def _hopeless(self, recipe: Recipe, part: Path) -> Hopeless | None:
+    def _hopeless(self, recipe: Recipe, part: Path) -> Pruner | None:
         if self.settings.stop is None or self.settings.method == "hyperband":
             return None
         if recipe.training.budget is not None:
             return None  # At the same epoch a faster network is further on.
-        callback = Hopeless(
+        callback = Pruner(
             self.settings.stop,
             objective=self.settings.objective,
             maximize=self.settings.maximize,

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from kerasopt.callbacks.freeze import Freeze
+from kerasopt.callbacks.gradient_norms import GradientNorms
 from kerasopt.callbacks.lookahead import Lookahead
-from kerasopt.callbacks.norms import GradientNorms
 from kerasopt.callbacks.rates import LearningRateMonitor, ReduceLROnPlateau
 from kerasopt.callbacks.sharpness import SharpnessAware
 from kerasopt.names import Names

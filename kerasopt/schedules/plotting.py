@@ -12,7 +12,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 from kerasopt import checks
 from kerasopt.charts import SERIES, Chart, add_legend, apply_style, label
 from kerasopt.schedules import lengths
-from kerasopt.schedules.catalog import complete, get
+from kerasopt.schedules.registry import complete, get
 
 __all__ = ["plot", "rates"]
 

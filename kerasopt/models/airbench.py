@@ -12,11 +12,11 @@ from kerasopt import initializers, layers
 from kerasopt.models import blocks
 from kerasopt.models.registry import register
 
-__all__ = ["speed"]
+__all__ = ["airbench"]
 
 
-@register("speed")
-def speed(
+@register("airbench", renamed=["speed"])
+def airbench(
     *,
     input_shape: Sequence[int],
     num_classes: int,
@@ -70,7 +70,7 @@ def speed(
             small for the groups.
 
     Example:
-        >>> model = speed(input_shape=(32, 32, 3), num_classes=10)
+        >>> model = airbench(input_shape=(32, 32, 3), num_classes=10)
         >>> model.count_params()
         1973951
 
@@ -114,7 +114,7 @@ def speed(
                 x = keras.layers.Add()([x, first])
             x = activate(x)
     x = keras.layers.GlobalMaxPooling2D()(x)
-    return keras.Model(inputs, _head(x, num_classes, logit_scale), name="speed")
+    return keras.Model(inputs, _head(x, num_classes, logit_scale), name="airbench")
 
 
 def _normalization(mean: Any, std: Any) -> keras.layers.Layer:

@@ -108,7 +108,7 @@ def search_architecture(
     networks.keep(folder / COSTS)
     console = rich.console.Console(stderr=True, quiet=not verbose)
     make = Hyperband if chosen.method == "hyperband" else Evolution
-    clock = folders.Clock(folder, chosen.budget)
+    clock = folders.FolderDeadline(folder, chosen.budget)
     # After the end of the time the folder tells what there is.
     ends = contextlib.suppress(OutOfTime)
     with folders.at_work(folder, clock, console), ends:
@@ -127,7 +127,7 @@ def _check_agreement(recipe: Recipe, settings: ArchitectureSettings) -> None:
     folders.check_every_epoch(recipe)
     if settings.method != "hyperband":
         return
-    from kerasopt.tuning.searches.searching import check_keras_tuner
+    from kerasopt.tuning.searches.search import check_keras_tuner
 
     check_keras_tuner()
     for name in _OF_EVOLUTION:
@@ -144,7 +144,7 @@ class _Progress:
     def __init__(
         self,
         settings: ArchitectureSettings,
-        clock: folders.Clock,
+        clock: folders.FolderDeadline,
         console: rich.console.Console,
     ) -> None:
         self.settings = settings
@@ -173,7 +173,7 @@ class _Progress:
         )
 
 
-def _finished(folder: Path, clock: folders.Clock) -> ArchitectureResult:
+def _finished(folder: Path, clock: folders.FolderDeadline) -> ArchitectureResult:
     """Return the result, or say why there is none."""
     result = ArchitectureResult(folder)
     table = result.table
