@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 __all__ = [
     "Names",
+    "RenamedKeys",
     "call",
     "normalize",
     "renamed_arguments",
@@ -268,6 +269,50 @@ def renamed_arguments(**new_names: str) -> Callable[[Factory], Factory]:
         return renamed  # type: ignore[return-value]
 
     return decorate
+
+
+class RenamedKeys(dict[str, Any]):
+    """A dict in which keys with an old prefix are found, with a warning.
+
+    Keys that are given with the old prefix are stored with the new one.
+
+    Args:
+        values: The content.
+        old: Prefix of an earlier version.
+        new: Prefix of this one.
+
+    Example:
+        >>> measured = RenamedKeys({"val_loss": 0.5}, "validation_", "val_")
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True):
+        ...     measured["validation_loss"], "validation_loss" in measured
+        (0.5, True)
+    """
+
+    def __init__(self, values: Mapping[str, Any], old: str, new: str) -> None:
+        self._old, self._new = old, new
+        super().__init__({self._current(key): value for key, value in values.items()})
+
+    def _current(self, key: Any) -> Any:
+        if isinstance(key, str) and key.startswith(self._old):
+            return self._new + key.removeprefix(self._old)
+        return key
+
+    def _found(self, key: Any) -> Any:
+        current = self._current(key)
+        if current != key and dict.__contains__(self, current):
+            warn_renamed(f"The measure {key!r}", repr(current), stacklevel=4)
+        return current
+
+    def __getitem__(self, key: str) -> Any:
+        return super().__getitem__(self._found(key))
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(self._found(key))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key, or the default."""
+        return super().get(self._found(key), default)
 
 
 def split_spec(kind: str, spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

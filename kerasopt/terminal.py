@@ -147,7 +147,7 @@ def show_run(run: Run, as_json: bool) -> None:
     time = f"{formatting.epochs(found['epochs'])} in {found['train_seconds']:.0f} s"
     headline = str(headlines.of_run(found))
     rows = _test_rows(found, headline)
-    validation = headlines.validation_value(found, headline)
+    validation = found.get(f"val_{headline}")
     if validation is not None:
         name = formatting.metric_name(f"val_{headline}")
         rows.append((name, formatting.measure(headline, validation)))

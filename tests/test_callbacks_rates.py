@@ -59,7 +59,7 @@ def test_the_rate_falls_on_a_flat_loss_as_keras_has_it():
     assert rates[0][-1] == pytest.approx(0.01)
 
 
-SCHEDULE = {"name": "one_cycle", "peak": 0.1}
+SCHEDULE = {"name": "one_cycle", "max_learning_rate": 0.1}
 
 
 @pytest.mark.parametrize(

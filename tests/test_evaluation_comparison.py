@@ -26,7 +26,7 @@ def run(name="a", seed=0, accuracy=0.9, *, directory=None, settings=None, **metr
         },
         metrics={
             "test_accuracy": accuracy,
-            "validation_accuracy": 0.88,
+            "val_accuracy": 0.88,
             "test_loss": 0.3,
             "train_seconds": 61.0,
             "parameters": 1000,

@@ -1,5 +1,7 @@
 """kerasopt.names: lookups and the errors that list the choices."""
 
+import warnings
+
 import pytest
 
 from kerasopt import names
@@ -52,3 +54,30 @@ def test_iteration_gives_the_names_without_aliases(table):
 def test_spec_without_a_name_is_refused():
     with pytest.raises(ValueError, match="needs a 'name'"):
         names.split_spec("optimizer", {"momentum": 0.9})
+
+
+def test_a_renamed_key_is_found_with_a_warning_and_a_new_one_without():
+    measured = names.RenamedKeys(
+        {"validation_loss": 0.5, "val_auc": 0.9}, "validation_", "val_"
+    )
+    assert dict(measured) == {"val_loss": 0.5, "val_auc": 0.9}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert measured["val_loss"] == measured.get("val_loss") == 0.5
+        assert "validation_acc" not in measured
+        assert measured.get("validation_acc") is None
+    with pytest.warns(DeprecationWarning, match="'validation_auc' is now 'val_auc'"):
+        assert measured["validation_auc"] == 0.9
+    with pytest.warns(DeprecationWarning, match="'validation_auc' is now 'val_auc'"):
+        assert measured.get("validation_auc") == 0.9
+    with pytest.raises(KeyError):
+        measured["validation_acc"]
+
+
+def test_a_renamed_name_works_and_isnt_listed():
+    table = names.Names("fruit")
+    table.register("apple", renamed=["malus"])(dict)
+    with pytest.warns(DeprecationWarning, match="The fruit 'malus' is now 'apple'"):
+        assert table.canonical("malus") == "apple"
+    with pytest.raises(ValueError, match=r"Accepted: apple\."):
+        table.canonical("pear")

@@ -262,17 +262,20 @@ def test_the_first_matching_group_wins():
 def test_grouped_from_a_recipe_with_schedules():
     spec = {
         "name": "grouped",
-        "default": {"name": "sgd", "learning_rate": {"name": "one_cycle", "peak": 1}},
+        "default": {
+            "name": "sgd",
+            "learning_rate": {"name": "one_cycle", "max_learning_rate": 1},
+        },
         "groups": {
             "conv": {
                 "name": "conv_muon",
-                "learning_rate": {"name": "one_cycle", "peak": 2},
+                "learning_rate": {"name": "one_cycle", "max_learning_rate": 2},
             }
         },
     }
     optimizer = optimizers.get(optimizers.complete(spec, epochs=2, steps_per_epoch=5))
     assert optimizer.default._learning_rate.total_steps == 10
-    assert optimizer.groups["conv"]._learning_rate.peak == 2
+    assert optimizer.groups["conv"]._learning_rate.max_learning_rate == 2
     assert float(optimizer.learning_rate) == pytest.approx(0.2)
 
 

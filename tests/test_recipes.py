@@ -165,7 +165,7 @@ def test_chapter_trains_as_printed(chapter_training):
     losses = run.history["val_loss"]
     assert run.metrics["stopped_early"]
     assert len(losses) == losses.idxmin() + 1 + 3
-    assert run.metrics["validation_loss"] == pytest.approx(losses.min(), rel=1e-4)
+    assert run.metrics["val_loss"] == pytest.approx(losses.min(), rel=1e-4)
     probabilities = run.predict(given["dataset"].test[0])
     right = (probabilities.argmax(axis=1) == given["dataset"].test[1]).mean()
     assert run.metrics["test_accuracy"] == pytest.approx(right)
@@ -482,8 +482,11 @@ def test_bad_fields_are_named(field, value, message):
         ("optimizer", {"name": "sgd", "learning_rate": -1}, "number > 0"),
         (
             "optimizer",
-            {"name": "sgd", "learning_rate": {"name": "one_cycle", "peek": 1}},
-            "Did you mean 'peak'",
+            {
+                "name": "sgd",
+                "learning_rate": {"name": "one_cycle", "max_learning_rat": 1},
+            },
+            "Did you mean 'max_learning_rate'",
         ),
         ("augment", {"name": "affine", "rotation": 3}, "rotation_range"),
         ("data.name", "digit", "Did you mean 'digits'"),
@@ -573,3 +576,24 @@ def test_real_cifar10_one_epoch_learns(tmp_path):
     assert run.metrics["test_interval"][0] > 0.15
     steps = pipeline.steps_per_epoch(len(dataset.train[0]), 64)
     assert steps * 64 >= len(dataset.train[0])
+
+
+def test_a_recipe_of_version_0_1_still_works_and_says_what_is_new():
+    old = {
+        "name": "old",
+        "data": {"name": "digits"},
+        "model": {"name": "mlp"},
+        "optimizer": {
+            "name": "sgd",
+            "learning_rate": {"name": "one_cycle", "peak": 0.1},
+        },
+    }
+    with pytest.warns(DeprecationWarning, match="'peak' of 'one_cycle' is now 'max_l"):
+        recipe = Recipe(old)
+    assert recipe.optimizer["learning_rate"]["max_learning_rate"] == 0.1
+    with pytest.warns(DeprecationWarning, match="'optimizer.learning_rate.peak' is"):
+        changed = recipe.replace("optimizer.learning_rate.peak", 0.2)
+    assert changed.optimizer["learning_rate"] == {
+        "name": "one_cycle",
+        "max_learning_rate": 0.2,
+    }

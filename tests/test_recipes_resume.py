@@ -85,7 +85,7 @@ def test_a_run_killed_before_its_results_is_completed(finished, cut, capsys):
     run = ko.resume(cut)
     assert "Resuming after epoch 2" in capsys.readouterr().err
     assert run.metrics.keys() == finished.metrics.keys()
-    for name in ("test_accuracy", "test_loss", "validation_loss", "kept_epoch"):
+    for name in ("test_accuracy", "test_loss", "val_loss", "kept_epoch"):
         assert run.metrics[name] == pytest.approx(finished.metrics[name], rel=1e-4)
     pairs = zip(finished.model.get_weights(), run.model.get_weights(), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs)

@@ -138,9 +138,14 @@ TABLE = {
         "waves",
     ),
     "one_cycle": (
-        {"peak": 0.1, "epochs": 20, "steps_per_epoch": 100, "final_factor": 0.05},
+        {
+            "max_learning_rate": 0.1,
+            "epochs": 20,
+            "steps_per_epoch": 100,
+            "final_factor": 0.05,
+        },
         functools.partial(
-            theory.one_cycle, peak=0.1, total_steps=2000, final_factor=0.05
+            theory.one_cycle, max_learning_rate=0.1, total_steps=2000, final_factor=0.05
         ),
         (0.02, 0.1, 0.005),
         "up and down",
@@ -456,7 +461,7 @@ def test_one_cycle_round_trip_inside_an_optimizer():
 
 
 def test_length_is_filled_in_only_where_it_is_missing():
-    given = {"name": "one_cycle", "peak": 1.0, "epochs": 2}
+    given = {"name": "one_cycle", "max_learning_rate": 1.0, "epochs": 2}
     full = schedules.complete(given, epochs=9, steps_per_epoch=10)
     assert (full["epochs"], full["steps_per_epoch"]) == (2, 10)
     assert float(schedules.get(full)(20)) == 0
@@ -470,7 +475,7 @@ def test_a_rate_that_is_not_positive_is_refused(rate):
     with pytest.raises(ValueError, match=r"must be a number > 0|Unknown schedule"):
         schedules.get(rate)
     with pytest.raises(ValueError, match="must be a number > 0"):
-        schedules.get("one_cycle", peak=rate, epochs=1, steps_per_epoch=1)
+        schedules.get("one_cycle", max_learning_rate=rate, epochs=1, steps_per_epoch=1)
     with pytest.raises(ValueError, match="must be a number > 0"):
         schedules.get(
             "exponential", initial_learning_rate=rate, decay_steps=1, decay_rate=0.9
@@ -493,8 +498,8 @@ def test_one_cycle_bad_arguments(arguments):
 
 def test_arguments_of_a_finished_schedule_are_not_swallowed():
     for finished in (0.1, keras.optimizers.schedules.CosineDecay(0.1, 10)):
-        with pytest.raises(ValueError, match=r"given besides: \['peak'\]"):
-            schedules.get(finished, peak=1.0)
+        with pytest.raises(ValueError, match=r"given besides: \['max_learning_rate'\]"):
+            schedules.get(finished, max_learning_rate=1.0)
 
 
 def test_unknown_words():
@@ -502,3 +507,17 @@ def test_unknown_words():
         schedules.get("cosin")
     with pytest.raises(ValueError, match="decay_stops"):
         schedules.get("cosine", initial_learning_rate=1, decay_stops=1)
+
+
+@pytest.mark.parametrize("build", [schedules.one_cycle, schedules.OneCycle])
+def test_the_old_name_of_the_highest_rate_works_and_warns(build):
+    length = (
+        {"total_steps": 4}
+        if build is schedules.OneCycle
+        else {"epochs": 1, "steps_per_epoch": 4}
+    )
+    with pytest.warns(DeprecationWarning, match="'peak' is now 'max_learning_rate'"):
+        schedule = build(peak=0.5, **length)
+    assert schedule.max_learning_rate == 0.5
+    with pytest.raises(ValueError, match="is the old name of 'max_learning_rate'"):
+        build(peak=0.5, max_learning_rate=0.5, **length)

@@ -88,7 +88,9 @@ def test_cyclical_is_scipys_triangle_wave():
 
 
 def test_one_cycle_and_warmup_are_straight_lines():
-    ours = schedules.one_cycle(STEPS, peak=0.4, total_steps=2000, final_factor=0.1)
+    ours = schedules.one_cycle(
+        STEPS, max_learning_rate=0.4, total_steps=2000, final_factor=0.1
+    )
     expected = np.interp(STEPS, [0, 500, 2000], [0.08, 0.4, 0.04])
     np.testing.assert_allclose(ours, expected, atol=1e-12)
     after = functools.partial(schedules.cosine, initial=0.2, decay_steps=1500)
@@ -100,7 +102,7 @@ def test_one_cycle_and_warmup_are_straight_lines():
 
 def test_one_cycle_without_a_rise_starts_at_the_peak():
     rates = schedules.one_cycle(
-        [0, 50, 100], peak=1, total_steps=100, warmup_fraction=0
+        [0, 50, 100], max_learning_rate=1, total_steps=100, warmup_fraction=0
     )
     np.testing.assert_allclose(rates, [1, 0.5, 0])
 

@@ -60,7 +60,10 @@ def test_a_run_ends_when_its_time_is_over(digits, tmp_path, fake_time):
         small_model(),
         digits,
         settings=TrainingSettings(budget=f"{budget:g}s", epochs=1),
-        optimizer={"name": "sgd", "learning_rate": {"name": "one_cycle", "peak": 0.1}},
+        optimizer={
+            "name": "sgd",
+            "learning_rate": {"name": "one_cycle", "max_learning_rate": 0.1},
+        },
         callbacks=[TenthOfASecondAStep()],
         directory=tmp_path / "run",
         verbose=False,

@@ -52,7 +52,7 @@ def test_what_can_be_measured_is(model, labels, arguments, quick):
     data = ko.data.from_arrays(X, labels, validation=(X[:100], labels[:100]))
     run = ko.fit(model, data, epochs=2, **arguments, **quick)
     expected = (run.predict(X[:100]).argmax(axis=1) == Y[:100]).mean()
-    assert run.metrics["validation_accuracy"] == pytest.approx(expected)
+    assert run.metrics["val_accuracy"] == pytest.approx(expected)
     assert (run.directory / "model.keras").is_file()
 
 
@@ -78,7 +78,7 @@ def test_a_failure_after_the_last_step_costs_nothing(quick, monkeypatch):
 
 def test_logits_are_recognised_and_the_run_says_so(quick):
     run = ko.fit(lambda: net(None), DATA, optimizer="adam", epochs=12, **quick)
-    assert run.metrics["validation_accuracy"] > 0.85
+    assert run.metrics["val_accuracy"] > 0.85
     assert any("from_logits=True" in note for note in run.environment["notes"])
     probabilities = run.predict(X)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
@@ -147,7 +147,7 @@ def test_averages_and_early_stopping(quick, tmp_path):
     plain = trained(tmp_path / "plain")
     assert run.history["loss"].tolist() == pytest.approx(plain.history["loss"].tolist())
     assert run.history["val_loss"].tolist() != plain.history["val_loss"].tolist()
-    assert run.metrics["validation_loss"] == pytest.approx(
+    assert run.metrics["val_loss"] == pytest.approx(
         run.history["val_loss"].min(), rel=1e-4
     )
 
@@ -350,7 +350,7 @@ def test_running_statistics_keep_up_with_few_steps(quick):
     )
     adam = keras.optimizers.Adam(0.01)
     run = ko.fit(model, data, epochs=20, optimizer=adam, **quick)
-    assert run.metrics["validation_accuracy"] > 0.85
+    assert run.metrics["val_accuracy"] > 0.85
     assert run.history["val_loss"].iloc[-1] < 2 * run.history["loss"].iloc[-1] + 0.2
 
 

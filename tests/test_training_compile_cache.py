@@ -18,7 +18,12 @@ EPOCHS, STEPS = 2, 4
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(64, 6)).astype("float32"), rng.integers(0, 3, 64)
 COSINE = {"name": "cosine", "initial_learning_rate": 0.05, "decay_steps": 8}
-ONE_CYCLE = {"name": "one_cycle", "peak": 0.02, "epochs": 2, "steps_per_epoch": 4}
+ONE_CYCLE = {
+    "name": "one_cycle",
+    "max_learning_rate": 0.02,
+    "epochs": 2,
+    "steps_per_epoch": 4,
+}
 
 
 def network(seed, units=5, **arguments):
@@ -158,7 +163,7 @@ ARGUMENTS = {
     },
     "exponential": {"initial_learning_rate": 0.1, "decay_steps": 8, "decay_rate": 0.5},
     "inverse_time": {"initial_learning_rate": 0.1, "decay_steps": 8, "decay_rate": 0.5},
-    "one_cycle": {"peak": 0.1},
+    "one_cycle": {"max_learning_rate": 0.1},
     "piecewise": {"boundaries": [7, 30], "values": [0.1, 0.05, 0.01]},
     "polynomial": {"initial_learning_rate": 0.1, "power": 2.0},
     "warmup": {

@@ -317,7 +317,7 @@ def test_several_inputs_and_outputs_train_as_in_keras(data, quick):
     batches = order_of(data, given, x, TWO_LABELS)
     assert_same_history(run.history, keras_fit(expected, batches, held_out))
     assert run.task is None
-    assert run.metrics["validation_loss"] == pytest.approx(
+    assert run.metrics["val_loss"] == pytest.approx(
         run.history["val_loss"].iloc[-1], rel=1e-5
     )
     loaded = Run.load(run.directory)

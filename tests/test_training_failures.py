@@ -473,4 +473,4 @@ def test_the_epoch_that_keras_brought_back_is_the_kept_one(quick):
     )
     losses = run.history["val_loss"]
     assert run.metrics["kept_epoch"] == losses.idxmin() + 1 < len(losses)
-    assert run.metrics["validation_loss"] == pytest.approx(losses.min(), rel=1e-4)
+    assert run.metrics["val_loss"] == pytest.approx(losses.min(), rel=1e-4)

@@ -88,7 +88,10 @@ def test_views_are_those_of_the_task(task, quick):
 
 
 def test_the_saved_model_needs_only_keras(tiny_digits, quick):
-    optimizer = {"name": "sgd", "learning_rate": {"name": "one_cycle", "peak": 0.1}}
+    optimizer = {
+        "name": "sgd",
+        "learning_rate": {"name": "one_cycle", "max_learning_rate": 0.1},
+    }
     run = ko.fit(
         network(),
         tiny_digits,
@@ -134,7 +137,7 @@ def test_early_stopping_keeps_the_weights_of_least_validation_loss(tiny_digits, 
     assert run.metrics["stopped_early"]
     assert run.metrics["kept_epoch"] == losses.idxmin() + 1
     assert len(losses) == losses.idxmin() + 1 + 2
-    assert run.metrics["validation_loss"] == pytest.approx(losses.min(), rel=1e-4)
+    assert run.metrics["val_loss"] == pytest.approx(losses.min(), rel=1e-4)
 
 
 def test_best_weights_come_back_at_a_natural_end_too(tiny_digits, quick):
@@ -147,13 +150,13 @@ def test_best_weights_come_back_at_a_natural_end_too(tiny_digits, quick):
         **quick,
     )
     expected = run.history["val_loss"].min()
-    assert run.metrics["validation_loss"] == pytest.approx(expected, rel=1e-4)
+    assert run.metrics["val_loss"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_no_patience_keeps_the_last_weights(tiny_digits, quick):
     run = ko.fit(network(), tiny_digits, epochs=3, **quick)
     last = run.history["val_loss"].iloc[-1]
-    assert run.metrics["validation_loss"] == pytest.approx(last, rel=1e-4)
+    assert run.metrics["val_loss"] == pytest.approx(last, rel=1e-4)
 
 
 class _RaiseAt(keras.callbacks.Callback):
@@ -222,7 +225,7 @@ def test_the_best_weights_stay_whatever_lookahead_does(tiny_digits, quick):
     run = ko.fit(network(), tiny_digits, **quick)
     assert run.metrics["stopped_early"]
     best = run.history["val_loss"].min()
-    assert run.metrics["validation_loss"] == pytest.approx(best, rel=1e-4)
+    assert run.metrics["val_loss"] == pytest.approx(best, rel=1e-4)
 
 
 def test_a_resume_before_the_first_checkpoint_starts_anew_and_says_so(
@@ -292,7 +295,7 @@ def test_one_hot_labels_train_too(tiny_digits, quick):
     run = ko.fit(network(), dataset, epochs=1, label_smoothing=0.1, **quick)
     assert "test_accuracy" not in run.metrics
     assert run.test_result is None
-    assert "validation_accuracy" in run.metrics
+    assert "val_accuracy" in run.metrics
 
 
 def test_test_data_never_reaches_the_training(tiny_digits, quick, monkeypatch):
@@ -390,7 +393,7 @@ def test_patience_without_validation_is_refused(tiny_digits, quick):
     with pytest.raises(ValueError, match="no validation part"):
         ko.fit(network(), dataset, patience=3, **quick)
     run = ko.fit(network(), dataset, patience=3, monitor="loss", epochs=1, **quick)
-    assert "validation_accuracy" not in run.metrics
+    assert "val_accuracy" not in run.metrics
 
 
 def test_a_batch_that_devices_cannot_share_is_refused(tiny_digits, quick):

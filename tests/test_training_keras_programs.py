@@ -79,9 +79,7 @@ def test_a_variational_autoencoder(quick):
     run = ko.fit(vae(), data, validation_data=data, epochs=3, **quick)
     assert_as_keras(run, vae().fit(data, validation_data=data, epochs=3, verbose=0))
     assert run.task is None and run.metrics["parameters"] == 8 * 4 + 4 + 2 * 8 + 8
-    assert run.metrics["validation_loss"] == pytest.approx(
-        run.history["val_loss"].iloc[-1]
-    )
+    assert run.metrics["val_loss"] == pytest.approx(run.history["val_loss"].iloc[-1])
 
 
 @pytest.mark.parametrize("loss", [None, "mse"])

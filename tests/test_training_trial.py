@@ -96,11 +96,9 @@ def test_it_is_what_fit_measures_on_validation_data(unbroken, tiny_digits, quick
     history = pd.read_csv(folder / "history.csv")
     np.testing.assert_allclose(history[columns], run.history[columns], rtol=1e-4)
     assert trial.measures["val_loss"] == pytest.approx(
-        run.metrics["validation_loss"], rel=1e-4
+        run.metrics["val_loss"], rel=1e-4
     )
-    assert trial.measures["val_accuracy"] == pytest.approx(
-        run.metrics["validation_accuracy"]
-    )
+    assert trial.measures["val_accuracy"] == pytest.approx(run.metrics["val_accuracy"])
     assert trial.parameters == run.metrics["parameters"]
     assert trial.epochs == 4
     assert [row["epoch"] for row in trial.history] == [1, 2, 3, 4]
@@ -122,7 +120,7 @@ def test_patience_keeps_the_best_epochs_measures(tiny_digits, quick, tmp_path):
     assert trial.epochs == run.metrics["epochs"]
     best = max(row["val_accuracy"] for row in trial.history)
     assert trial.measures["val_accuracy"] == best
-    assert best == pytest.approx(run.metrics["validation_accuracy"])
+    assert best == pytest.approx(run.metrics["val_accuracy"])
 
 
 def test_after_a_stop_it_ends_bit_for_bit_as_unbroken(unbroken, feed, cache, tmp_path):

@@ -90,7 +90,7 @@ def test_the_seed_is_the_trainings_own(three, tiny_digits, tmp_path):
     )
     rows = three.trainings
     row = rows[(rows["configuration"] == "all") & (rows["seed"] == 1)].iloc[0]
-    assert row["val_loss"] == pytest.approx(run.metrics["validation_loss"], rel=1e-4)
+    assert row["val_loss"] == pytest.approx(run.metrics["val_loss"], rel=1e-4)
 
 
 def test_what_it_shows_and_writes(three):

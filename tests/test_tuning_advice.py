@@ -101,7 +101,7 @@ def test_the_advice_for_vectors_beats_chance_and_keeps_up_with_logistic_regressi
     (x, y), (x_validation, y_validation) = dataset.train, dataset.validation
     recipe = advise_settings(dataset).recipe.replace("training.epochs", 20)
     run = recipe.run(dataset=dataset, directory=tmp_path / "run", verbose=False)
-    found = run.metrics["validation_accuracy"]
+    found = run.metrics["val_accuracy"]
     chance = DummyClassifier().fit(x, y).score(x_validation, y_validation)
     linear = LogisticRegression().fit(x, y).score(x_validation, y_validation)
     assert found > chance + 0.3
@@ -117,7 +117,7 @@ def test_the_advice_for_digits_beats_logistic_regression(tmp_path):
     recipe = advise_settings(dataset).recipe.replace("training.epochs", 20)
     run = recipe.run(dataset=dataset, directory=tmp_path / "run", verbose=False)
     linear = LogisticRegression(max_iter=1000).fit(x, y)
-    found = run.metrics["validation_accuracy"]
+    found = run.metrics["val_accuracy"]
     assert found > linear.score(x_validation, y_validation) - 0.01
 
 
@@ -201,8 +201,8 @@ def test_smaller_batches_get_lower_rates():
     measured = ko.recipes.load("cifar10")
     assert few.training.batch_size == 32
     ratios = {
-        name: few.optimizer["groups"][name]["learning_rate"]["peak"]
-        / group["learning_rate"]["peak"]
+        name: few.optimizer["groups"][name]["learning_rate"]["max_learning_rate"]
+        / group["learning_rate"]["max_learning_rate"]
         for name, group in measured.optimizer["groups"].items()
     }
     plain, muon = ratios["beta$|whitening/bias"], ratios[r"conv_\d_\d/kernel"]

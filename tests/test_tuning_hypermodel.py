@@ -96,7 +96,7 @@ def test_the_recipes_batches_are_tuned(recipe, tiny_digits, tmp_path, monkeypatc
     rate = best.values["optimizer.learning_rate"]
     assert found.optimizer["learning_rate"] == rate
     run = found.run(dataset=tiny_digits, directory=tmp_path / "run", verbose=False)
-    assert run.metrics["validation_accuracy"] > 0
+    assert run.metrics["val_accuracy"] > 0
 
 
 def test_data_given_to_search_are_trained_on_in_the_batch_size(

@@ -34,8 +34,8 @@ def test_a_row_a_run_with_what_differs(runs):
     assert "training.epochs" not in table  # The same in both.
     # 64 pixels, 10 classes: (64 + 1) · units + (units + 1) · 10.
     assert table["parameters"].tolist() == [65 * 8 + 90, 65 * 16 + 170]
-    found = [ko.Run.load(run).metrics["validation_accuracy"] for run in table["run"]]
-    assert table["validation_accuracy"].tolist() == found
+    found = [ko.Run.load(run).metrics["val_accuracy"] for run in table["run"]]
+    assert table["val_accuracy"].tolist() == found
     assert not any("test" in column for column in table)
 
 

@@ -135,7 +135,7 @@ def test_the_winner_is_a_recipe_that_trains(grid, tmp_path):
     assert best.training.batch_size == row[SIZE]
     assert best.optimizer["learning_rate"] == row[RATE]
     run = best.run(directory=tmp_path / "run", verbose=False)
-    assert run.metrics["validation_accuracy"] == pytest.approx(row["mean"])
+    assert run.metrics["val_accuracy"] == pytest.approx(row["mean"])
 
 
 def test_a_choice_by_test_data_is_said(tiny_digits, tmp_path):
@@ -638,7 +638,11 @@ def test_what_went_well_before_counts_after_a_resume(tmp_path):
         ({"training.seed": [0, 1]}, {}, "can't be searched: the search's own seed"),
         ({"training.tta": ["none", "mirror"]}, {}, "it changes the test alone"),
         ({"data.validation": [0.1, 0.2]}, {}, "the same validation data"),
-        ({f"{RATE}.peak": [0.1]}, {}, "is 0.01 here, without fields of its own"),
+        (
+            {f"{RATE}.max_learning_rate": [0.1]},
+            {},
+            "is 0.01 here, without fields of its own",
+        ),
         ({"model.dropout": [0.1, 1.5]}, {}, "With model.dropout=1.5 from the space"),
         ({"training.epochs": [1, 2]}, {"method": "hyperband"}, "leave 'training.ep"),
         ("missing.yaml", {}, "Can't read the space 'missing.yaml'"),

@@ -42,7 +42,7 @@ def test_equal_epochs_are_unequal_updates(recipe, digits, tmp_path):
     assert table["val_accuracy"].between(0, 1).all()
     assert "test_accuracy" not in table
     run = ko.Run.load(table["run"].iloc[1])
-    assert run.metrics["validation_loss"] == table["val_loss"].iloc[1]
+    assert run.metrics["val_loss"] == table["val_loss"].iloc[1]
     again = ko.tuning.sweep(
         recipe, "training.batch_size", SIZES, dataset=digits,
         directory=tmp_path / "again", verbose=False,

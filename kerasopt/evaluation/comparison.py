@@ -323,7 +323,7 @@ def _common_headline(runs: tuple[RunLike, ...], run_names: list[str]) -> str:
 def _row(run: RunLike, name: str, label: str, headline: str) -> dict[str, Any]:
     metrics = run.metrics
     values: dict[str, Any] = {
-        f"val_{headline}": headlines.validation_value(metrics, headline),
+        f"val_{headline}": metrics.get(f"val_{headline}"),
         f"test_{headline}": metrics.get(f"test_{headline}"),
         f"test_{headline}_tta": metrics.get(f"test_{headline}_tta"),
         **{key: metrics.get(key) for key in _COMMON},

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from kerasopt import tasks
 
-__all__ = ["Headline", "of_run", "validation_value"]
+__all__ = ["Headline", "of_run"]
 
 
 class Headline(NamedTuple):
@@ -46,17 +46,6 @@ def of_run(
         return tasks.get(known).headline
     names = dict.fromkeys(tasks.get(name).headline for name in tasks.names())
     for name in (*names, "loss"):
-        # Runs of earlier versions say validation_accuracy.
-        if any(f"{split}_{name}" in metrics for split in ("test", "val", "validation")):
+        if f"test_{name}" in metrics or f"val_{name}" in metrics:
             return name
     return None
-
-
-def validation_value(metrics: Mapping[str, Any], name: str) -> Any:
-    """Return a measure of the validation data, None if there is none.
-
-    Example:
-        >>> validation_value({"val_rmse": 1.5}, "rmse")
-        1.5
-    """
-    return metrics.get(f"val_{name}", metrics.get(f"validation_{name}"))

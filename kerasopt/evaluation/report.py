@@ -194,7 +194,7 @@ def _boxes(
     loss = metrics.get("test_loss") if found is None else getattr(found, "loss", None)
     unit = None if isinstance(found, Regression) else "nats a sample"
     name = headline or "result"
-    validation = headlines.validation_value(metrics, name)
+    validation = metrics.get(f"val_{name}")
     boxes = [] if found is None else sections.boxes(found)
     if samples is not None:
         boxes.append(_box(f"Test {_kind(data)}", formatting.count(samples)))

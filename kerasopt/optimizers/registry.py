@@ -89,7 +89,8 @@ def complete(spec: Any, *, epochs: int, steps_per_epoch: int) -> Any:
         steps_per_epoch: Optimizer steps in one epoch.
 
     Example:
-        >>> spec = {"name": "sgd", "learning_rate": {"name": "one_cycle", "peak": 1}}
+        >>> rate = {"name": "one_cycle", "max_learning_rate": 1}
+        >>> spec = {"name": "sgd", "learning_rate": rate}
         >>> complete(spec, epochs=5, steps_per_epoch=9)["learning_rate"]["epochs"]
         5
     """

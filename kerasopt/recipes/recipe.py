@@ -12,6 +12,7 @@ import yaml
 
 from kerasopt import data, names
 from kerasopt.recipes import budgets
+from kerasopt.recipes.renamed import current_content, current_field
 from kerasopt.recipes.schema import AUTO, RecipeSchema
 from kerasopt.recipes.text import accuracy_text, mean_and_spread, parse
 from kerasopt.training.spec import validate
@@ -42,7 +43,7 @@ class Recipe:
     """
 
     def __init__(self, content: Mapping[str, Any]) -> None:
-        self._schema = validate(RecipeSchema, content, "")
+        self._schema = validate(RecipeSchema, current_content(content), "")
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Recipe:
@@ -98,6 +99,7 @@ class Recipe:
         content = copy.deepcopy(self._chosen())
         # A changed recipe no longer has the result that was measured.
         content.pop("measured", None)
+        field = current_field(field)
         *path, last = field.split(".")
         target = content
         for depth, part in enumerate(path):

@@ -10,6 +10,7 @@ from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
 from kerasopt import checks, names
+from kerasopt.names import renamed_arguments
 from kerasopt.schedules import lengths
 
 __all__ = [
@@ -24,25 +25,25 @@ __all__ = [
 
 @keras.saving.register_keras_serializable(package="kerasopt")
 class OneCycle(LearningRateSchedule):
-    """Linear rise to a peak, then linear fall: one cycle over the whole training.
+    """Linear rise to the highest rate, then linear fall, over the whole training.
 
-    With ``s = step / total_steps`` and ``w = warmup_fraction`` the rate is
-    linear from ``peak * initial_factor`` at s=0 to ``peak`` at s=w and to
-    ``peak * final_factor`` at s=1; after that it stays.
+    With ``s = step / total_steps``, ``w = warmup_fraction`` and ``high =
+    max_learning_rate`` the rate is linear from ``high * initial_factor`` at s=0 to
+    ``high`` at s=w and to ``high * final_factor`` at s=1; after that it stays.
 
     Args:
-        peak: Highest learning rate.
+        max_learning_rate: Highest learning rate.
         total_steps: Optimizer steps of the whole training.
         warmup_fraction: Share of the steps in which the rate rises.
-        initial_factor: First rate as a share of the peak.
-        final_factor: Last rate as a share of the peak.
+        initial_factor: First rate as a share of the highest.
+        final_factor: Last rate as a share of the highest.
 
     Raises:
         ValueError: if a rate or length isn't positive, or a share is outside
             its range.
 
     Example:
-        >>> schedule = OneCycle(peak=1.0, total_steps=100, warmup_fraction=0.25)
+        >>> schedule = OneCycle(1.0, total_steps=100, warmup_fraction=0.25)
         >>> [round(float(schedule(step)), 4) for step in (0, 25, 100)]
         [0.2, 1.0, 0.0]
 
@@ -50,16 +51,17 @@ class OneCycle(LearningRateSchedule):
         Smith and Topin (2018), Super-convergence, https://arxiv.org/abs/1708.07120.
     """
 
+    @renamed_arguments(peak="max_learning_rate")
     def __init__(
         self,
-        peak: float,
+        max_learning_rate: float,
         total_steps: int,
         warmup_fraction: float = 0.25,
         initial_factor: float = 0.2,
         final_factor: float = 0.0,
     ) -> None:
         super().__init__()
-        self.peak = checks.positive("peak", peak)
+        self.max_learning_rate = checks.positive("max_learning_rate", max_learning_rate)
         self.total_steps = lengths.whole("total_steps", total_steps)
         self.warmup_fraction = checks.fraction("warmup_fraction", warmup_fraction)
         self.initial_factor = checks.share("initial_factor", initial_factor)
@@ -74,12 +76,12 @@ class OneCycle(LearningRateSchedule):
         fall = ops.clip(fall, 0.0, 1.0)
         rising = self.initial_factor + (1.0 - self.initial_factor) * rise
         falling = 1.0 + (self.final_factor - 1.0) * fall
-        return self.peak * ops.where(step < warmup_steps, rising, falling)
+        return self.max_learning_rate * ops.where(step < warmup_steps, rising, falling)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, for serialisation."""
         return {
-            "peak": self.peak,
+            "max_learning_rate": self.max_learning_rate,
             "total_steps": self.total_steps,
             "warmup_fraction": self.warmup_fraction,
             "initial_factor": self.initial_factor,
@@ -223,8 +225,9 @@ class CosineCycle(LearningRateSchedule):
         }
 
 
+@renamed_arguments(peak="max_learning_rate")
 def one_cycle(
-    peak: float,
+    max_learning_rate: float,
     *,
     epochs: float,
     steps_per_epoch: int,
@@ -234,16 +237,17 @@ def one_cycle(
 ) -> OneCycle:
     """Return a `OneCycle` over a training of so many epochs.
 
-    Linear from ``peak * initial_factor`` at step 0 to ``peak`` after
-    ``warmup_fraction`` of the steps to ``peak * final_factor`` at the last.
+    With ``high = max_learning_rate`` linear from ``high * initial_factor`` at step 0 to
+    ``high`` after ``warmup_fraction`` of the steps to ``high * final_factor`` at the
+    last.
 
     Args:
-        peak: Highest learning rate, > 0.
+        max_learning_rate: Highest learning rate, > 0.
         epochs: Length of the training.
         steps_per_epoch: Optimizer steps in one epoch.
         warmup_fraction: Share of the steps in which the rate rises; 0.25 by default.
-        initial_factor: First rate as a share of the peak; 0.2 by default.
-        final_factor: Last rate as a share of the peak; 0 by default.
+        initial_factor: First rate as a share of the highest; 0.2 by default.
+        final_factor: Last rate as a share of the highest; 0 by default.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -253,7 +257,9 @@ def one_cycle(
         4692
     """
     total = lengths.steps("total", None, None, steps_per_epoch, training_epochs=epochs)
-    return OneCycle(peak, total, warmup_fraction, initial_factor, final_factor)
+    return OneCycle(
+        max_learning_rate, total, warmup_fraction, initial_factor, final_factor
+    )
 
 
 def cyclical(

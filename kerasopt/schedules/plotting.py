@@ -31,8 +31,8 @@ def rates(schedule: Any, steps: Any) -> np.ndarray:
         Rates of the same shape.
 
     Example:
-        >>> rates({"name": "one_cycle", "peak": 1, "epochs": 1, "steps_per_epoch": 8},
-        ...       [0, 2, 8]).round(3).tolist()
+        >>> rates({"name": "one_cycle", "max_learning_rate": 1, "epochs": 1,
+        ...        "steps_per_epoch": 8}, [0, 2, 8]).round(3).tolist()
         [0.2, 1.0, 0.0]
     """
     found = get(schedule)

@@ -41,7 +41,8 @@ def get(
             length is given in epochs without ``steps_per_epoch``.
 
     Example:
-        >>> schedule = get("one_cycle", peak=0.1, epochs=12, steps_per_epoch=391)
+        >>> schedule = get("one_cycle", max_learning_rate=0.1, epochs=12,
+        ...                steps_per_epoch=391)
         >>> round(float(schedule(391 * 3)), 6)
         0.1
     """
@@ -78,8 +79,9 @@ def complete(spec: Any, *, epochs: float, steps_per_epoch: int) -> Any:
         ValueError: if a warm-up is as long as the training.
 
     Example:
-        >>> complete({"name": "one_cycle", "peak": 0.1}, epochs=5, steps_per_epoch=9)
-        {'epochs': 5, 'steps_per_epoch': 9, 'name': 'one_cycle', 'peak': 0.1}
+        >>> complete({"name": "one_cycle", "max_learning_rate": 0.1},
+        ...          epochs=5, steps_per_epoch=9)["epochs"]
+        5
     """
     if not isinstance(spec, Mapping) or "name" not in spec:
         return spec

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from kerasopt import names
+from kerasopt.names import renamed_arguments
 from kerasopt.scratch import checks
 
 __all__ = [
@@ -241,30 +242,33 @@ def cosine_restarts(
     return checks.positive("initial", initial) * rates
 
 
+@renamed_arguments(peak="max_learning_rate")
 def one_cycle(
     step: Any,
     *,
-    peak: float,
+    max_learning_rate: float,
     total_steps: float,
     warmup_fraction: float = 0.25,
     initial_factor: float = 0.2,
     final_factor: float = 0.0,
 ) -> Any:
-    """Return a straight rise to the peak and a straight fall from it.
+    """Return a straight rise to the highest rate and a straight fall from it.
 
-    From ``peak * initial_factor`` at step 0 to ``peak`` at ``warmup_fraction *
-    total_steps`` to ``peak * final_factor`` at ``total_steps``.
+    With ``high = max_learning_rate`` from ``high * initial_factor`` at step 0 to
+    ``high`` at ``warmup_fraction * total_steps`` to ``high * final_factor`` at
+    ``total_steps``.
 
     Args:
         step: Optimizer step, >= 0.
-        peak: Highest rate.
+        max_learning_rate: Highest rate.
         total_steps: Steps of the training.
         warmup_fraction: Share of the steps in which the rate rises, in [0, 1).
-        initial_factor: First rate as a share of the peak.
-        final_factor: Last rate as a share of the peak.
+        initial_factor: First rate as a share of the highest.
+        final_factor: Last rate as a share of the highest.
 
     Example:
-        >>> one_cycle([0, 25, 100], peak=1.0, total_steps=100).tolist()
+        >>> rates = one_cycle([0, 25, 100], max_learning_rate=1.0, total_steps=100)
+        >>> rates.tolist()
         [0.2, 1.0, 0.0]
 
     References:
@@ -275,7 +279,8 @@ def one_cycle(
     with np.errstate(divide="ignore", invalid="ignore"):  # no rise if turn is 0
         rise = initial_factor + (1 - initial_factor) * done / turn
     fall = 1 + (final_factor - 1) * np.minimum((done - turn) / (1 - turn), 1)
-    return checks.positive("peak", peak) * np.where(done < turn, rise, fall)
+    high = checks.positive("max_learning_rate", max_learning_rate)
+    return high * np.where(done < turn, rise, fall)
 
 
 def cyclical(

@@ -36,7 +36,7 @@ def runs(directory: str | os.PathLike[str] = "runs") -> pd.DataFrame:
         raise ValueError(f"There is no folder '{root}'.")
     rows = [_row(path.parent, root) for path in root.rglob(RECIPE)]
     rows.sort(key=lambda row: row["made"], reverse=True)
-    columns = ["run", "status", "task", "measure", "test", "validation"]
+    columns = ["run", "status", "task", "measure", "test", "val"]
     columns += ["epochs", "seconds", "seed", "made"]
     return pd.DataFrame(rows, columns=columns).drop(columns="made")
 
@@ -55,7 +55,7 @@ def _row(folder: Path, root: Path) -> dict[str, Any]:
         "task": run.task and run.task.name,
         "measure": measure,
         "test": run.metrics.get(f"test_{measure}"),
-        "validation": run.metrics.get(f"validation_{measure}"),
+        "val": run.metrics.get(f"val_{measure}"),
         "epochs": run.metrics.get("epochs"),
         "seconds": run.metrics.get("train_seconds"),
         "seed": run.metrics.get("seed"),

@@ -75,8 +75,8 @@ def finish(
         run.report()
     except Exception as error:
         _warn("write the report", "run.report()", error)
-    found["total_seconds"] = round(clock(), 2)
-    run_folder.write_json(folder / run_folder.METRICS, found)
+    run.metrics["total_seconds"] = round(clock(), 2)
+    run_folder.write_json(folder / run_folder.METRICS, run.metrics)
     return run
 
 
@@ -180,7 +180,8 @@ def flat(result: evaluation.Result, split: str) -> dict[str, Any]:
         for name, value in at_threshold.items()
         if name != "threshold" and _is_number(value)
     }
-    found = {f"{split}_{name}": _rounded(value) for name, value in numbers.items()}
+    prefix = run_folder.PREFIX[split]
+    found = {f"{prefix}_{name}": _rounded(value) for name, value in numbers.items()}
     return {**found, **_headline(result, split)}
 
 
@@ -188,9 +189,10 @@ def _headline(
     result: evaluation.Result, split: str, suffix: str = ""
 ) -> dict[str, Any]:
     name, value, interval = result.headline
-    found = {f"{split}_{name}{suffix}": _rounded(value)}
+    prefix = run_folder.PREFIX[split]
+    found = {f"{prefix}_{name}{suffix}": _rounded(value)}
     if interval is not None:
-        found[f"{split}_interval{suffix}"] = [_rounded(bound) for bound in interval]
+        found[f"{prefix}_interval{suffix}"] = [_rounded(bound) for bound in interval]
     return found
 
 
@@ -212,9 +214,10 @@ def _logged(model: keras.Model, ready: Prepared, split: str) -> dict[str, Any]:
     trainer = Trainer(model, source, epochs=1, steps=steps)
     measured = trainer.measure(source)
     samples = ready.feed.dataset.sizes[split]
+    prefix = run_folder.PREFIX[split]
     return {
-        **{f"{split}_{name}": _rounded(value) for name, value in measured.items()},
-        f"{split}_samples": samples,
+        **{f"{prefix}_{name}": _rounded(value) for name, value in measured.items()},
+        f"{prefix}_samples": samples,
     }
 
 

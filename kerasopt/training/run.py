@@ -20,6 +20,7 @@ from kerasopt.data.checks import is_lazy
 from kerasopt.data.pixels import scale_of_new
 from kerasopt.data.streams import is_stream
 from kerasopt.evaluation import report as html_report
+from kerasopt.names import RenamedKeys
 from kerasopt.training import batches, new_data
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 RECIPE, ENVIRONMENT, HISTORY = "recipe.yaml", "environment.json", "history.csv"
+PREFIX = {"validation": "val", "test": "test"}
+"""What the measures of each part of the data begin with, as in Keras's logs."""
+
 METRICS, MODEL, REPORT = "metrics.json", "model.keras", "report.html"
 WEIGHTS, LOCK = "model.weights.h5", ".kerasopt-lock"
 PREDICTIONS = "test_predictions.npz"
@@ -63,7 +67,7 @@ class Run:
         if model is not None:
             self.model = model
         if metrics is not None:
-            self.metrics = metrics
+            self.metrics = _with_old_names(metrics)
 
     @classmethod
     def load(
@@ -115,7 +119,8 @@ class Run:
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
         """What was measured: ``test_accuracy``, ``train_seconds`` and so on."""
-        return json.loads((self.directory / METRICS).read_text(encoding="utf-8"))
+        text = (self.directory / METRICS).read_text(encoding="utf-8")
+        return _with_old_names(json.loads(text))
 
     @functools.cached_property
     def model(self) -> keras.Model:
@@ -385,3 +390,8 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
     """Write a YAML file atomically, keys in their order."""
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     files.write_text(path, text)
+
+
+def _with_old_names(metrics: Mapping[str, Any]) -> RenamedKeys:
+    """Let ``validation_…``, as version 0.1 wrote them, be read and asked for."""
+    return RenamedKeys(metrics, "validation_", "val_")

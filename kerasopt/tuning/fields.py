@@ -33,7 +33,7 @@ def default_space(recipe: Recipe) -> dict[str, Any]:
         >>> import kerasopt as ko
         >>> space = default_space(ko.recipes.load("mnist-mlp"))
         >>> list(space)[:2]
-        ['optimizer.learning_rate.peak', 'training.batch_size']
+        ['optimizer.learning_rate.max_learning_rate', 'training.batch_size']
         >>> list(space)[2:]
         ['model.dropout', 'model.l2']
     """
@@ -194,10 +194,12 @@ def scale_of(schedule: Mapping[str, Any]) -> str | None:
     """Return the argument of a schedule that scales all its rates, None without one.
 
     Example:
-        >>> scale_of({"name": "one_cycle", "peak": 0.1})
-        'peak'
+        >>> scale_of({"name": "one_cycle", "max_learning_rate": 0.1})
+        'max_learning_rate'
     """
-    for name in ("peak", "initial_learning_rate"):
+    if "base_learning_rate" in schedule:  # A range, which one number doesn't scale.
+        return None
+    for name in ("max_learning_rate", "initial_learning_rate"):
         if isinstance(schedule.get(name), (int, float)):
             return name
     return None

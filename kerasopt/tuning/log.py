@@ -14,8 +14,8 @@ from kerasopt.training import run as run_folder
 __all__ = ["trial_log"]
 
 _MEASURES = (
-    "validation_accuracy",
-    "validation_loss",
+    "val_accuracy",
+    "val_loss",
     "epochs",
     "train_seconds",
     "parameters",
@@ -34,8 +34,8 @@ def trial_log(directory: str | os.PathLike[str] = "runs") -> pd.DataFrame:
 
     Returns:
         One row a run, the oldest first: run (its folder), the differing settings by
-        their dotted names, validation_accuracy, validation_loss, epochs, train_seconds
-        and parameters.
+        their dotted names, val_accuracy, val_loss, epochs, train_seconds and
+        parameters.
 
     Raises:
         ValueError: if there is no finished run.

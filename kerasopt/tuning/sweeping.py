@@ -129,8 +129,8 @@ def _train(
     return {
         "epochs": epochs,
         "updates": round(epochs * per_epoch),
-        "val_accuracy": run.metrics["validation_accuracy"],
-        "val_loss": run.metrics["validation_loss"],
+        "val_accuracy": run.metrics["val_accuracy"],
+        "val_loss": run.metrics["val_loss"],
         "train_seconds": run.metrics["train_seconds"],
         "parameters": run.model.count_params(),
         "run": str(run.directory),

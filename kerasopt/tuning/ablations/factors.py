@@ -180,13 +180,13 @@ def _schedule(recipe: Recipe) -> Factor:
     field = "optimizer.learning_rate"
     own = value_of(recipe, field)
     if isinstance(own, dict):
-        return Factor("schedule", {field: own}, {field: _peak(own)})
+        return Factor("schedule", {field: own}, {field: _highest(own)})
     rate = own_rate(recipe) if own is None else own
     cosine = {"name": "cosine", "initial_learning_rate": rate}
     return Factor("schedule", {field: cosine}, {field: rate})
 
 
-def _peak(schedule: Mapping[str, Any]) -> float:
+def _highest(schedule: Mapping[str, Any]) -> float:
     name = scale_of(schedule)
     if name is None:
         raise ValueError(
@@ -202,11 +202,11 @@ def _as_an_own_one(field: str) -> str:
 
 
 def _without_schedules(optimizer: Any) -> Any:
-    """Return an optimizer's fields with each schedule's peak in its place."""
+    """Return an optimizer's fields with each schedule's highest rate in its place."""
     if not isinstance(optimizer, Mapping):
         return optimizer
     return {
-        name: _peak(value)
+        name: _highest(value)
         if name == "learning_rate" and isinstance(value, Mapping)
         else _without_schedules(value)
         for name, value in optimizer.items()

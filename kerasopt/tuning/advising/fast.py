@@ -103,7 +103,8 @@ def _with_rates_for(optimizer: dict[str, Any], batch: int) -> dict[str, Any]:
         # Muon's steps have one length whatever the gradient's is.
         factor = math.sqrt(ratio) if group["name"] == "conv_muon" else ratio
         rate = group["learning_rate"]
-        rate = {**rate, "peak": float(f"{rate['peak'] * factor:.3g}")}
+        highest = float(f"{rate['max_learning_rate'] * factor:.3g}")
+        rate = {**rate, "max_learning_rate": highest}
         return {**group, "learning_rate": rate}
 
     groups = {k: scaled(group) for k, group in optimizer["groups"].items()}

@@ -267,7 +267,7 @@ def _optimizer(facts: Facts) -> Choices:
     if _is_large(facts):
         return {"optimizer": (recipes.load("cifar10-same-net").optimizer, fast.MUON)}
     is_image = facts["kind"] == "images"
-    peak = 0.004 if is_image else 0.002
+    highest = 0.004 if is_image else 0.002
     name, why = (
         "adam",
         "A step size for each weight, so one rate fits gradients of any size.",
@@ -284,14 +284,15 @@ def _optimizer(facts: Facts) -> Choices:
         name = "adamw"
         decay = "Decoupled from the step sizes, so every kernel shrinks alike."
         choices["optimizer.weight_decay"] = (0.01, decay)
-    rate = {"name": "one_cycle", "peak": peak}
+    rate = {"name": "one_cycle", "max_learning_rate": highest}
     source = "digits" if is_image else "mnist-mlp"
     return choices | {
         "optimizer.name": (name, why),
         "optimizer.learning_rate": (
             rate,
             f"Rises, then falls to almost 0, so that the batches' noise dies out; the "
-            f"peak of the recipe {source}. kerasopt.diagnosis.lr_range_test checks it.",
+            f"highest is that of the recipe {source}. "
+            "kerasopt.diagnosis.lr_range_test checks it.",
         ),
     }
 
