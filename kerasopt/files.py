@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["atomic", "try_lock", "write_text"]
+__all__ = ["TEMPORARY_PREFIX", "atomic", "try_lock", "write_text"]
+
+TEMPORARY_PREFIX = ".writing-"
+"""How the names of unfinished files begin."""
 
 
 @contextlib.contextmanager
@@ -34,7 +37,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
-        prefix=".writing-", suffix="".join(path.suffixes[-2:]), dir=path.parent
+        prefix=TEMPORARY_PREFIX, suffix="".join(path.suffixes[-2:]), dir=path.parent
     )
     os.close(handle)
     temporary = Path(name)

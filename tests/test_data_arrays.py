@@ -112,6 +112,21 @@ def test_columns_that_hold_no_numbers_are_named(column, message):
         from_arrays(frame, [0, 1])
 
 
+def test_masked_values_are_refused():
+    x = RNG.normal(size=(20, 3))
+    masked = np.ma.masked_array(x, x > 0)
+    rows = [np.ma.masked_array(row, row > 0) for row in x]
+    for samples in (masked, rows, tuple(rows), {"a": masked}):
+        with pytest.raises(ValueError, match=r"train x.* has masked values.*filled"):
+            from_arrays(samples, Y)
+    with pytest.raises(ValueError, match="train y has masked values"):
+        from_arrays(x, np.ma.masked_array(Y, Y > 0))
+    with pytest.raises(ValueError, match="train sample_weight has masked values"):
+        from_arrays(x, Y, sample_weight=np.ma.masked_array(Y + 1, Y > 0))
+    data = from_arrays(np.ma.masked_array(x), Y, validation=0)
+    np.testing.assert_array_equal(data.train[0], x.astype("float32"))
+
+
 def test_frames_must_have_the_same_columns():
     frame = pd.DataFrame(RNG.normal(size=(20, 3)), columns=list("abc"))
     for other, message in (

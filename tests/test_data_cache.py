@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,12 +136,42 @@ def test_interrupt_during_the_write_leaves_nothing(path, monkeypatch):
 
 def test_leftovers_of_a_killed_process_are_removed(path):
     path.parent.mkdir(parents=True)
-    old, young = path.parent / ".writing-old.npz", path.parent / ".writing-young.npz"
-    for leftover in (old, young):
-        leftover.write_bytes(b"half")
-    os.utime(old, (time.time() - 1e5, time.time() - 1e5))
+    names = (".writing-abcd1234.npz", ".writing-abcd5678.npz")
+    old, young = (path.parent / name for name in names)
+    users = [".my-backup.npz", ".writing-my-thesis.npz", "writing-abcd1234.npz"]
+    users += [".writing-abcd1234.txt"]
+    for name in (old.name, young.name, *users):
+        (path.parent / name).write_bytes(b"half")
+        if name != young.name:
+            os.utime(path.parent / name, (time.time() - 1e5, time.time() - 1e5))
     cache.write(path, ARRAYS, origin="here")
-    assert visible(path) == [young.name, path.name]
+    assert sorted(visible(path)) == sorted([young.name, path.name, *users])
+
+
+def test_names_of_temporary_files_are_those_that_are_removed(path, monkeypatch):
+    monkeypatch.setattr(cache, "_LEFTOVER_SECONDS", -1)
+    with files.atomic(path) as temporary:
+        cache._remove_leftovers(path.parent, suffix=temporary.suffix)
+        assert not temporary.exists()
+        temporary.touch()
+
+
+def test_without_a_home_folder_the_way_out_is_named(monkeypatch):
+    monkeypatch.delenv("KERASOPT_HOME", raising=False)
+
+    def no_home(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(ValueError, match=r"no home folder.*KERASOPT_HOME"):
+        cache.folder()
+    monkeypatch.setenv("KERASOPT_HOME", "~nosuchuser/data")
+    with pytest.raises(ValueError, match=r"KERASOPT_HOME='~nosuchuser/data'.*whole"):
+        cache.folder()
+    with pytest.raises(ValueError, match=r"data_dir='~nosuchuser'.*whole path"):
+        cache.folder("~nosuchuser")
+    with pytest.raises(TypeError, match="data_dir must be a path; given: 3 of type"):
+        cache.folder(3)
 
 
 KILLED = """

@@ -158,8 +158,9 @@ def test_damaged_stores_are_written_again(folder, home, damage):
 
 def test_only_unused_stores_of_ours_are_removed(folder, home):
     home.mkdir(parents=True)
-    kept = [home / name for name in ("mine.bin", ".images.bin", "kerasopt-mnist.npz")]
-    fresh, old = home / "kerasopt-images-1.bin", home / "kerasopt-images-2.bin"
+    names = ("mine.bin", ".images.bin", "kerasopt-mnist.npz", "kerasopt-images-my.bin")
+    kept = [home / name for name in names]
+    fresh, old = (home / f"kerasopt-images-{digit * 40}.bin" for digit in "12")
     for path in (*kept, fresh, old):
         path.write_bytes(b"1")
     for path in (*kept, old):

@@ -37,6 +37,26 @@ def test_test_data_as_validation_when_every_sample_stands_twice():
         check_validation((twice[::-1], None), (np.repeat(test, 2, axis=0), None))
 
 
+def test_few_rows_that_only_validation_and_test_have_are_test_data():
+    test = X[:6]
+    many = np.tile(test, (10, 1))
+    pair, repeated = (test, Y[:6]), (many, np.tile(Y[:6], 10))
+    with pytest.raises(ValueError, match="validation data are test data"):
+        Dataset(train=(X[6:], Y[6:]), validation=pair, test=repeated)
+    with pytest.raises(ValueError, match="validation data are test data"):
+        Dataset(train=(X[6:], Y[6:]), validation=repeated, test=pair)
+    inputs = {"a": X[6:], "b": X[6:]}
+    with pytest.raises(ValueError, match="validation data are test data"):
+        check_validation(
+            ({"a": test, "b": test}, None),
+            ({"a": many, "b": many}, None),
+            train=(inputs, None),
+        )
+    # Rows that train has, too, are a truth table's.
+    with pytest.warns(UserWarning, match="60 of 60 test samples"):
+        Dataset(train=(X, Y), validation=pair, test=repeated)
+
+
 def test_several_inputs_are_compared_together():
     a, b = X[:20], X[20:40]
     one, other = {"a": a, "b": b}, {"a": a, "b": b[::-1]}

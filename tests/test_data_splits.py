@@ -81,7 +81,7 @@ def test_class_of_one_sample_is_named():
         stratified_split([0, 0, 0, 7], 2)
 
 
-@pytest.mark.parametrize("seed", [-1, 0.5, "one"])
+@pytest.mark.parametrize("seed", [-1, 0.5, "one", True, np.nan])
 def test_bad_seed_is_refused(seed):
     with pytest.raises(ValueError, match="seed"):
         stratified_split([0, 0, 1, 1], 2, seed)

@@ -69,6 +69,31 @@ def test_labels_from_one_with_their_number_are_pointed_out():
         Dataset(train=(X, Y + 1), num_classes=3)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "float32"])
+def test_gaps_in_labels_are_pointed_out(dtype):
+    for labels, message in (
+        (Y + 1, r"run from 1 to 3.*start at 1: subtract 1 \(y - 1\)"),
+        (np.where(Y == 1, 5, Y), "run from 0 to 5, but no sample has the label 1"),
+        (Y * 10 + 10, "run from 10 to 30, but no sample has the label 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Dataset(train=(X, labels.astype(dtype)), task="multiclass")
+
+
+@pytest.mark.parametrize("value", [0, 1, 7])
+@pytest.mark.parametrize("dtype", ["int64", "bool", "uint8"])
+def test_labels_of_one_class_are_refused_unless_the_number_is_given(value, dtype):
+    y = np.full(12, value).astype(dtype)
+    for task in ("auto", "binary" if value < 2 else "multiclass"):
+        with pytest.raises(ValueError, match="y has one class: every label is"):
+            Dataset(train=(X, y), task=task)
+    number = max(2, int(y[0]) + 1)
+    assert Dataset(train=(X, y), num_classes=number).num_classes == number
+    names = [str(i) for i in range(number)]
+    assert Dataset(train=(X, y), class_names=names).num_classes == number
+    assert Dataset(train=(X, y), task="regression").num_classes == 1
+
+
 def test_a_class_that_train_lacks_is_named():
     few = (X[Y < 2], Y[Y < 2])
     for split in ("validation", "test"):

@@ -20,7 +20,7 @@ from kerasopt import files
 from kerasopt.data.hashing import sha256
 from kerasopt.data.progress import say
 
-__all__ = ["CacheDamaged", "cache_file", "folder", "lock", "read", "write"]
+__all__ = ["CacheDamaged", "cache_file", "folder", "lock", "read", "user_path", "write"]
 
 Arrays = dict[str, np.ndarray]
 
@@ -29,6 +29,8 @@ _MAX_BYTES = 2**31
 _POLL_SECONDS = 0.1
 _LEFTOVER_SECONDS = 24 * 3600
 _PATIENCE_SECONDS = 2.0
+_RANDOM = 8
+"""Random characters in the names that `tempfile.mkstemp` gives."""
 
 
 class CacheDamaged(ValueError):
@@ -46,20 +48,63 @@ def folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
         The folder.
 
     Raises:
-        ValueError: if it is a file.
+        ValueError: if it is a file, or if there is no home folder.
 
     Example:
         >>> folder("my_data").name
         'my_data'
     """
     if data_dir is not None:
-        path = Path(data_dir).expanduser()
+        path = user_path(data_dir, what="data_dir")
+    elif own := os.environ.get("KERASOPT_HOME"):
+        path = user_path(own, what="KERASOPT_HOME") / "datasets"
     else:
-        home = os.environ.get("KERASOPT_HOME") or "~/.kerasopt"
-        path = Path(home).expanduser() / "datasets"
+        path = _in_home()
     if path.exists() and not path.is_dir():
         raise ValueError(f"data_dir must be a folder; {path} is a file.")
     return path
+
+
+def user_path(path: str | os.PathLike[str], *, what: str) -> Path:
+    """Return a path with ``~`` and ``~user`` replaced by home folders.
+
+    Args:
+        path: The path.
+        what: How messages call it.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: if it is no path.
+        ValueError: if there is no such home folder.
+
+    Example:
+        >>> user_path("photos", what="directory").name
+        'photos'
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"{what} must be a path; given: {path!r} of type {type(path).__name__}."
+        )
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{what}={str(path)!r}: the home folder of this user isn't known. Give the "
+            "whole path instead of '~'."
+        ) from error
+
+
+def _in_home() -> Path:
+    try:
+        return Path.home() / ".kerasopt" / "datasets"
+    except RuntimeError as error:
+        # A container whose user number has no name.
+        raise ValueError(
+            "There is no home folder to keep datasets in. Set the environment variable "
+            "KERASOPT_HOME to a folder that can be written, or HOME."
+        ) from error
 
 
 def cache_file(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -167,8 +212,11 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, origin: str) -> bool:
 
 
 def _remove_leftovers(place: Path, *, suffix: str) -> None:
-    """Remove temporary files of processes that were killed while writing."""
-    for leftover in place.glob(f".*{suffix}"):
+    """Remove temporary files of processes that were killed while writing.
+
+    The folder may be the user's own, so only names that `files.atomic` gives count.
+    """
+    for leftover in place.glob(f"{files.TEMPORARY_PREFIX}{'?' * _RANDOM}{suffix}"):
         # A younger one may be another dataset that is being written just now.
         if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
             leftover.unlink(missing_ok=True)

@@ -42,10 +42,11 @@ def as_array(values: Any, *, what: str) -> np.ndarray:
         >>> as_array([[1, 2], [3, 4]], what="train x").shape
         (2, 2)
     """
-    if np.ma.is_masked(values):
+    rows = values if isinstance(values, (list, tuple)) else ()
+    if np.ma.is_masked(values) or any(map(np.ma.is_masked, rows)):
         raise ValueError(
-            f"{what} is a masked array with masked values, which would be trained "
-            "on. Fill them (x.filled(0)) or drop those rows."
+            f"{what} has masked values (numpy.ma), which would be used as if they "
+            "were not masked. Fill them (.filled(0)) or drop those rows."
         )
     try:
         return np.asarray(values)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasopt.data.cache import user_path
 from kerasopt.data.dataset import Dataset
 from kerasopt.data.image_reading import choose_cache, read_all
 from kerasopt.data.images import (
@@ -114,7 +115,7 @@ def from_directory(
         raise unknown("color", color, COLORS)
     if corrupt not in _CORRUPT:
         raise unknown("corrupt", corrupt, _CORRUPT)
-    root = Path(directory).expanduser()
+    root = user_path(directory, what="directory")
     if not root.is_dir():
         raise ValueError(f"There is no folder {root}.")
     classes, splits = _find_splits(root)

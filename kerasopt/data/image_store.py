@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import threading
 import time
@@ -26,6 +27,7 @@ from kerasopt.data import cache
 __all__ = ["ImageStore", "room_on_disk", "store_path", "writing"]
 
 _PREFIX = "kerasopt-images-"
+_OURS = re.compile(_PREFIX + r"[0-9a-f]{40}\.(bin|npz)")
 _VERSION = 1
 _UNUSED_SECONDS = 30 * 24 * 3600
 _SHARE_OF_DISK = 0.5
@@ -171,6 +173,8 @@ def writing(path: Path, *, size: int) -> Iterator[Any]:
 def _remove_unused(folder: Path) -> None:
     """Remove stores that nothing has used for a month."""
     with contextlib.suppress(OSError):
-        for old in folder.glob(f"{_PREFIX}*"):
+        for old in folder.iterdir():
+            if not _OURS.fullmatch(old.name):
+                continue
             if time.time() - old.stat().st_mtime > _UNUSED_SECONDS:
                 old.unlink(missing_ok=True)

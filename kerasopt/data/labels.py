@@ -189,21 +189,55 @@ def count_classes(labels: Sequence[Any], *, class_names: Sequence[str]) -> int:
     arrays = [as_array(y, what="y") for y in labels]
     if arrays[0].ndim == 2 and arrays[0].shape[1] > 1:
         return int(arrays[0].shape[1])
-    # check_labels has the words for labels that aren't whole numbers.
-    whole = [a.ravel() for a in arrays if a.dtype.kind in "bui" and a.size]
-    if not whole:
-        return _of_floats(arrays)
-    present = np.unique(np.concatenate(whole)).astype(np.int64)
+    present = _present_numbers(arrays)
+    if not len(present):
+        return 2
+    refuse_one_class(arrays)
     count = int(present[-1]) + 1
     if present[0] >= 0 and len(present) < count:
         raise ValueError(_gap(present, count))
     return max(count, 2)
 
 
-def _of_floats(arrays: list[np.ndarray]) -> int:
-    tops = [a.max() for a in arrays if a.dtype.kind == "f" and a.size]
-    top = max(tops, default=1)
-    return max(int(top) + 1, 2) if np.isfinite(top) else 2
+def refuse_one_class(labels: Sequence[Any]) -> None:
+    """Refuse labels that are all the same number.
+
+    Args:
+        labels: The labels of each split, (n,) or (n, 1).
+
+    Raises:
+        ValueError: if there is one class.
+
+    Example:
+        >>> refuse_one_class([[0, 1]])
+        >>> refuse_one_class([[0, 0]])
+        Traceback (most recent call last):
+        ...
+        ValueError: y has one class: every label is 0. Classification needs at least \
+2 classes. Numbers to predict: task='regression'. If a class is meant to be empty: \
+kerasopt.data.from_arrays(x, y, num_classes=2).
+    """
+    present = _present_numbers([as_array(y, what="y") for y in labels])
+    if len(present) == 1:
+        raise ValueError(
+            f"y has one class: every label is {present[0]}. Classification needs at "
+            "least 2 classes. Numbers to predict: task='regression'. If a class is "
+            "meant to be empty: kerasopt.data.from_arrays(x, y, "
+            f"num_classes={max(2, int(present[0]) + 1)})."
+        )
+
+
+def _present_numbers(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the numbers that labels have; none if `check_labels` will refuse them."""
+    numbers = [a.ravel() for a in arrays if a.dtype.kind in "buif" and a.size]
+    if not numbers:
+        return np.empty(0, np.int64)
+    present = np.unique(np.concatenate(numbers))
+    if present.dtype.kind == "f":
+        whole = (present == np.round(present)) & (np.abs(present) < 2.0**53)
+        if not whole.all():
+            return np.empty(0, np.int64)
+    return present.astype(np.int64)
 
 
 def _gap(present: np.ndarray, count: int) -> str:

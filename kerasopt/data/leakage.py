@@ -65,10 +65,7 @@ def rows_in_both(test: Any, train: Any) -> int | None:
     theirs = [array for _, array in leaves(train)]
     if sum(_bytes(array) for array in mine + theirs) > _MOST_BYTES:
         return None
-    pairs = [_digests(*arrays) for arrays in zip(mine, theirs, strict=True)]
-    # A sample is in both if all of its inputs are, together.
-    tests, trains = (_combined(list(side)) for side in zip(*pairs, strict=True))
-    return int(np.isin(tests, trains).sum())
+    return int(_found(test, train).sum())
 
 
 def warn_of_test_rows(found: int | None, total: int) -> None:
@@ -92,7 +89,11 @@ def warn_of_test_rows(found: int | None, total: int) -> None:
 
 
 def check_validation(
-    validation: Any, test: Any, allow_test_as_validation: bool = False
+    validation: Any,
+    test: Any,
+    allow_test_as_validation: bool = False,
+    *,
+    train: Any = None,
 ) -> bool:
     """Refuse test data in the role of validation data.
 
@@ -100,12 +101,13 @@ def check_validation(
     models) makes its score too good. Validation data count as test data if more
     than half of their rows are rows of the test set. Data with few distinct rows
     (truth tables, say) share rows by nature; of those only the same rows in the
-    same numbers count.
+    same numbers count, and rows that the training data lack.
 
     Args:
         validation: Pair ``(x, y)``, or None.
         test: Pair ``(x, y)``, or None.
         allow_test_as_validation: Accept it nevertheless.
+        train: Pair ``(x, y)``, or None.
 
     Returns:
         True if the validation data are test data (and that was allowed).
@@ -122,7 +124,9 @@ def check_validation(
     if validation is None or test is None:
         return False
     share = _shared(
-        as_pair(validation, what="validation")[0], as_pair(test, what="test")[0]
+        as_pair(validation, what="validation")[0],
+        as_pair(test, what="test")[0],
+        None if train is None else as_pair(train, what="train")[0],
     )
     if not share:
         return False
@@ -136,7 +140,7 @@ def check_validation(
     )
 
 
-def _shared(validation: Any, test: Any) -> float:
+def _shared(validation: Any, test: Any, train: Any) -> float:
     """Return the share of validation rows in the test set, 0 if that is no evidence."""
     mine, theirs = (
         [x if is_lazy(x) else as_array(x, what=name) for name, x in leaves(samples)]
@@ -155,7 +159,30 @@ def _shared(validation: Any, test: Any) -> float:
         distinct > _FEW_ROWS and distinct > len(test_rows) / 8
     )
     same = np.array_equal(np.sort(rows), np.sort(test_rows))
-    return share if varied or same else 0.0
+    if varied or same:
+        return share
+    return share if _in_test_alone(validation, test, train) > 0.5 else 0.0
+
+
+def _in_test_alone(validation: Any, test: Any, train: Any) -> float:
+    """Return the share of validation rows that test has and train lacks."""
+    if train is None:
+        return 0.0
+    in_test, in_train = _found(validation, test), _found(validation, train)
+    return float((in_test & ~in_train).mean())
+
+
+def _found(samples: Any, others: Any) -> np.ndarray:
+    """Return for each sample whether it is among others."""
+    pairs = [
+        _digests(*(a if is_lazy(a) else as_array(a, what="x") for a in arrays))
+        for arrays in zip(
+            (a for _, a in leaves(samples)), (b for _, b in leaves(others)), strict=True
+        )
+    ]
+    # A sample is the same if all of its inputs are, together.
+    mine, theirs = (_combined(list(side)) for side in zip(*pairs, strict=True))
+    return np.isin(mine, theirs)
 
 
 def _digests(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:

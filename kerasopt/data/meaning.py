@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasopt import tasks
 from kerasopt.data.checks import as_array
-from kerasopt.data.labels import count_classes
+from kerasopt.data.labels import count_classes, refuse_one_class
 from kerasopt.data.structure import is_nested
 from kerasopt.tasks import Task
 
@@ -109,6 +109,8 @@ def _count(
 ) -> int:
     train = as_array(labels["train"], what="train y")
     if task.name == "binary":
+        if exact and not names:
+            refuse_one_class([y for y in labels.values() if y is not None])
         return 2
     if task.has_classes:
         whole = train.ndim == 1 and train.dtype.kind in "bui"

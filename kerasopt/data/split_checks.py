@@ -300,4 +300,6 @@ def compare_with_test(pairs: Mapping[str, Any], allowed: bool) -> bool:
     """
     if "validation" not in pairs or "test" not in pairs:
         return False
-    return check_validation(pairs["validation"], pairs["test"], allowed)
+    return check_validation(
+        pairs["validation"], pairs["test"], allowed, train=pairs.get("train")
+    )

@@ -147,7 +147,7 @@ def _check_seed(seed: Any) -> int:
         value = operator.index(seed)
     except TypeError:
         value = -1
-    if value < 0:
+    if value < 0 or isinstance(seed, (bool, np.bool_)):
         raise ValueError(f"seed={seed!r} must be a whole number, 0 or larger.")
     return value
 
