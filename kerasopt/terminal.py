@@ -17,9 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rich.console
-import rich.markup
-import rich.table
+from kerasopt.console import Console, escape, say, show_table
 
 if TYPE_CHECKING:
     from kerasopt.diagnosis import RateRange
@@ -37,7 +35,6 @@ __all__ = [
     "show_result",
     "show_run",
     "show_search",
-    "show_table",
     "start_tensorflow",
     "takes_pictures",
 ]
@@ -51,7 +48,7 @@ def note(message: str) -> None:
     Args:
         message: Text without markup.
     """
-    rich.console.Console(stderr=True).print(rich.markup.escape(message), soft_wrap=True)
+    say(Console(), message)
 
 
 def start_tensorflow() -> None:
@@ -80,7 +77,7 @@ def _without_garbage_collection() -> Iterator[None]:
 def _import_quietly() -> None:
     sys.stderr.flush()
     terminal = os.dup(2)
-    console = rich.console.Console(file=os.fdopen(os.dup(terminal), "w"), stderr=True)
+    console = Console(file=os.fdopen(os.dup(terminal), "w"))
     with tempfile.TemporaryFile() as greeting, console.status("Starting TensorFlow …"):
         os.dup2(greeting.fileno(), 2)
         try:
@@ -100,14 +97,11 @@ def show_recipes(recipes: Sequence[Recipe]) -> None:
     Args:
         recipes: The recipes, one row each.
     """
-    # A name is there to be typed, so a narrow terminal mustn't break it.
-    name_column = rich.table.Column("recipe", no_wrap=True)
-    table = rich.table.Table(
-        name_column, "what it is; test accuracy, seconds of training"
+    show_table(
+        ["recipe", "what it is; test accuracy, seconds of training"],
+        [[each.name, f"{each.description}\n{_measured(each)}"] for each in recipes],
+        whole=["recipe"],  # A name is there to be typed.
     )
-    for recipe in recipes:
-        table.add_row(recipe.name, f"{recipe.description}\n[dim]{_measured(recipe)}[/]")
-    rich.console.Console().print(table)
 
 
 def _measured(recipe: Recipe) -> str:
@@ -116,19 +110,6 @@ def _measured(recipe: Recipe) -> str:
     accuracy, views, seconds = recipe.measured_text()
     with_views = f", with views {views}" if recipe.measured.test_accuracy_tta else ""
     return f"{accuracy}{with_views}, {seconds} s"
-
-
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table of texts as they are: square brackets are no markup.
-
-    Args:
-        columns: Their headers.
-        rows: The cells of each row.
-    """
-    table = rich.table.Table(*map(rich.markup.escape, columns))
-    for row in rows:
-        table.add_row(*map(rich.markup.escape, row))
-    rich.console.Console().print(table)
 
 
 def show_run(run: Run, as_json: bool) -> None:
@@ -253,7 +234,7 @@ def _print_rows(rows: Sequence[tuple[str, str]]) -> None:
     # Not a table: paths must not be broken into lines.
     width = max(20, *(len(name) for name, _ in rows))
     for name, text in rows:
-        print(f"{name:{width}} {text}")
+        print(f"{name:{width}} {escape(text)}")
 
 
 def check_drawing(plot: Path | None) -> None:
@@ -330,12 +311,12 @@ def show_search(found: SearchResult, as_json: bool) -> None:
     # "learning_rate" fits into a column where "optimizer.learning_rate" doesn't.
     last = [field.rpartition(".")[2] for field in found.fields]
     headers = last if len(set(last)) == len(last) else found.fields
-    shown = rich.table.Table(found.objective, *headers, "trial")
+    rows = []
     for row in table.to_dict(orient="records"):
         values = [_value(row[field]) for field in found.fields]
         spread = "" if row["n"] < 2 else f" ± {show(row['std'])}"
-        shown.add_row(show(row["mean"]) + spread, *values, str(row["trial"]))
-    rich.console.Console().print(shown)
+        rows.append([show(row["mean"]) + spread, *values, str(row["trial"])])
+    show_table([found.objective, *headers, "trial"], rows)
     others = "trial" if found.equals == 1 else "trials"
     equals = f"{found.equals} more {others}; the first of them is taken"
     for name, words in (
@@ -344,4 +325,4 @@ def show_search(found: SearchResult, as_json: bool) -> None:
         ("report", str(found.directory / "report.html")),
         ("train the best", f"{command()} train {found.directory / 'best.yaml'}"),
     ):
-        print(f"{name:20} {words}")
+        print(f"{name:20} {escape(words)}")

@@ -682,6 +682,7 @@ class TestPreview:
             for picture, image in zip(shown[4 * row : 4 * row + 4], batch, strict=True):
                 expected = image[..., 0] if channels == 1 else image
                 np.testing.assert_allclose(picture, expected / 255, atol=1e-6)
+        assert figure._repr_png_().startswith(b"\x89PNG")  # Notebooks show it.
         figure.savefig(tmp_path / "preview.png")
         assert (tmp_path / "preview.png").stat().st_size > 1000
 

@@ -16,7 +16,7 @@ from kerasopt.augment._crop import Crop
 from kerasopt.augment._generator import ImageDataGenerator, check_generator
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 __all__ = ["apply", "preview", "unconverted"]
 
@@ -137,7 +137,7 @@ def preview(
         >>> len(preview(Affine(rotation_range=20), images, rows=2).axes)
         15
     """
-    from matplotlib.figure import Figure
+    from kerasopt.charts import Chart
 
     originals = np.asarray(images)
     if (
@@ -169,7 +169,7 @@ def preview(
     ]
     # A uint8 image and its float32 version share one scale.
     bright = 255 if originals.dtype == np.uint8 or originals.max() > 1 else 1
-    figure = Figure(figsize=(len(originals), rows + 1), layout="constrained")
+    figure = Chart(figsize=(len(originals), rows + 1), layout="constrained")
     grid = figure.subplots(rows + 1, len(originals), squeeze=False)
     for label, row_axes, batch in zip(
         ["original", *[""] * rows], grid, [originals, *versions], strict=True

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from kerasopt import files, recipes
+from kerasopt.console import Bar, Console
 
 __all__ = [
     "INSTALL_TORCH",
@@ -61,15 +60,14 @@ def in_turns(
         {'one': [1.0, 1.0], 'two': [2.0, 2.0]}
     """
     measured: dict[str, list[float]] = {name: [] for name in runners}
-    with Progress(transient=True, console=Console(stderr=True)) as progress:
-        task = progress.add_task("measuring", total=(repeats + 1) * len(runners))
+    with Bar(Console(), "measuring", (repeats + 1) * len(runners)) as progress:
         for repeat in range(repeats + 1):
             for name, run in runners.items():
-                progress.update(task, description=name)
+                progress.update(description=name)
                 value = run()
                 if repeat:
                     measured[name].append(value)
-                progress.advance(task)
+                progress.update(advance=1)
     return measured
 
 

@@ -31,10 +31,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
-from rich.console import Console
 
 from kerasopt import augment
 from kerasopt.benchmarks import _shared
+from kerasopt.console import Console
 from kerasopt.training import environment
 
 __all__ = ["main", "measure", "show"]
@@ -179,7 +179,7 @@ def show(result: dict[str, Any]) -> None:
     compared = f"x {BASELINE} (median)"
     table = _shared.rates_table(title, "method", compared, rows)
     times = _shared.times_text(result["affine_ratio_to_layers"])
-    console = Console(width=120)
+    console = Console(stderr=False, width=120)
     console.print(table)
     console.print(
         f"affine makes {times} the images a second of {LAYERS}.", highlight=False

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from kerasopt import charts, files
 from kerasopt.benchmarks import _shared
+from kerasopt.console import Console
 from kerasopt.recipes.text import accuracy_text
 from kerasopt.training.spec import in_seconds
 
@@ -72,7 +72,7 @@ def show(result: dict[str, Any]) -> None:
             ", ".join(f"{value:.1f}" for value in row["total_seconds"]),
             ", ".join(f"{value:.1f}" for value in row["epochs"]),
         )
-    Console().print(table)
+    Console(stderr=False).print(table)
 
 
 def plot(result: dict[str, Any]) -> charts.Chart:

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from kerasopt.benchmarks import _shared
+from kerasopt.console import Console
 
 __all__ = ["SETTINGS", "main", "measure", "show", "train"]
 
@@ -170,7 +170,7 @@ class _Trainings:
         self.name = name
         self.options = ["--samples", str(samples), "--epochs", str(epochs)]
         self.steps = -(-samples // BATCH)
-        self.console = Console(stderr=True)
+        self.console = Console()
 
     def measure(self, wanted: int, moments: random.Random) -> dict[str, Any]:
         """Kill so often, in one training if it lasts so long, and compare."""

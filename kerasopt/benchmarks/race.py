@@ -34,11 +34,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from kerasopt import data, recipes
 from kerasopt.benchmarks import _shared
+from kerasopt.console import Console
 from kerasopt.names import unknown
 from kerasopt.recipes.text import accuracy_text
 
@@ -130,7 +130,7 @@ def seconds_to(mark: float, run: dict[str, Any]) -> float | None:
 
 def show(result: dict[str, Any]) -> None:
     """Print what `measure` returned."""
-    console = Console(width=120)
+    console = Console(stderr=False, width=120)
     machine = _shared.machine(result["machine"])
     console.print(
         f"Seconds to a test accuracy on {machine}: median of {len(result['seeds'])} "

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from kerasopt.benchmarks import _shared
+from kerasopt.console import Console
 
 __all__ = ["main", "measure", "search", "show"]
 
@@ -133,7 +133,7 @@ def main() -> None:
 def _measure(
     folder: Path, wanted: int, settings: tuple[str, int, int], seed: int
 ) -> dict[str, Any]:
-    moments, console = random.Random(seed), Console(stderr=True)
+    moments, console = random.Random(seed), Console()
     killed = folder / "killed"
     lost_results = 0
     lost_epochs: list[int] = []

@@ -22,10 +22,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from kerasopt.benchmarks import _shared
+from kerasopt.console import Console
 
 __all__ = ["SIDES", "fields", "keras_tuner_search", "kerasopt_search", "main"]
 
@@ -219,7 +219,7 @@ def measure(
     """
     from kerasopt.training import environment
 
-    console = Console(stderr=True)
+    console = Console()
     rows = []
     for seed in seeds:
         for side in SIDES:  # In turn, so that a slow moment hits both.
@@ -241,7 +241,7 @@ def show(result: Mapping[str, Any]) -> None:
     table = Table("side", "best validation", "test, once", "trials an hour")
     for line in summary(result["results"]):
         table.add_row(*line)
-    Console().print(table)
+    Console(stderr=False).print(table)
     rows = result["results"]
     rates = {
         side: [r["trials"] / r["seconds"] for r in rows if r["side"] == side]

@@ -23,10 +23,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from kerasopt.benchmarks import _shared
+from kerasopt.console import Console
 
 __all__ = ["NETWORKS", "main", "measure", "show"]
 
@@ -205,7 +205,7 @@ def show(result: dict[str, Any]) -> None:
                 _ratio(rates, base),
                 _ratio(rates, called),
             )
-    console = Console()
+    console = Console(stderr=False)
     console.print(table)
     console.print(_shared.machine(result["machine"]), highlight=False)
 

@@ -34,11 +34,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
-from rich.console import Console
 
 from kerasopt import layers, losses, models, optimizers
 from kerasopt.benchmarks import _shared
 from kerasopt.benchmarks.flops import training_flops
+from kerasopt.console import Console
 from kerasopt.training import calibration, environment
 
 __all__ = ["main", "measure", "show"]
@@ -129,7 +129,7 @@ def summary(rates: dict[str, list[float]], flops: int) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """Print what `measure` returned."""
-    console = Console(width=120)
+    console = Console(stderr=False, width=120)
     rows = {
         name: (row["images_per_second"], row["kerasopt_ratio"])
         for name, row in result["results"].items()

@@ -11,10 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-import rich.console
-import rich.progress
 
 from kerasopt import files
+from kerasopt.console import Bar, Console, say
 
 __all__ = [
     "EarlyStopping",
@@ -138,28 +137,19 @@ class Progress(keras.callbacks.Callback):
         epochs: int | None,
         steps_per_epoch: int | None,
         clock: Callable[[], float] | None = None,
-        console: rich.console.Console | None = None,
+        console: Console | None = None,
     ) -> None:
         super().__init__()
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self.clock = clock
-        self.console = console or rich.console.Console(stderr=True)
-        self._bar = rich.progress.Progress(
-            rich.progress.TextColumn("{task.description}"),
-            rich.progress.BarColumn(),
-            rich.progress.TaskProgressColumn(),
-            rich.progress.TimeElapsedColumn(),
-            rich.progress.TextColumn("left"),
-            rich.progress.TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-        )
+        self.console = console or Console()
+        self._bar: Bar | None = None
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Draw the empty bar."""
         total = self.epochs * (self.steps_per_epoch or 1) if self.epochs else 1.0
-        self._task = self._bar.add_task("training", total=total)
+        self._bar = Bar(self.console, "training", total)
         self._bar.start()
 
     def on_epoch_begin(
@@ -183,15 +173,12 @@ class Progress(keras.callbacks.Callback):
         """Print the epoch's results above the bar."""
         results = "  ".join(f"{k} {float(v):.4f}" for k, v in (logs or {}).items())
         seconds = time.perf_counter() - self._started
-        self._bar.console.print(
-            f"{self._name}  {results}  {seconds:.1f} s",
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(self.console, f"{self._name}  {results}  {seconds:.1f} s")
 
     def _advance(self, batches: int) -> None:
         done = self.clock() if self.clock else self._first + batches
-        self._bar.update(self._task, description=self._name, completed=done)
+        if self._bar is not None:
+            self._bar.update(description=self._name, completed=done)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Remove the bar."""
@@ -199,7 +186,8 @@ class Progress(keras.callbacks.Callback):
 
     def close(self) -> None:
         """Give the terminal back, also after an interruption."""
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
 
 @contextlib.contextmanager
@@ -208,5 +196,4 @@ def training_continues() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        console = rich.console.Console(stderr=True)
-        console.print(f"The training continues, but: {error}", highlight=False)
+        say(Console(), f"The training continues, but: {error}")

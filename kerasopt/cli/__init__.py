@@ -15,9 +15,6 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
-import rich.console
-import rich.markup
-import rich.table
 import typer
 
 from kerasopt import terminal
@@ -32,6 +29,7 @@ from kerasopt.cli.options import (
     refuse_beside,
     text,
 )
+from kerasopt.console import Console, say, show_table
 
 app = typer.Typer(
     help="Train good Keras models fast, with measured recipes.",
@@ -73,8 +71,9 @@ def _explain(error: Exception) -> int:
         message = str(error)
     else:
         raise error
-    console = rich.console.Console(stderr=True)
-    console.print(f"[bold red]Error:[/] {rich.markup.escape(message)}", soft_wrap=True)
+    console = Console()
+    console.print("Error:", style="bold red", end=" ")
+    say(console, message)
     return 2
 
 
@@ -137,13 +136,13 @@ def show_data(
         if json_:
             print(json.dumps(cached, indent=2, default=str))
             return
-        table = rich.table.Table("dataset", "cached at", "MiB")
+        rows = []
         for each in data.available():
             path, size = cached[each]
             absent = "comes with scikit-learn" if each == "digits" else "not yet"
             megabytes = f"{size / 2**20:.0f}" if path else "–"
-            table.add_row(each, str(path or absent), megabytes)
-        rich.console.Console().print(table)
+            rows.append([each, str(path or absent), megabytes])
+        show_table(["dataset", "cached at", "MiB"], rows)
         return
     dataset = data.load(name, data_dir=text(data_dir))
     if json_:

@@ -10,6 +10,7 @@ import typer
 
 from kerasopt import terminal
 from kerasopt.cli.options import DataDir, Json, text
+from kerasopt.console import show_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +83,7 @@ def predict(
     if json_:
         print(json.dumps(rows, indent=2))
     else:
-        terminal.show_table(list(rows[0]), [_cells(row) for row in rows])
+        show_table(list(rows[0]), [_cells(row) for row in rows])
 
 
 def compare(

@@ -17,8 +17,8 @@ from typing import IO, Any
 import numpy as np
 
 from kerasopt import files
+from kerasopt.console import Console, say
 from kerasopt.data.hashing import sha256
-from kerasopt.data.progress import say
 
 __all__ = ["CacheDamaged", "cache_file", "folder", "lock", "read", "user_path", "write"]
 
@@ -204,8 +204,9 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, origin: str) -> bool:
             reason = reason.__context__
         why = getattr(reason, "strerror", None) or reason
         say(
+            Console(),
             f"{path.name} could not be kept in {path.parent} ({why}): the data are "
-            "used from memory and will be fetched again next time."
+            "used from memory and will be fetched again next time.",
         )
         return False
     return True
@@ -257,6 +258,6 @@ def _wait_for(file: IO[bytes], path: Path) -> None:
     told = False
     while not files.try_lock(file):
         if not told and time.monotonic() - start > _PATIENCE_SECONDS:
-            say(f"Another process is fetching {path.name}: waiting for it.")
+            say(Console(), f"Another process is fetching {path.name}: waiting for it.")
             told = True
         time.sleep(_POLL_SECONDS)

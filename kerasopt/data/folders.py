@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasopt.console import track
 from kerasopt.data.cache import user_path
 from kerasopt.data.dataset import Dataset
 from kerasopt.data.image_reading import choose_cache, read_all
@@ -22,7 +23,6 @@ from kerasopt.data.images import (
     quiet,
 )
 from kerasopt.data.parallel import in_threads, reading_threads
-from kerasopt.data.progress import track
 from kerasopt.data.splits import resolve_size, stratified_split
 from kerasopt.names import unknown
 

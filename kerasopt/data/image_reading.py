@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from kerasopt import files
+from kerasopt.console import Console, say, track
 from kerasopt.data import cache as caching
 from kerasopt.data.hashing import row_digests
 from kerasopt.data.image_files import ImageFiles
@@ -25,7 +26,6 @@ from kerasopt.data.image_store import ImageStore, room_on_disk, store_path, writ
 from kerasopt.data.images import COLORS, ImageError, decode_and_look
 from kerasopt.data.memory import free_memory
 from kerasopt.data.parallel import in_threads, reading_threads
-from kerasopt.data.progress import say, track
 from kerasopt.names import unknown
 
 __all__ = ["CACHES", "Images", "choose_cache", "read_all"]
@@ -260,8 +260,9 @@ def _open_store(
             known = _write_store(place, paths, form, errors)
         except OSError as error:
             say(
+                Console(),
                 f"The decoded images can't be kept in {place.parent} "
-                f"({error.strerror or error}): they are decoded each time."
+                f"({error.strerror or error}): they are decoded each time.",
             )
             raise _NoStore from error
     digests, found = known

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from kerasopt.console import Console, say
 from kerasopt.data import cache
 from kerasopt.data.arrays import cut_validation
 from kerasopt.data.dataset import Dataset
 from kerasopt.data.download import npm_pack, offline, read_limited, read_url
 from kerasopt.data.hashing import sha256
-from kerasopt.data.progress import say
 from kerasopt.data.published import PUBLISHED, Published, Source
 from kerasopt.data.splits import resolve_size, stratified_split
 from kerasopt.names import Names, unknown
@@ -248,11 +248,11 @@ def fetch(
 
 
 def _discard(path: Path, name: str, damage: Exception) -> None:
-    say(f"The cached {name} was damaged ({damage}): fetching it again.")
+    say(Console(), f"The cached {name} was damaged ({damage}): fetching it again.")
     try:
         path.unlink()
     except OSError as error:
-        say(f"The damaged {path} could not be removed ({error.strerror}).")
+        say(Console(), f"The damaged {path} could not be removed ({error.strerror}).")
 
 
 def _from_sources(published: Published, folder: Path) -> tuple[Arrays, str]:

@@ -12,12 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-import rich.console
 import rich.progress
 from scipy.ndimage import gaussian_filter1d
 
 from kerasopt import augment as augmentations
 from kerasopt import charts, checks, optimizers
+from kerasopt.console import Console
 from kerasopt.data import Dataset
 from kerasopt.layers import graph
 from kerasopt.training import (
@@ -172,7 +172,7 @@ def lr_range_test(
     )
     with _restored(model), _progress(steps, verbose) as advance:
         losses = _Losses(steps, advance)
-        quiet = rich.console.Console(quiet=True)
+        quiet = Console(quiet=True)
         ready = preparation.prepare(spec, dataset, console=quiet)
         source = ready.feed.training(
             ready.settings, augmentation=augmentations.get(augment)
@@ -269,7 +269,7 @@ def _restored(model: keras.Model) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _progress(steps: int, verbose: bool) -> Iterator[Any]:
-    console = rich.console.Console(stderr=True, quiet=not verbose)
+    console = Console(quiet=not verbose)
     with rich.progress.Progress(console=console, transient=True) as bar:
         task = bar.add_task("learning-rate range test", total=steps)
         yield lambda: bar.advance(task)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import rich.console
 from keras.optimizers.schedules import LearningRateSchedule
 
 from kerasopt import schedules
+from kerasopt.console import Console, say
 from kerasopt.data import pipeline
 from kerasopt.evaluation import tta
 from kerasopt.training.batches import Feed
@@ -62,7 +62,7 @@ class TimeBudget(keras.callbacks.Callback):
         reserved_seconds: float,
         batch_size: int,
         samples_per_epoch: int,
-        console: rich.console.Console,
+        console: Console,
         speed_to_come: Callable[[float], float] = lambda share: 1.0,
     ) -> None:
         super().__init__()
@@ -132,11 +132,11 @@ class TimeBudget(keras.callbacks.Callback):
     def _announce(self, samples_per_second: float) -> None:
         seconds = max(0.0, self.ends - time.perf_counter())
         samples = seconds * samples_per_second * self.speed_to_come(self.share())
-        self.console.print(
+        say(
+            self.console,
             f"{samples_per_second:,.0f} samples a second: about "
             f"{samples / self.samples_per_epoch:.1f} epochs in the {seconds:.0f} s "
             "that are left.",
-            highlight=False,
         )
 
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-import rich.console
 import tensorflow as tf
 
+from kerasopt.console import Console, say
 from kerasopt.training.compiled import JITS
 from kerasopt.training.spec import TrainingSettings, seed_everything
 
@@ -217,7 +217,7 @@ def resolve_precision(
     build: Callable[[], keras.Model] | None,
     some: Callable[[int], Any],
     loss: Callable[[keras.Model], Any],
-    console: rich.console.Console,
+    console: Console,
 ) -> TrainingSettings:
     """Replace ``precision="auto"`` by the policy that trains faster here.
 
@@ -243,9 +243,7 @@ def resolve_precision(
         fastest = min(seconds, key=lambda name: seconds[name])
         slowest = max(seconds, key=lambda name: seconds[name])
         gain = seconds[slowest] / seconds[fastest]
-        console.print(
-            f"{fastest} trains {gain:.2f}× as fast as {slowest} here.", highlight=False
-        )
+        say(console, f"{fastest} trains {gain:.2f}× as fast as {slowest} here.")
         seed_everything(settings)  # The timed steps drew random numbers.
         return settings.model_copy(update={"precision": fastest})
     if build is None and settings.precision is not None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import rich.console
 
 from kerasopt import distribute, evaluation, files
+from kerasopt.console import Console
 from kerasopt.data import Stream, pipeline
 from kerasopt.evaluation import tta
 from kerasopt.training import environment, preflight, saving
@@ -40,7 +40,7 @@ def finish(
     how: Mapping[str, Any],
     *,
     clock: Callable[[], float],
-    console: rich.console.Console,
+    console: Console,
 ) -> Run:
     """Save the trained model, measure it, and complete the run's folder.
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import rich.console
 
+from kerasopt.console import Console, say
 from kerasopt.data import Dataset, Stream, as_dataset
 from kerasopt.evaluation import formatting
 from kerasopt.training import (
@@ -29,7 +29,7 @@ from kerasopt.training import (
 from kerasopt.training import run as run_folder
 from kerasopt.training.budget import TimeBudget
 from kerasopt.training.compiled import free_kernels
-from kerasopt.training.preparation import Prepared, say
+from kerasopt.training.preparation import Prepared
 from kerasopt.training.run import Run
 from kerasopt.training.session import DivergedError, Session
 from kerasopt.training.spec import TrainingSettings, TrainingSpec, validate
@@ -156,7 +156,7 @@ def fit(
         chosen = resuming.with_recorded_choices(chosen, folder)
     else:
         directories.check_new(directory)
-    console = rich.console.Console(stderr=True, quiet=not verbose)
+    console = Console(quiet=not verbose)
     if task == "auto" and _has_counts(data) and _predicts_a_number(model, loss):
         task = "regression"
     dataset = as_dataset(
@@ -251,7 +251,7 @@ def _trained(
     folder: Path,
     budget: TimeBudget | None,
     started: float,
-    console: rich.console.Console,
+    console: Console,
     resume: bool,
 ) -> Run:
     """Train into the claimed folder, and finish the run."""
@@ -331,7 +331,7 @@ def _long_enough(
     return settings.model_copy(update={"epochs": epochs}), [note]
 
 
-def _say_results(console: rich.console.Console, run: Run) -> None:
+def _say_results(console: Console, run: Run) -> None:
     found = run.metrics
     tested = ""
     if run.task is not None and f"test_{run.task.headline}" in found:

@@ -8,12 +8,12 @@ from typing import Any
 
 import keras
 import numpy as np
-import rich.console
 import tensorflow as tf
 
 from kerasopt import augment as augmentations
 from kerasopt import callbacks as callback_table
 from kerasopt import distribute, layers, optimizers, schedules, tasks
+from kerasopt.console import Console, say
 from kerasopt.data import Dataset, Stream
 from kerasopt.data.labels import classes_without_samples
 from kerasopt.evaluation import formatting, report
@@ -84,7 +84,7 @@ def prepare(
     spec: TrainingSpec,
     dataset: Dataset,
     *,
-    console: rich.console.Console,
+    console: Console,
     feed: Feed | None = None,
     cache: CompileCache | None = None,
 ) -> Prepared:
@@ -191,7 +191,7 @@ def _with_precision(
     spec: TrainingSpec,
     feed: Feed,
     build: Callable[[], keras.Model] | None,
-    console: rich.console.Console,
+    console: Console,
 ) -> TrainingSettings:
     """Return the settings with the precision that ``"auto"`` finds the fastest."""
     return calibration.resolve_precision(
@@ -204,7 +204,7 @@ def _with_precision(
 
 
 def time_budget(
-    ready: Prepared, started: float, console: rich.console.Console
+    ready: Prepared, started: float, console: Console
 ) -> budgets.TimeBudget | None:
     """Set up the clock of a time budget, and let the learning rate follow it."""
     settings, dataset = ready.settings, ready.feed.dataset
@@ -338,8 +338,3 @@ def _announcement(
         f"Training on {count} of {dataset.name}: {length}, on "
         f"{distribute.describe(strategy)}."
     )
-
-
-def say(console: rich.console.Console, message: str) -> None:
-    """Print a line of any length as it is."""
-    console.print(message, highlight=False, soft_wrap=True)

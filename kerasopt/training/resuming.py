@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import rich.console
-
+from kerasopt.console import Console, say
 from kerasopt.training import run as run_folder
 from kerasopt.training.spec import TrainingSettings
 
@@ -43,7 +42,7 @@ def check_same(
     folder: Path,
     recipe: Mapping[str, Any],
     environment: Mapping[str, Any],
-    console: rich.console.Console,
+    console: Console,
 ) -> None:
     """Refuse to resume with other data, model, optimizer or settings.
 
@@ -74,11 +73,11 @@ def check_same(
     threads = recorded.get("threads")
     deterministic = recipe["training"].get("deterministic")
     if deterministic and threads not in (None, environment["threads"]):
-        console.print(
+        say(
+            console,
             f"The run used {threads} threads and resumes with "
             f"{environment['threads']}: it won't be bit for bit what an unbroken one "
             "would be.",
-            highlight=False,
         )
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-import rich.console
 import tensorflow as tf
 from scipy import optimize
 
 from kerasopt import checks, gradients, layers, losses
+from kerasopt.console import Console
 from kerasopt.data import pipeline
 
 __all__ = ["LBFGSResult", "fit_lbfgs"]
@@ -95,7 +95,7 @@ def fit_lbfgs(
     checks.integer("batch_size", batch_size)
     layers.adapt(model, pipeline.some_samples(np.asarray(x)))
     problem = _Problem(model, losses.get(loss, labels=y), x, y, batch_size)
-    console = rich.console.Console(stderr=True, quiet=not verbose)
+    console = Console(quiet=not verbose)
     with console.status("L-BFGS …") as status:
 
         def tell(intermediate_result: optimize.OptimizeResult) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import rich.console
 import tensorflow as tf
 
 from kerasopt import callbacks as own_callbacks
 from kerasopt.callbacks import ShareCallback
+from kerasopt.console import Console, say
 from kerasopt.data import Stream, StreamError
 from kerasopt.data.stream_batches import reason_of
 from kerasopt.training import calibration, checkpoint, image_sizes, placement
@@ -24,7 +24,7 @@ from kerasopt.training.budget import TimeBudget
 from kerasopt.training.calibration import JitChoice
 from kerasopt.training.checkpoint import Checkpoint
 from kerasopt.training.interruption import Interruption
-from kerasopt.training.preparation import Prepared, say
+from kerasopt.training.preparation import Prepared
 from kerasopt.training.sources import Source
 from kerasopt.training.trainer import (
     SECONDS_A_CALL,
@@ -62,7 +62,7 @@ class Session:
         self,
         ready: Prepared,
         folder: Path,
-        console: rich.console.Console,
+        console: Console,
         *,
         budget: TimeBudget | None = None,
         watchers: Sequence[keras.callbacks.Callback] = (),

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
-import rich.console
 
+from kerasopt.console import Console
 from kerasopt.training import placement, preparation, saving
 from kerasopt.training import run as run_folder
 from kerasopt.training.batches import Feed
@@ -95,7 +95,7 @@ def train_trial(
         (2, ['accuracy', 'loss', 'val_accuracy', 'val_loss'])
     """
     started = time.perf_counter()
-    quiet = rich.console.Console(quiet=True)
+    quiet = Console(quiet=True)
     if spec.callbacks or spec.settings.budget is not None:
         spec = replace(spec, compile_key=None)
     ready = preparation.prepare(

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import rich.console
 import yaml
 
 from kerasopt import checks, files
+from kerasopt.console import Console, say
 from kerasopt.data import Dataset
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
@@ -242,7 +242,7 @@ def all_failed(what: str, reasons: pd.Series) -> ValueError:
 
 @contextlib.contextmanager
 def at_work(
-    folder: Path, clock: FolderDeadline, console: rich.console.Console, again: str = ""
+    folder: Path, clock: FolderDeadline, console: Console, again: str = ""
 ) -> Iterator[None]:
     """Keep other processes out, note the time, and say after Ctrl-C how to go on.
 
@@ -265,12 +265,7 @@ def at_work(
         except KeyboardInterrupt:
             same = f"the same call with directory='{folder}'"
             words = f"{again} or {same}" if again else same
-            console.print(
-                f"Interrupted. To go on: {words}.",
-                highlight=False,
-                soft_wrap=True,
-                markup=False,
-            )
+            say(console, f"Interrupted. To go on: {words}.")
             raise
         finally:
             clock.write()

@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 import keras_tuner
-import rich.console
 
 from kerasopt import augment as augmentations
 from kerasopt import callbacks, losses, models, optimizers, recipes
+from kerasopt.console import Console
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training import Trainer, image_sizes, preparation
@@ -128,7 +128,7 @@ class RecipeHyperModel(keras_tuner.HyperModel):
             loss=recipe.loss,
             settings=recipe.training,
         )
-        console = rich.console.Console(quiet=True)
+        console = Console(quiet=True)
         return preparation.prepare(spec, self.dataset, console=console).model
 
     def fit(

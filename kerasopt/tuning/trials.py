@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import rich.console
 
 from kerasopt import distribute, files, losses, schedules
+from kerasopt.console import Console
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training import DivergedError, calibration, placement, quiet
@@ -219,7 +219,7 @@ def one_precision(recipe: Recipe, dataset: Dataset, home: Path) -> str | None:
                 lambda: recipe.build_model(dataset),
                 feed.some,
                 lambda _: loss,
-                rich.console.Console(quiet=True),
+                Console(quiet=True),
             )
         files.write_text(path, str(timed.precision))
     return path.read_text(encoding="utf-8")

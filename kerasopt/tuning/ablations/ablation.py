@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import rich.console
-import rich.progress
 
 from kerasopt import recipes
 from kerasopt.charts import Chart
+from kerasopt.console import Bar, Console, say
 from kerasopt.data import Dataset
 from kerasopt.evaluation import formatting
 from kerasopt.evaluation.paired import mean_interval
@@ -193,7 +192,7 @@ def ablate(
     folder = folders.opened(directory, "ablation", plan.recipe, definition)
     clock = folders.FolderDeadline(folder, budget)
     trials = Trials(dataset, folder, clock)
-    console = rich.console.Console(stderr=True, quiet=not verbose)
+    console = Console(quiet=not verbose)
     _say_what_was_chosen(plan, console)
     again = f"kerasopt ablate with --out {folder} and the same words"
     with folders.at_work(folder, clock, console, again):
@@ -273,7 +272,7 @@ class _Plan:
         return {"factors": {f.name: {"on": f.on, "off": f.off} for f in self.factors}}
 
 
-def _say_what_was_chosen(plan: _Plan, console: rich.console.Console) -> None:
+def _say_what_was_chosen(plan: _Plan, console: Console) -> None:
     """Tell what each factor is, and which of them the recipe doesn't have."""
     for factor in plan.factors:
         sides = [
@@ -281,31 +280,22 @@ def _say_what_was_chosen(plan: _Plan, console: rich.console.Console) -> None:
             for side in (factor.on, factor.off)
         ]
         has = all(own_value(plan.recipe, name) == factor.on[name] for name in factor.on)
-        console.print(
+        say(
+            console,
             f"{factor.name}: {sides[0]}, or without it {sides[1]}"
             f"{'' if has else ' (not in the recipe)'}.",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
         )
 
 
-def _trained(
-    plan: _Plan, trials: Trials, console: rich.console.Console
-) -> pd.DataFrame:
+def _trained(plan: _Plan, trials: Trials, console: Console) -> pd.DataFrame:
     """Train every configuration with every seed, as far as the time goes."""
     rows: list[dict[str, Any]] = []
     configurations = plan.configurations
     first: dict[str, str] = {}
-    with rich.progress.Progress(
-        *rich.progress.Progress.get_default_columns(),
-        rich.progress.TimeElapsedColumn(),
-        console=console,
-    ) as bar:
-        task = bar.add_task("ablation", total=len(plan.seeds) * len(configurations))
+    with Bar(console, "ablation", len(plan.seeds) * len(configurations)) as bar:
         for seed in plan.seeds:
             for name, recipe in configurations.items():
-                bar.update(task, description=f"{name}, seed {seed}")
+                bar.update(description=f"{name}, seed {seed}")
                 # Of one factor "all" and "only" are the same: trained once.
                 same = first.setdefault(recipe.to_yaml(), name).replace(" ", "-")
                 place = trials.home / "trainings" / f"{same}-seed-{seed}"
@@ -314,7 +304,7 @@ def _trained(
                 except OutOfTime:
                     return pd.DataFrame(rows)
                 rows.append({"configuration": name, "seed": seed, **result})
-                bar.advance(task)
+                bar.update(advance=1)
     return pd.DataFrame(rows)
 
 

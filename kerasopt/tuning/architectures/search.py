@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import rich.console
-
 from kerasopt import recipes
+from kerasopt.console import Console, say
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training.spec import validate
@@ -106,7 +105,7 @@ def search_architecture(
         {"settings": chosen.definition, **folders.about(dataset)},
     )
     networks.keep(folder / COSTS)
-    console = rich.console.Console(stderr=True, quiet=not verbose)
+    console = Console(quiet=not verbose)
     make = Hyperband if chosen.method == "hyperband" else Evolution
     clock = folders.FolderDeadline(folder, chosen.budget)
     # After the end of the time the folder tells what there is.
@@ -145,7 +144,7 @@ class _Progress:
         self,
         settings: ArchitectureSettings,
         clock: folders.FolderDeadline,
-        console: rich.console.Console,
+        console: Console,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -165,11 +164,9 @@ class _Progress:
                 f"{self.settings.objective} {record['mean']:.4f}, "
                 f"{record['parameters']:,} parameters"
             )
-        self.console.print(
+        say(
+            self.console,
             f"{title}: {told}. {evolution.text(evolution.from_list(stages))}",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
         )
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-import rich.console
 import tensorflow as tf
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -27,6 +26,7 @@ from sklearn.utils.validation import (
 )
 
 from kerasopt import callbacks, checks, models, optimizers
+from kerasopt.console import Console
 from kerasopt.data import Dataset, pipeline, splits
 from kerasopt.data.pixels import scale_of_new
 from kerasopt.training import DivergedError, Trainer, preparation, quiet
@@ -248,7 +248,7 @@ def _trained(
     """Train a network of its own, with steps that fits of one structure share."""
     feed = Feed(data)
     ready = preparation.prepare(
-        spec, data, console=rich.console.Console(quiet=True), feed=feed, cache=_shared
+        spec, data, console=Console(quiet=True), feed=feed, cache=_shared
     )
     log, stopping = keras.callbacks.History(), []
     if spec.settings.patience is not None:

@@ -6,9 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import rich.console
-import rich.progress
-
+from kerasopt.console import Bar, Console, say
 from kerasopt.evaluation import formatting
 from kerasopt.recipes import Recipe
 from kerasopt.tuning import folder as folders
@@ -34,7 +32,7 @@ class Progress:
         self,
         settings: SearchSettings,
         clock: folders.FolderDeadline,
-        console: rich.console.Console,
+        console: Console,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -42,13 +40,9 @@ class Progress:
         self.best: float | None = None
         self.ended: set[int] = set()
         self._said = time.monotonic()
-        self.bar = rich.progress.Progress(
-            rich.progress.TextColumn("{task.description}"),
-            rich.progress.BarColumn(),
-            rich.progress.TextColumn("{task.fields[time]}"),
-            console=console,
-            transient=True,
-        )
+        most = settings.most_trials
+        total = clock.budget if most is None else most
+        self.bar = Bar(console, "", total, measure="note")
 
     def begin(
         self, records: Iterable[Mapping[str, Any]], space: Space, recipe: Recipe
@@ -101,11 +95,8 @@ class Progress:
 
     def __enter__(self) -> Progress:
         """Show the bar."""
-        most = self.settings.most_trials
-        total = self.clock.budget if most is None else most
-        self.task = self.bar.add_task("", total=total, time="")
-        self._move()
         self.bar.start()
+        self._move()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -182,9 +173,7 @@ class Progress:
     def _move(self) -> None:
         by_time = self.settings.most_trials is None
         done = self.clock.seconds if by_time else len(self.ended)
-        self.bar.update(
-            self.task, completed=done, description=self._so_far(), time=self._time()
-        )
+        self.bar.update(completed=done, description=self._so_far(), note=self._time())
 
     def _so_far(self) -> str:
         most = self.settings.most_trials
@@ -202,4 +191,4 @@ class Progress:
 
     def _say(self, message: str) -> None:
         self._said = time.monotonic()
-        self.bar.console.print(message, highlight=False, soft_wrap=True, markup=False)
+        say(self.console, message)

@@ -8,9 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import rich.console
-
 from kerasopt import recipes
+from kerasopt.console import Console, say
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training import run as run_folder
@@ -113,7 +112,7 @@ def search(
     )
     clock = folders.FolderDeadline(folder, chosen.budget)
     work = Work(recipe, choices, chosen, folder, shared, clock, data_dir)
-    console = rich.console.Console(stderr=True, quiet=not verbose)
+    console = Console(quiet=not verbose)
     # Which reads all but a function and arrays from the folder.
     by_folder = dataset is None and choices.function is None
     again = f"kerasopt tune --resume {folder}" if by_folder else ""
@@ -125,7 +124,7 @@ def search(
             # What there is can be looked at, though more was wanted.
             if _write(folder):
                 found = f"So far: {SearchResult(folder).counts()}, {folder}/{REPORT}."
-                console.print(found, highlight=False, soft_wrap=True, markup=False)
+                say(console, found)
             raise
         if _write(folder):
             return SearchResult(folder)
@@ -223,9 +222,7 @@ def _touches_data(space: Space, recipe: Recipe) -> bool:
     return any(map(is_of_the_data, space.first(recipe)))
 
 
-def _run(
-    work: Work, clock: folders.FolderDeadline, console: rich.console.Console
-) -> None:
+def _run(work: Work, clock: folders.FolderDeadline, console: Console) -> None:
     """Train trials until there are enough, the time is over, or all fail."""
     from kerasopt.tuning.searches import tuner
 
