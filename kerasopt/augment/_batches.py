@@ -16,7 +16,7 @@ from kerasopt.augment._crop import Crop
 from kerasopt.augment._generator import ImageDataGenerator, check_generator
 
 if TYPE_CHECKING:
-    pass
+    from matplotlib.figure import Figure
 
 __all__ = ["apply", "preview", "unconverted"]
 
