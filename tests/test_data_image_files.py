@@ -276,16 +276,16 @@ def test_free_memory_of_an_unknown_system(tmp_path):
 def test_corrupt_files_are_listed_or_skipped(folder, cache, image_size):
     damaged = folder / "cat" / "3.png"
     damaged.write_bytes(damaged.read_bytes()[:100])
-    (folder / "dog" / "notes.txt").write_text("no image")
+    (folder / "dog" / "text.png").write_text("no image")
     arguments = {"cache": cache, "image_size": image_size, "validation": 4}
     # The second time the answer comes from the notes of the store.
     for _ in range(2):
         with pytest.raises(ValueError, match=r"2 of 21 files") as caught:
             from_directory(folder, **arguments)
-        assert "3.png" in str(caught.value) and "notes.txt" in str(caught.value)
+        assert "3.png" in str(caught.value) and "text.png" in str(caught.value)
     for _ in range(2):
         data = from_directory(folder, **arguments, corrupt="skip")
-        assert data.skipped == (str(damaged), str(folder / "dog" / "notes.txt"))
+        assert data.skipped == (str(damaged), str(folder / "dog" / "text.png"))
         assert "Skipped 2 files that can't be read." in data.summary()
         assert data.sizes["train"] + data.sizes["validation"] == 19
         for split in ("train", "validation"):

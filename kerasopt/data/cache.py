@@ -77,7 +77,7 @@ def user_path(path: str | os.PathLike[str], *, what: str) -> Path:
 
     Raises:
         TypeError: if it is no path.
-        ValueError: if there is no such home folder.
+        ValueError: if it is empty or there is no such home folder.
 
     Example:
         >>> user_path("photos", what="directory").name
@@ -87,6 +87,8 @@ def user_path(path: str | os.PathLike[str], *, what: str) -> Path:
         raise TypeError(
             f"{what} must be a path; given: {path!r} of type {type(path).__name__}."
         )
+    if not os.fspath(path):
+        raise ValueError(f"{what} is empty: give a path; '.' is the present folder.")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

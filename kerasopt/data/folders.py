@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from kerasopt.data.images import (
     ImageError,
     check_size,
     displayed_size,
+    is_no_image,
     quiet,
 )
+from kerasopt.data.layouts import Layout, find_layout, list_images
 from kerasopt.data.parallel import in_threads, reading_threads
 from kerasopt.data.splits import resolve_size, stratified_split
 from kerasopt.names import unknown
@@ -32,8 +35,6 @@ _LARGEST_DEFAULT_SIDE = 256
 _SHOWN = 5
 _LISTED = 50
 _CORRUPT = ("error", "skip")
-_VALIDATION_FOLDERS = ("validation", "valid", "val")
-_NO_IMAGES = ("thumbs.db", "desktop.ini")
 # Test samples never depend on the user's seed: results stay comparable.
 _TEST_SEED = 20_090_408
 
@@ -64,10 +65,15 @@ def from_directory(
     """Read a folder of images, in which each subfolder is a class.
 
     ``photos/cat/*.png``, ``photos/dog/*.jpg``: the names of the subfolders,
-    sorted, are the classes. If the subfolders are ``train`` and ``test`` (and
-    perhaps ``validation``), each with folders of classes, they are used as
-    such. Images may have any size and color mode; see `read_image` for how
-    they are converted.
+    sorted, are the classes. If the subfolders are splits, each with folders of
+    classes, they are used as such: names like ``train``, ``Training``,
+    ``training_set``, ``seg_train``; ``test``, ``testing``; ``val``, ``valid``,
+    ``validation``, ``dev``. Links are followed; hidden files and folders and
+    ``__MACOSX`` are left out at every depth. Images may have any size and color
+    mode; see `read_image` for how they are converted.
+
+    Files that are neither images nor named like one (``readme.txt``) are left out
+    with a warning.
 
     Args:
         directory: The folder.
@@ -88,15 +94,17 @@ def from_directory(
             `ImageFiles`. "auto" takes memory if the images fit in a quarter of what
             is free, else disk if they fit in half of what is free, else none.
         corrupt: "error" refuses files that can't be read and lists them; "skip"
-            leaves them out, and `Dataset.skipped` names them. Each file is decoded
-            once before training to find them.
+            leaves them out. Each file is decoded once before training to find them.
 
     Returns:
-        The dataset, uint8 in 0..255. `Dataset.paths` has the file of each image.
+        The dataset, uint8 in 0..255. `Dataset.paths` has the file of each image,
+        `Dataset.skipped` all files that were left out.
 
     Raises:
-        ValueError: if folders or classes are missing or empty, and if files
-            can't be read as images: it lists up to 50 of them, and their number.
+        TypeError: if the folder is no path.
+        ValueError: if folders or classes are missing or empty, if subfolders may be
+            classes or splits, if names aren't UTF-8, and if files can't be read as
+            images: it lists up to 50 of them, and their number.
 
     Example:
         >>> import tempfile
@@ -117,8 +125,14 @@ def from_directory(
         raise unknown("corrupt", corrupt, _CORRUPT)
     root = user_path(directory, what="directory")
     if not root.is_dir():
-        raise ValueError(f"There is no folder {root}.")
-    classes, splits = _find_splits(root)
+        raise ValueError(
+            f"{root} is a file: give the folder, of an archive the unpacked one."
+            if root.exists()
+            else f"There is no folder {root}."
+        )
+    layout = find_layout(root)
+    with quiet():
+        splits, strays = _without_strays(_list_splits(layout), layout)
     if max_images is not None:
         splits["train"] = _at_most(splits["train"], max_images, seed)
     splits = _cut(splits, validation=validation, test=test, seed=seed)
@@ -144,7 +158,7 @@ def from_directory(
         split: files.take(np.flatnonzero(images[split].readable))
         for split, files in splits.items()
     }
-    _check_classes(kept["train"], classes)
+    _check_classes(kept["train"], layout.classes)
     pairs = {
         split: (images[split].x, files.labels)
         for split, files in kept.items()
@@ -154,84 +168,59 @@ def from_directory(
         train=pairs["train"],
         validation=pairs.get("validation"),
         test=pairs.get("test"),
-        num_classes=len(classes),
-        class_names=classes,
+        num_classes=len(layout.classes),
+        class_names=layout.classes,
         source=f"folder {root.name or root}, {total - len(errors):,} image files",
         name=root.resolve().name or "images",
         paths={split: files.paths for split, files in kept.items()},
-        skipped=tuple(sorted(map(str, errors))),
+        skipped=tuple(sorted(map(str, [*errors, *strays]))),
     )
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(
-        entry
-        for entry in folder.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".")
-    )
-
-
-def _find_splits(root: Path) -> tuple[tuple[str, ...], dict[str, _Files]]:
-    folders = {folder.name.lower(): folder for folder in _subfolders(root)}
-    known = {"train", "test", *_VALIDATION_FOLDERS}
-    by_split = "train" in folders and set(folders) <= known
-    if not by_split or not _subfolders(folders["train"]):
-        classes = _class_names(root)
-        return classes, {"train": _list_files(root, classes)}
-    classes = _class_names(folders["train"])
+def _list_splits(layout: Layout) -> dict[str, _Files]:
+    """List the images of each split; in train each class must have some."""
     splits = {}
-    for name, folder in folders.items():
-        strangers = {sub.name for sub in _subfolders(folder)} - set(classes)
-        if strangers:
-            raise ValueError(
-                f"{folder} has classes that {folders['train']} lacks: "
-                f"{', '.join(sorted(strangers)[:_SHOWN])}."
-            )
-        split = "validation" if name in _VALIDATION_FOLDERS else name
-        if split in splits:
-            raise ValueError(f"{root} has two folders of validation data: keep one.")
-        splits[split] = _list_files(folder, classes, complete=split == "train")
-    return classes, splits
+    for split, folder in layout.folders.items():
+        paths: list[Path] = []
+        labels: list[int] = []
+        for label, name in enumerate(layout.classes):
+            place = folder / name
+            found = list_images(place) if place.is_dir() else []
+            if not found and split == "train":
+                raise ValueError(
+                    f"The class folder {place} has no images: add some, or remove the "
+                    "folder."
+                )
+            paths += found
+            labels += [label] * len(found)
+        if not paths:
+            raise ValueError(f"{folder} has no images.")
+        splits[split] = _Files(paths, np.array(labels, dtype=np.int64))
+    return splits
 
 
-def _class_names(folder: Path) -> tuple[str, ...]:
-    names = tuple(sub.name for sub in _subfolders(folder))
-    if len(names) >= 2:
-        return names
-    if not any(folder.iterdir()):
-        found = "it is empty"
-    elif names:
-        found = f"its only subfolder is {names[0]!r}"
-    else:
-        found = "it has no subfolders"
-    raise ValueError(
-        f"{folder} needs a subfolder of images for each of at least 2 classes "
-        f"(as in photos/cat/1.png, photos/dog/1.png), but {found}."
-    )
-
-
-def _list_files(
-    folder: Path, classes: tuple[str, ...], *, complete: bool = True
-) -> _Files:
-    paths: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = [
-            Path(parent, file)
-            for parent, _, files in os.walk(folder / name)
-            for file in files
-            if not file.startswith(".") and file.lower() not in _NO_IMAGES
-        ]
-        if not found and complete:
-            raise ValueError(
-                f"The class folder {folder / name} has no images: add some, or "
-                "remove the folder."
-            )
-        paths += sorted(found)
-        labels += [label] * len(found)
-    if not paths:
-        raise ValueError(f"{folder} has no images.")
-    return _Files(paths, np.array(labels, dtype=np.int64))
+def _without_strays(
+    splits: dict[str, _Files], layout: Layout
+) -> tuple[dict[str, _Files], list[Path]]:
+    """Leave out files that are no images and aren't named like any (readme.txt)."""
+    kept, strays = {}, []
+    for split, files in splits.items():
+        stray = np.array([is_no_image(path) for path in files.paths])
+        strays += files.take(np.flatnonzero(stray)).paths
+        kept[split] = files.take(np.flatnonzero(~stray))
+        if split == "train":
+            _check_classes(kept[split], layout.classes)
+        elif not kept[split].paths:
+            raise ValueError(f"{layout.folders[split]} has no images.")
+    if strays:
+        names = ", ".join(str(path) for path in strays[:_SHOWN])
+        more = f" and {len(strays) - _SHOWN:,} more" if len(strays) > _SHOWN else ""
+        warnings.warn(
+            f"{len(strays):,} files that aren't images were left out: {names}{more}.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return kept, strays
 
 
 def _at_most(files: _Files, max_images: Any, seed: int) -> _Files:

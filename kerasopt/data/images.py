@@ -21,6 +21,8 @@ __all__ = [
     "decode",
     "decode_and_look",
     "displayed_size",
+    "has_image_ending",
+    "is_no_image",
     "read_image",
 ]
 
@@ -29,6 +31,9 @@ _MODES = {"rgb": "RGB", "grayscale": "L"}
 
 # Formats that Pillow reads by itself; EPS, for one, would start Ghostscript.
 _FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+_OTHER_ENDINGS = (".heic", ".heif", ".jp2", ".psd", ".svg", ".cr2", ".nef", ".dng")
+"""Of images in formats that aren't read: they are reported, not passed over."""
+
 _MAX_BYTES = 64 * 2**20
 _MAX_PIXELS = 64 * 10**6
 _MAX_SIDE = 4096
@@ -37,6 +42,10 @@ _ORIENTATION = 0x0112
 
 class ImageError(ValueError):
     """A file that can't be used as an image."""
+
+
+class _UnknownFormat(ImageError):
+    """A file whose first bytes are those of no image."""
 
 
 def read_image(path: str | os.PathLike[str], input_shape: Sequence[int]) -> np.ndarray:
@@ -97,7 +106,8 @@ def check_size(image_size: Any) -> tuple[int, int]:
     try:
         height, width = (int(side) for side in image_size)
         whole = all(side == int(side) for side in image_size)
-    except (TypeError, ValueError):
+        whole &= not any(isinstance(side, (bool, np.bool_)) for side in image_size)
+    except (TypeError, ValueError, OverflowError):
         height = width = 0
         whole = False
     if not (whole and 1 <= height <= _MAX_SIDE and 1 <= width <= _MAX_SIDE):
@@ -160,10 +170,59 @@ def _opened(path: Path) -> Iterator[Image]:
             f"{path}: more than {_MAX_PIXELS // 10**6} megapixels"
         ) from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not an image (of a known format)") from error
+        raise _UnknownFormat(f"{path}: not an image (of a known format)") from error
     # Pillow's readers raise many types on damaged files.
     except Exception as error:
         raise ImageError(f"{path}: damaged image ({error})") from error
+
+
+def has_image_ending(name: str) -> bool:
+    """Return whether a file is named like an image, of whatever format.
+
+    Args:
+        name: The file's name.
+
+    Example:
+        >>> has_image_ending("a.JPG"), has_image_ending("readme.txt")
+        (True, False)
+    """
+    return name.lower().endswith(_endings())
+
+
+@functools.cache
+def _endings() -> tuple[str, ...]:
+    from PIL import Image
+
+    formats = _formats()
+    known = Image.registered_extensions().items()
+    return (*(end for end, name in known if name in formats), *_OTHER_ENDINGS)
+
+
+def is_no_image(path: Path) -> bool:
+    """Return whether a file isn't an image and isn't named like one.
+
+    Damaged images and images in formats that aren't read don't count.
+
+    Args:
+        path: The file.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     note = Path(folder, "readme.txt")
+        ...     _ = note.write_text("The photos are from 2020.")
+        ...     is_no_image(note)
+        True
+    """
+    if has_image_ending(path.name):
+        return False
+    try:
+        displayed_size(path)
+    except _UnknownFormat:
+        return True
+    except ImageError:
+        return False
+    return False
 
 
 def displayed_size(path: Path) -> tuple[int, int]:
