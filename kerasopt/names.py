@@ -21,6 +21,7 @@ __all__ = [
     "normalize",
     "renamed_arguments",
     "split_spec",
+    "under_new_names",
     "unknown",
     "warn_renamed",
 ]
@@ -257,18 +258,36 @@ def renamed_arguments(**new_names: str) -> Callable[[Factory], Factory]:
     def decorate(function: Factory) -> Factory:
         @functools.wraps(function)
         def renamed(*arguments: Any, **keywords: Any) -> Any:
-            for old in new_names.keys() & keywords.keys():
-                new = new_names[old]
-                if new in keywords:
-                    raise ValueError(f"{old!r} is the old name of {new!r}: give one.")
-                warn_renamed(f"The argument {old!r}", repr(new))
-                keywords[new] = keywords.pop(old)
-            return function(*arguments, **keywords)
+            return function(*arguments, **under_new_names(keywords, new_names))
 
         renamed.__renamed__ = new_names  # type: ignore[attr-defined]
         return renamed  # type: ignore[return-value]
 
     return decorate
+
+
+def under_new_names(
+    content: Mapping[str, Any], new_names: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return arguments or fields under their new names, with a warning for an old one.
+
+    Args:
+        content: Values by name.
+        new_names: The new name of each old one.
+
+    Raises:
+        ValueError: if a value is given by the old and by the new name.
+
+    Example:
+        >>> under_new_names({"units": 8}, {"unit": "units"})
+        {'units': 8}
+    """
+    for old in new_names.keys() & content.keys():
+        new = new_names[old]
+        if new in content:
+            raise ValueError(f"{old!r} is the old name of {new!r}: give one of them.")
+        warn_renamed(f"The argument {old!r}", repr(new), stacklevel=4)
+    return {new_names.get(name, name): value for name, value in content.items()}
 
 
 class RenamedKeys(dict[str, Any]):

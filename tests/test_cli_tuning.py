@@ -15,12 +15,14 @@ SPACE = "training.batch_size: [32, 64]\noptimizer.learning_rate: [0.01, 0.001]\n
 def test_tune_and_resume(command, tmp_path):
     (tmp_path / "space.yaml").write_text(SPACE)
     words = ["tune", "digits", *SMALL, "--space", "space.yaml", "--method", "grid"]
-    code, out, err = command(*words, "--trials", 2, "--stop", "none", "--out", "mine")
+    code, out, err = command(
+        *words, "--max-trials", 2, "--stop", "none", "--out", "mine"
+    )
     assert code == 0, err
     assert "batch_size" in out
     assert "2 completed" in out
     assert "train mine/best.yaml" in out
-    code, out, _ = command("tune", "--resume", "mine", "--trials", 4, "--json")
+    code, out, _ = command("tune", "--resume", "mine", "--max-trials", 4, "--json")
     assert code == 0
     found = json.loads(out)
     assert len(found["trials"]) == 4
@@ -36,6 +38,7 @@ def test_tune_without_a_space(command):
     words = ["tune", "digits", *SMALL, "--trials", 1, "--objective", "val_loss"]
     code, out, err = command(*words, "--seed", 3, "--json")
     assert code == 0, err
+    assert "--trials is now --max-trials" in err
     found = json.loads(out)
     assert found["objective"] == "val_loss"
     assert "training.batch_size" in found["trials"][0]
@@ -65,8 +68,8 @@ def test_ablate(command, tmp_path):
         (["tune", "digitz"], "Did you mean 'digits'"),
         (["tune", "digits", "--space", "missing.yaml"], "Can't read the space"),
         (["tune", "digits", "--method", "genetic"], "search.method"),
-        (["tune", "digits", "--trials", "0"], "search.trials"),
-        (["tune", "digits", "--trials", "two"], "--trials"),
+        (["tune", "digits", "--max-trials", "0"], "search.max_trials"),
+        (["tune", "digits", "--max-trials", "two"], "--max-trials"),
         (["tune", "digits", "--budget", "soon"], "budget must be a time"),
         (["tune", "digits", "--budget", "0.01"], "ended before the first trial"),
         (["tune", "digits", "--objective", "f1"], "never logged"),
@@ -81,7 +84,10 @@ def test_ablate(command, tmp_path):
         (["ablate", "digits", "--factors", "dropuot"], "Did you mean 'dropout'"),
         (["ablate", "digits", "--factors", "l2", "--seeds", "0"], "seeds must be"),
         (["ablate", "digits", "--factors", "l2", "--epochs", "0"], "training.epochs"),
-        (["ablate", "digits", "--factors", "l2", "--metric", "f1"], "Unknown metric"),
+        (
+            ["ablate", "digits", "--factors", "l2", "--objective", "f1"],
+            "Unknown objective",
+        ),
         (["ablate", "digits", "--factors", "l2", "--out", "used"], "nothing was"),
         (["ablate", "digits", "--factors", "l2", "--plot", "x.foo"], "must end in"),
     ],

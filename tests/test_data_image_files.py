@@ -106,7 +106,7 @@ def test_batches_are_those_of_the_array(folder, cache, augmentation):
 
     def batches(x, y):
         training = pipeline.training_batches(
-            x, y, batch_size=8, seed=1, augmentation=augmentation, pixel_scale=255.0
+            x, y, batch_size=8, seed=1, augment=augmentation, pixel_scale=255.0
         )
         evaluation = pipeline.evaluation_batches(x, y, batch_size=8, pixel_scale=255.0)
         return [*training.take(6), *evaluation]

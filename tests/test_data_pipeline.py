@@ -50,7 +50,7 @@ def test_augmentation_is_reproducible_new_each_epoch_and_in_range(augmentation):
 
     def stream(seed):
         batches = pipeline.training_batches(
-            images, np.arange(6), batch_size=6, seed=seed, augmentation=augmentation
+            images, np.arange(6), batch_size=6, seed=seed, augment=augmentation
         )
         rows = [(x.numpy()[np.argsort(y)]) for x, y in batches.take(2)]
         return rows
@@ -137,7 +137,7 @@ def test_augmented_pixels_are_scaled_once(dtype, augmentation):
         np.arange(4),
         batch_size=4,
         seed=0,
-        augmentation=augmentation,
+        augment=augmentation,
         pixel_scale=255.0,
     ).take(1)
     np.testing.assert_allclose(batch, 0.8, atol=0.01)

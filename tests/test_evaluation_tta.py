@@ -69,7 +69,7 @@ class TestViews:
             tta.views(pictures(), kind)
 
     def test_kinds_are_listed(self):
-        assert set(tta.KINDS) == set(WEIGHTS)
+        assert set(tta.names()) == set(WEIGHTS)
 
     @pytest.mark.parametrize("kind", ["mirror", "mirror_translate"])
     def test_what_is_no_batch_of_images_is_refused(self, kind):
@@ -177,7 +177,7 @@ def test_a_share_gives_the_least_certain_images_all_views():
     images = np.random.default_rng(0).normal(size=(20, 4, 4, 1))
     plain = soft_guess(images)
     every = tta.predict(soft_guess, images, "mirror")
-    some = tta.predict(soft_guess, images, "mirror", share=0.25)
+    some = tta.predict(soft_guess, images, "mirror", tta_share=0.25)
     uncertain = np.argsort(plain.max(axis=1))[:5]
     certain = np.setdiff1d(np.arange(20), uncertain)
     np.testing.assert_allclose(some[uncertain], every[uncertain])
@@ -194,17 +194,34 @@ def test_a_known_prediction_is_not_made_again():
         return soft_guess(batch)
 
     plain = soft_guess(images)
-    tta.predict(count, images, "mirror", share=0.25, plain=plain)
+    tta.predict(count, images, "mirror", tta_share=0.25, plain=plain)
     assert seen == [5]  # The images themselves are one of the views.
     tta.predict(count, images, "mirror", plain=plain)
     assert seen == [5, 20]
     np.testing.assert_array_equal(plain, soft_guess(images))
 
 
-@pytest.mark.parametrize("share", [0, -1, 1.5, float("nan"), "half"])
+@pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
 def test_bad_shares_are_refused(share):
     with pytest.raises(ValueError, match=r"share must lie in \(0, 1\]"):
-        tta.predict(soft_guess, np.zeros((2, 4, 4, 1)), "mirror", share=share)
+        tta.predict(soft_guess, np.zeros((2, 4, 4, 1)), "mirror", tta_share=share)
+
+
+def test_a_share_is_a_number():
+    with pytest.raises(TypeError, match="tta_share must be a number; given: 'half'"):
+        tta.predict(soft_guess, np.zeros((2, 4, 4, 1)), "mirror", tta_share="half")
+
+
+def test_the_old_arguments_work_and_warn():
+    images = pictures()
+    expected = tta.predict(soft_guess, images, "mirror", tta_share=0.5)
+    with pytest.warns(DeprecationWarning) as caught:
+        found = tta.predict(soft_guess, images, kind="mirror", share=0.5)
+    assert sorted(str(each.message).split()[5] for each in caught) == [
+        "'tta';",
+        "'tta_share';",
+    ]
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("kind", ["mirror", "mirror_translate"])
@@ -240,7 +257,7 @@ def test_a_share_of_multilabel_is_that_of_the_least_decided_label():
 
     plain = sigmoids(images)
     every = tta.predict(sigmoids, images, "mirror", task="multilabel")
-    some = tta.predict(sigmoids, images, "mirror", task="multilabel", share=0.25)
+    some = tta.predict(sigmoids, images, "mirror", task="multilabel", tta_share=0.25)
     uncertain = np.argsort(np.abs(plain - 0.5).min(axis=1))[:2]
     expected = plain.copy()
     expected[uncertain] = every[uncertain]
@@ -254,7 +271,7 @@ def test_a_share_of_multilabel_is_that_of_the_least_decided_label():
         ("multilabel", np.full((6, 2), np.nan), {}, "in 0..1.*sigmoid"),
         ("multilabel", np.full(6, 0.5), {}, r"probabilities of shape \(6, labels\)"),
         ("regression", np.full(6, 0.5), {}, r"numbers of shape \(6, targets\)"),
-        ("regression", np.ones((6, 1)), {"share": 0.5}, "no confidence.*share=0.5"),
+        ("regression", np.ones((6, 1)), {"tta_share": 0.5}, "no confidence.*share=0.5"),
         ("ranking", np.ones((6, 1)), {}, "Unknown task"),
     ],
 )

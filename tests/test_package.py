@@ -128,7 +128,7 @@ def test_the_search_of_the_readme_runs(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(recipe = .*?)```", readme, re.S)
-    block = block.replace('budget="5m"', "trials=2")
+    block = block.replace('budget="5m"', "max_trials=2")
     recipe = kerasopt.recipes.load("mnist-mlp").replace("training.epochs", 1)
     recipe = recipe.replace("data", {"name": "digits", "size": 300})
     monkeypatch.setattr(kerasopt.recipes, "load", lambda name: recipe)

@@ -49,7 +49,7 @@ def test_a_process_that_has_tensorflow_is_left_alone(monkeypatch):
 def batches(augmentation):
     x = np.arange(384, dtype="float32").reshape(6, 8, 8, 1)
     made = pipeline.training_batches(
-        x, np.arange(6), batch_size=6, seed=0, augmentation=augmentation
+        x, np.arange(6), batch_size=6, seed=0, augment=augmentation
     )
     images, labels = next(iter(made))
     return x, images.numpy()[np.argsort(labels)]

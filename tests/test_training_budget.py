@@ -380,7 +380,7 @@ def test_pixels_stay_bytes_until_the_last_moment(tmp_path):
 
     x = np.zeros((20, 8, 8, 3), "uint8")
     batches = pipeline.training_batches(
-        x, np.zeros(20), batch_size=10, seed=0, augmentation=note
+        x, np.zeros(20), batch_size=10, seed=0, augment=note
     )
     assert next(iter(batches))[0].dtype == "float32"
     assert set(seen) == {"uint8"}

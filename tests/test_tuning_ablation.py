@@ -103,14 +103,14 @@ def test_what_it_shows_and_writes(three):
     assert repr(three).split("\n\n")[0].count(" *") == sure.sum()
     assert three.plot().axes
     plain = three.to_dict()
-    assert plain["metric"] == "val_accuracy"
+    assert plain["objective"] == "val_accuracy"
     assert len(plain["factors"]) == 4
 
 
 @pytest.mark.slow
 def test_more_seeds_and_another_metric_later(three, tiny_digits):
     before = times(three.directory)
-    more = ablate(tiny_digits, three.directory, seeds=[0, 2, 5], metric="val_loss")
+    more = ablate(tiny_digits, three.directory, seeds=[0, 2, 5], objective="val_loss")
     after = times(three.directory)
     assert {path: after[path] for path in before} == before
     # "only" of one is "all but" the other: four trainings for six configurations.
@@ -291,7 +291,7 @@ ON_OFF = {"on": {"model.l2": 0.1}, "off": {"model.l2": 0.0}}
         ({"x": {"on": {"data.size": 9}, "off": {"data.size": 8}}}, {}, "same data"),
         ({"x": {"on": {"model.w": 1}, "off": {"model.w": 0}}}, {}, "argument of"),
         ({"x": {"on": {"model.l2": -1}, "off": {"model.l2": 0}}}, {}, "l2"),
-        (["l2"], {"metric": "accuracy"}, "Unknown metric 'accuracy'"),
+        (["l2"], {"objective": "accuracy"}, "Unknown objective 'accuracy'"),
         (["l2"], {"seeds": 0}, "seeds must be an integer >= 1"),
         (["l2"], {"seeds": []}, "seeds must be different integers"),
         (["l2"], {"seeds": [1, 1]}, "seeds must be different integers"),

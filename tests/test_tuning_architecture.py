@@ -180,7 +180,7 @@ def test_a_child_starts_above_a_fresh_network(tmp_path):
 
 @pytest.mark.slow
 def test_inheritance_can_be_left_out(digits, tmp_path):
-    alone = searched(tmp_path / "s", digits, inherit=False, trials=3, space=TINY)
+    alone = searched(tmp_path / "s", digits, inherit=False, max_trials=3, space=TINY)
     assert alone.table["parent"].notna().tolist() == [False, False, True]
     assert alone.table["lineage_epochs"].tolist() == [1, 1, 1]
     assert not list(alone.directory.rglob("weights.npz"))
@@ -224,10 +224,10 @@ def test_a_killed_search_ends_as_an_unbroken_one(found, digits, tmp_path, reques
 
 @pytest.mark.slow
 def test_more_trials_go_on_and_a_failing_one_is_recorded(digits, tmp_path):
-    first = searched(tmp_path / "s", digits, trials=2, space=TINY)
+    first = searched(tmp_path / "s", digits, max_trials=2, space=TINY)
     for path in first.directory.rglob("weights.npz"):
         path.unlink()
-    more = searched(tmp_path / "s", digits, trials=3, space=TINY)
+    more = searched(tmp_path / "s", digits, max_trials=3, space=TINY)
     assert more.table["status"].tolist() == ["completed", "completed", "failed"]
     assert "FileNotFoundError" in more.table["reason"].iloc[2]
     assert more.recipe.to_dict() == first.recipe.to_dict()
@@ -240,17 +240,17 @@ def test_more_trials_go_on_and_a_failing_one_is_recorded(digits, tmp_path):
 def test_all_failing_says_why(digits, tmp_path):
     recipe = small_recipe().replace("loss", "mean_squared_error")
     with pytest.raises(ValueError, match=r"All 5 trials of the search .* failed: "):
-        searched(tmp_path / "s", digits, recipe=recipe, trials=None)
+        searched(tmp_path / "s", digits, recipe=recipe, max_trials=None)
     assert len(list((tmp_path / "s" / "trials").iterdir())) == 5
 
 
 @pytest.mark.slow
 def test_a_budget_ends_the_search(digits, tmp_path):
     with pytest.raises(ValueError, match=r"budget of 0\.01 ended before the first"):
-        searched(tmp_path / "s", digits, trials=None, budget=0.01, space=TINY)
+        searched(tmp_path / "s", digits, max_trials=None, budget=0.01, space=TINY)
     with pytest.raises(ValueError, match="counts from the beginning"):
-        searched(tmp_path / "s", digits, trials=1, budget=0.01, space=TINY)
-    on = searched(tmp_path / "s", digits, trials=1, space=TINY)
+        searched(tmp_path / "s", digits, max_trials=1, budget=0.01, space=TINY)
+    on = searched(tmp_path / "s", digits, max_trials=1, space=TINY)
     assert on.table["status"].tolist() == ["completed"]
 
 
@@ -260,8 +260,8 @@ def test_a_budget_ends_the_search(digits, tmp_path):
 @pytest.mark.slow
 def test_limits_hold(digits, tmp_path):
     space = {**SPACE, "width": [4, 8, 64]}
-    limits = {"most_parameters": 1000, "most_latency_milliseconds": 1e6}
-    small = searched(tmp_path / "s", digits, space=space, trials=2, **limits)
+    limits = {"max_parameters": 1000, "max_latency_milliseconds": 1e6}
+    small = searched(tmp_path / "s", digits, space=space, max_trials=2, **limits)
     assert small.table["parameters"].max() <= 1000
     for trial in small.table["trial"]:
         model = small.recipe_of(trial).build_model(digits)
@@ -271,8 +271,8 @@ def test_limits_hold(digits, tmp_path):
 @pytest.mark.parametrize(
     ("limit", "message"),
     [
-        ({"most_parameters": 100}, r"most_parameters=100 \(the smallest seen: \d+\)"),
-        ({"most_latency_milliseconds": 1e-6}, "most_latency_milliseconds=1e-06"),
+        ({"max_parameters": 100}, r"max_parameters=100 \(the smallest seen: \d+\)"),
+        ({"max_latency_milliseconds": 1e-6}, "max_latency_milliseconds=1e-06"),
     ],
 )
 def test_limits_that_nothing_meets_are_told_at_once(limit, message, digits, tmp_path):
@@ -288,7 +288,7 @@ def test_hyperband_goes_on_with_the_best(digits, tmp_path):
         "method": "hyperband",
         "epochs": 3,
         "trials": None,
-        "most_parameters": 1500,
+        "max_parameters": 1500,
         "objective": "val_loss",
         "space": {**TINY, "width": [4, 8, 32]},
     }

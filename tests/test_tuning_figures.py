@@ -257,7 +257,7 @@ def effects(**changes) -> pd.DataFrame:
 
 
 def test_the_forest_plot_shows_differences_and_intervals():
-    figure = figures.forest(effects(), metric="val_accuracy")
+    figure = figures.forest(effects(), objective="val_accuracy")
     axes = figure.axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == [
         "dropout", "augmentation",
@@ -284,7 +284,7 @@ def test_the_forest_plot_shows_differences_and_intervals():
 
 def test_the_forest_plot_of_a_loss_of_one_design_has_no_unit():
     one = effects()[lambda t: t["design"] == "leave one out"]
-    figure = figures.forest(one, metric="val_loss")
+    figure = figures.forest(one, objective="val_loss")
     label = figure.axes[0].get_xlabel()
     assert label == ("Validation loss: gain through the factor, mean and 95 % interval")
     assert legend_texts(figure) == ["leave one out"]
@@ -296,12 +296,12 @@ def test_the_forest_plot_of_a_loss_of_one_design_has_no_unit():
 def test_the_forest_plot_says_what_failed():
     table = effects(factor=["$a$", "$a$", "b" * 80, "b" * 80])
     table.loc[1, "difference"] = np.nan
-    figure = figures.forest(table, metric="val_accuracy")
+    figure = figures.forest(table, objective="val_accuracy")
     assert "failed" in [text.get_text() for text in figure.axes[0].texts]
     drawn(figure)
-    empty = figures.forest(effects(difference=np.nan), metric="val_accuracy")
+    empty = figures.forest(effects(difference=np.nan), objective="val_accuracy")
     assert empty.texts[0].get_text() == "Nothing was compared."
-    assert figures.forest(effects()[:0], metric="x").texts
+    assert figures.forest(effects()[:0], objective="x").texts
 
 
 def brute_force(table: pd.DataFrame, cost: str, maximize: bool) -> set[int]:
@@ -404,11 +404,13 @@ def test_the_pareto_figure_draws_the_front_and_numbers_it():
             "'optimizer.name' must hold numbers",
         ),
         (
-            lambda t, f: figures.forest(effects(design="both"), metric="val_loss"),
+            lambda t, f: figures.forest(effects(design="both"), objective="val_loss"),
             "Unknown design 'both'.*add one in, leave one out",
         ),
         (
-            lambda t, f: figures.forest(effects().drop(columns="n"), metric="val_loss"),
+            lambda t, f: figures.forest(
+                effects().drop(columns="n"), objective="val_loss"
+            ),
             "Unknown column of trials 'n'",
         ),
     ],

@@ -160,11 +160,11 @@ def test_a_finished_search_trains_nothing_again(grid):
 @pytest.mark.slow
 def test_random_begins_with_the_recipes_own_and_goes_on_with_more(tmp_path):
     given = {"method": "random", "stop": None}
-    found = search(recipe_of(), RATES, tmp_path, trials=2, **given)
+    found = search(recipe_of(), RATES, tmp_path, max_trials=2, **given)
     assert found.table[RATE].iloc[0] == 0.01
     assert found.table[RATE].is_unique
     before = files_of(tmp_path)
-    more = ko.tuning.resume(tmp_path, trials=12, verbose=False)
+    more = ko.tuning.resume(tmp_path, max_trials=12, verbose=False)
     assert more.table["trial"].tolist() == [*range(12)]
     assert more.table[RATE].tolist()[:2] == found.table[RATE].tolist()
     after = files_of(tmp_path)
@@ -177,7 +177,7 @@ def test_random_begins_with_the_recipes_own_and_goes_on_with_more(tmp_path):
 def test_bayesian_goes_by_the_loss_and_stops_the_hopeless(tmp_path):
     recipe = recipe_of(training__epochs=4)
     space = {RATE: {"min_value": 1e-6, "max_value": 0.1, "sampling": "log"}}
-    found = search(recipe, space, tmp_path, objective="val_loss", trials=12)
+    found = search(recipe, space, tmp_path, objective="val_loss", max_trials=12)
     table = found.table
     assert len(table) == 12
     assert found.best_trial["mean"] == table["mean"].min()
@@ -236,7 +236,7 @@ def test_hyperband_has_a_winner_though_trials_fail(tmp_path):
     with pytest.raises(ValueError, match=r"its end \(3 partial\): give more trials"):
         search(
             recipe, {SIZE: [16, 32, 48, 64]}, tmp_path / "few",
-            method="hyperband", trials=3,
+            method="hyperband", max_trials=3,
         )  # fmt: skip
 
 
@@ -581,14 +581,14 @@ def test_a_changed_function_is_another_search(tmp_path):
     def space(hp):
         return {SIZE: hp.Choice("size", [32, 64])}
 
-    search(recipe_of(), space, tmp_path, method="grid", trials=1)
+    search(recipe_of(), space, tmp_path, method="grid", max_trials=1)
 
     def changed(hp):
         return {SIZE: hp.Choice("size", [16, 64])}
 
     changed.__qualname__ = space.__qualname__
     with pytest.raises(ValueError, match=r"differs in space\.declares\.size"):
-        search(recipe_of(), changed, tmp_path, method="grid", trials=1)
+        search(recipe_of(), changed, tmp_path, method="grid", max_trials=1)
 
 
 BAD = recipe_of(optimizer={"name": "sgd", "learning_rate": 0.1})
@@ -603,9 +603,9 @@ def test_where_all_fail_the_reasons_are_told(tmp_path):
 @pytest.mark.slow
 def test_what_went_well_before_counts_after_a_resume(tmp_path):
     space = {RATE: [0.1, *(10.0**power for power in range(30, 36))]}
-    first = search(BAD, space, tmp_path, method="grid", trials=1)
+    first = search(BAD, space, tmp_path, method="grid", max_trials=1)
     assert first.table["status"].tolist() == ["completed"]
-    more = ko.tuning.resume(tmp_path, trials=7, verbose=False)
+    more = ko.tuning.resume(tmp_path, max_trials=7, verbose=False)
     assert more.counts() == "6 failed, 1 completed"
 
 
@@ -769,9 +769,9 @@ def test_all_trials_have_one_precision(tmp_path, monkeypatch):
     monkeypatch.setattr(calibration, "resolve_precision", first)
     recipe = recipe_of(training__precision="auto", training__epochs=1)
     settings = {"method": "grid", "folds": 2}
-    search(recipe, {SIZE: [32, 64]}, tmp_path, trials=1, **settings)
+    search(recipe, {SIZE: [32, 64]}, tmp_path, max_trials=1, **settings)
     timed_first = timed.count("auto")
-    found = search(recipe, {SIZE: [32, 64]}, tmp_path, trials=2, **settings)
+    found = search(recipe, {SIZE: [32, 64]}, tmp_path, max_trials=2, **settings)
     assert (timed_first, timed.count("auto")) == (1, 1)
     assert set(timed) == {"auto", "mixed_bfloat16"}
     assert found.recipe.training.precision == "auto"
@@ -799,7 +799,7 @@ def test_only_trials_of_as_many_epochs_are_compared(tmp_path):
 def test_what_was_drawn_at_random_is_said(tiny_digits, tmp_path, capsys):
     given = {"dataset": tiny_digits, "directory": tmp_path}
     ko.tuning.search(recipe_of(), lambda hp: {RATE: hp.Float("rate", 0.01, 0.1)},
-                     trials=2, **given)  # fmt: skip
+                     max_trials=2, **given)  # fmt: skip
     said = " ".join(capsys.readouterr().err.split())
     assert "the recipe itself isn't tried first" in said
     assert "draws the first 3 at random" in said
@@ -810,20 +810,20 @@ def test_what_is_said(tmp_path, capsys):
     recipe = recipe_of(optimizer={"name": "sgd", "learning_rate": 0.05})
     space = {RATE: [0.1, 1e30], SIZE: [32]}
     given = {"method": "grid", "directory": tmp_path}
-    ko.tuning.search(recipe, space, trials=1, **given)
+    ko.tuning.search(recipe, space, max_trials=1, **given)
     said = capsys.readouterr().err
     assert "The space lacks the recipe's own optimizer.learning_rate=0.05" in said
     assert "Trial 0: val_accuracy" in said
     fields = f"{RATE}, {SIZE}"
     assert f"Searching {fields}; a trial trains for at most 2 epochs." in said
-    ko.tuning.search(recipe, space, trials=3, **given)
+    ko.tuning.search(recipe, space, max_trials=3, **given)
     said = capsys.readouterr().err
     assert "2 of 3 trials, best" in said
     assert "no other values are left to try" in said
     assert "Going on with 1 of 3 trials, best val_accuracy" in said
     assert "Trial 1 failed: DivergedError" in said
     assert "Traceback" not in said
-    ko.tuning.search(recipe, space, trials=1, **given)
+    ko.tuning.search(recipe, space, max_trials=1, **given)
     assert "\n2 trials, best val_accuracy" in (said := capsys.readouterr().err)
     assert "give more trials to train more" in said
     ko.tuning.search(recipe, space, budget=0.01, **given)
@@ -836,7 +836,7 @@ def test_a_search_says_how_long_a_timed_trial_is(tiny_digits, tmp_path, capsys):
     # Said before the trials, and one second is too short for them on any machine.
     timed = recipe_of(training__budget="1s")
     with pytest.raises(ValueError, match="leaves no time to train"):
-        ko.tuning.search(timed, {SIZE: [32]}, trials=1, dataset=tiny_digits,
+        ko.tuning.search(timed, {SIZE: [32]}, max_trials=1, dataset=tiny_digits,
                          directory=tmp_path)  # fmt: skip
     assert "a trial trains for 1.0 s" in capsys.readouterr().err
 
@@ -865,7 +865,7 @@ def test_data_of_ones_own_are_wanted_again(tiny_digits, tmp_path):
     (x, y), (held_x, held_y) = tiny_digits.train, tiny_digits.validation
     dataset = ko.data.from_arrays(x, y, validation=(held_x, held_y))
     recipe = recipe_of(data={"name": "arrays"})
-    found = search(recipe, {SIZE: [32, 64]}, tmp_path, dataset=dataset, trials=1)
+    found = search(recipe, {SIZE: [32, 64]}, tmp_path, dataset=dataset, max_trials=1)
     assert not found.has_its_data
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "run(dataset=…)" in page
@@ -873,7 +873,7 @@ def test_data_of_ones_own_are_wanted_again(tiny_digits, tmp_path):
     for call in (found.recipe.run, lambda: ko.tuning.resume(tmp_path, verbose=False)):
         with pytest.raises(ValueError, match=r"from_arrays .* given as dataset="):
             call()
-    more = ko.tuning.resume(tmp_path, dataset=dataset, trials=2, verbose=False)
+    more = ko.tuning.resume(tmp_path, dataset=dataset, max_trials=2, verbose=False)
     assert len(more.table) == 2
 
 
@@ -886,7 +886,7 @@ def test_the_winner_on_a_folder_of_images_trains_from_anywhere(tmp_path, monkeyp
     section = {"name": "directory", "path": "photos", "image_size": [8, 8],
                "validation": 4, "test": 0.2}  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    found = search(recipe_of(data=section), {SIZE: [2, 4]}, "found", trials=1)
+    found = search(recipe_of(data=section), {SIZE: [2, 4]}, "found", max_trials=1)
     assert found.has_its_data
     monkeypatch.chdir(tmp_path / "found")
     best = ko.recipes.load("best.yaml")
@@ -918,7 +918,7 @@ def test_a_trial_is_told_once(tmp_path):
 
     record = {"trial": 0, "values": {}, "status": "completed", "mean": 0.5}
     console = rich.console.Console(quiet=True)
-    settings = ko.tuning.SearchSettings(trials=3)
+    settings = ko.tuning.SearchSettings(max_trials=3)
     progress = Progress(settings, FolderDeadline(tmp_path, None), console)
     progress.begin([record], Space({SIZE: [32]}), recipe_of())
     with progress:

@@ -65,7 +65,7 @@ def search(folder: str, method: str, trials: int, epochs: int) -> Any:
         }
     )
     return ko.tuning.search(
-        recipe, SPACE, method=method, trials=trials, directory=folder, verbose=False
+        recipe, SPACE, method=method, max_trials=trials, directory=folder, verbose=False
     )
 
 

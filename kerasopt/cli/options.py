@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from kerasopt import terminal
 
 if TYPE_CHECKING:
     from kerasopt.recipes import Recipe
 
-__all__ = ["DataDir", "Json", "Out", "Seed", "Set", "changed", "refuse_beside", "text"]
+__all__ = [
+    "DataDir",
+    "Json",
+    "Out",
+    "Seed",
+    "Set",
+    "changed",
+    "refuse_beside",
+    "renamed",
+    "text",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DataDir = Annotated[
@@ -78,6 +90,26 @@ def refuse_beside(resume: Path, given: dict[str, object]) -> None:
         raise ValueError(
             f"--resume takes all from the folder '{resume}'; leave out {extra[0]}."
         )
+
+
+def renamed(old: str, value: Any, new: str, current: Any) -> Any:
+    """Return the value of an option that may be given by its old name.
+
+    Args:
+        old: The name of an earlier version, which works for one release.
+        value: What was given by it, or None.
+        new: Today's name.
+        current: What was given by that, or None.
+
+    Raises:
+        ValueError: if both are given.
+    """
+    if value is None:
+        return current
+    if current is not None:
+        raise ValueError(f"{old} is the old name of {new}: give one of them.")
+    terminal.note(f"{old} is now {new}; the old name is removed in 0.3.")
+    return value
 
 
 def text(path: Path | None) -> str | None:

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from kerasopt import terminal
-from kerasopt.cli.options import DataDir, Json, Set, changed, refuse_beside, text
+from kerasopt.cli.options import (
+    DataDir,
+    Json,
+    Set,
+    changed,
+    refuse_beside,
+    renamed,
+    text,
+)
 from kerasopt.names import unknown
 
 __all__ = ["ablate", "tune"]
@@ -36,7 +44,7 @@ def tune(
     method: Annotated[
         str | None, typer.Option(help="bayesian (default), random, grid or hyperband")
     ] = None,
-    trials: Annotated[
+    max_trials: Annotated[
         int | None, typer.Option(help="Most trials; 30 without a budget.")
     ] = None,
     budget: Annotated[
@@ -63,12 +71,13 @@ def tune(
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Resume the search in this folder; --trials, --budget and --workers "
-            "may change."
+            help="Resume the search in this folder; --max-trials, --budget and "
+            "--workers may change."
         ),
     ] = None,
     data_dir: DataDir = None,
     json_: Json = False,
+    trials: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Search for a recipe's best settings on validation data."""
     terminal.start_tensorflow()
@@ -76,7 +85,7 @@ def tune(
 
     given: dict[str, Any] = {
         "method": method,
-        "trials": trials,
+        "max_trials": renamed("--trials", trials, "--max-trials", max_trials),
         "budget": budget,
         "objective": objective,
         "folds": folds,
@@ -120,9 +129,9 @@ def ablate(
     epochs: Annotated[
         int | None, typer.Option(help="Length of each training; the recipe's own.")
     ] = None,
-    metric: Annotated[
-        str, typer.Option(help="val_accuracy or val_loss")
-    ] = "val_accuracy",
+    objective: Annotated[
+        str | None, typer.Option(help="val_accuracy (default) or val_loss")
+    ] = None,
     budget: Annotated[
         str | None,
         typer.Option(help="Time for all trainings: 90s, 10m, 2h; with --out in all."),
@@ -133,6 +142,7 @@ def ablate(
     out: Folder = None,
     data_dir: DataDir = None,
     json_: Json = False,
+    metric: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Measure what each strategy of a recipe gains, with an interval."""
     terminal.check_drawing(plot)
@@ -153,7 +163,8 @@ def ablate(
         [name.strip() for name in factors.split(",")],
         seeds=seeds,
         epochs=epochs,
-        metric=metric,
+        objective=renamed("--metric", metric, "--objective", objective)
+        or "val_accuracy",
         budget=budget,
         dataset=chosen.load_data(data_dir=text(data_dir)),
         directory=out,

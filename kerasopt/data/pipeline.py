@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasopt import augment
+from kerasopt import augment as augmentations
 from kerasopt.data.checks import is_lazy
 from kerasopt.data.image_pipeline import batch_reader, image_decoder
 from kerasopt.data.scaling import scale, scale_all, some_samples
 from kerasopt.data.structure import first_leaf, leaves, map_leaves
+from kerasopt.names import renamed_arguments
 
 __all__ = [
     "as_tensors",
@@ -56,13 +57,14 @@ def steps_per_epoch(num_samples: int, batch_size: int) -> int:
     return math.ceil(num_samples / batch_size)
 
 
+@renamed_arguments(augmentation="augment")
 def training_batches(
     x: Any,
     y: Any,
     *,
     batch_size: int,
     seed: int,
-    augmentation: Any = None,
+    augment: Any = None,
     first_epoch: Any = 0,
     first_step: Any = 0,
     image_size: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
@@ -81,7 +83,7 @@ def training_batches(
         y: Labels, shape (n,) or (n, classes); also a dict or tuple, or None.
         batch_size: Samples in a batch, over all replicas.
         seed: Any integer.
-        augmentation: What `kerasopt.augment.apply` takes, or None.
+        augment: What `kerasopt.augment.apply` takes, or None.
         first_epoch: Where the stream starts: a number, or a `tf.Variable` that each
             new iterator reads.
         first_step: The step of the first epoch to start with, likewise.
@@ -104,7 +106,7 @@ def training_batches(
     read, decode = _reader(x), image_decoder(x)
     read_labels = [_reader(part) for part in parts_of(y, sample_weight)]
 
-    @augment.unconverted
+    @augmentations.unconverted
     def shuffled_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         is_first = tf.equal(epoch, _integer(first_epoch))
         start = tf.where(is_first, _integer(first_step), 0)
@@ -116,10 +118,10 @@ def training_batches(
     def load(epoch: tf.Tensor, step: tf.Tensor, rows: tf.Tensor, *images: Any) -> Any:
         images = images[0] if images else read(rows)
         divisor = _divisor(images, pixel_scale)
-        if augmentation is not None:
+        if augment is not None:
             # ImageDataGenerator and others answer in floats, unscaled.
             images = augmented(
-                augmentation, images, seed=seed, epoch=epoch, step=step, rows=rows
+                augment, images, seed=seed, epoch=epoch, step=step, rows=rows
             )
         images = scale_all(images, divisor)
         if image_size is not None:
@@ -127,10 +129,10 @@ def training_batches(
         return (images, *(read_part(rows) for read_part in read_labels))
 
     epochs = tf.data.Dataset.counter()
-    epochs = epochs.map(augment.unconverted(lambda n: n + _integer(first_epoch)))
+    epochs = epochs.map(augmentations.unconverted(lambda n: n + _integer(first_epoch)))
     batches = epochs.flat_map(shuffled_batches)
-    load = augment.unconverted(load, augmentation)
-    batches = batches.map(load, num_parallel_calls=parallel_calls(augmentation))
+    load = augmentations.unconverted(load, augment)
+    batches = batches.map(load, num_parallel_calls=parallel_calls(augment))
     return prefetched(batches)
 
 
@@ -160,7 +162,7 @@ def augmented(
     epoch = _integer(epoch)
     if rows is None:
         rows = tf.range(tf.shape(images)[0])
-    return augment.apply(
+    return augmentations.apply(
         augmentation,
         _for_augmentation(images),
         tf.stack([seed + 1 + epoch * 1_000_003, _integer(step)]),
@@ -275,7 +277,7 @@ def evaluation_batches(
     read = _reader(x)
     read_labels = [_reader(part) for part in parts_of(y, sample_weight)]
 
-    @augment.unconverted
+    @augmentations.unconverted
     def load(rows: tf.Tensor, *images: Any) -> Any:
         samples = scale_all(images[0] if images else read(rows), pixel_scale)
         parts = [read_part(rows) for read_part in read_labels]
@@ -329,7 +331,7 @@ def parallel_calls(augmentation: Any) -> int:
     """Return how many batches may be made at a time."""
     # ImageDataGenerator draws from NumPy's one global state, so it may not run
     # in two threads at a time.
-    if isinstance(augmentation, augment.ImageDataGenerator):
+    if isinstance(augmentation, augmentations.ImageDataGenerator):
         return 1
     return min(os.cpu_count() or 1, MOST_PARALLEL_CALLS)
 

@@ -8,25 +8,25 @@ from typing import Any
 import numpy as np
 
 from kerasopt import tasks
-from kerasopt.names import Names
+from kerasopt.names import Names, renamed_arguments
 
-__all__ = ["KINDS", "count", "describe", "predict", "views"]
+__all__ = ["count", "describe", "names", "predict", "views"]
 
 Views = Iterator[tuple[float, np.ndarray]]
 
-_VIEWS = Names("kind of test-time augmentation")
+_VIEWS = Names("test-time augmentation")
 
 # Rows of probabilities may miss 1 by this much, as in `metrics`.
 _SUM_TOLERANCE = 1e-3
 
 
-def views(images: Any, kind: str) -> Views:
+def views(images: Any, tta: str) -> Views:
     """Return the views of a batch of images one after the other.
 
     Args:
         images: Batch (batch, height, width, channels). ``"none"`` takes inputs of
             any shape.
-        kind: ``"none"``: the images alone. ``"mirror"``: the images and their
+        tta: ``"none"``: the images alone. ``"mirror"``: the images and their
             mirror images. ``"mirror_translate"``: besides, both sides of the
             images shifted by one pixel towards the bottom right and towards the
             top left, the border reflected.
@@ -38,7 +38,7 @@ def views(images: Any, kind: str) -> Views:
         write into them.
 
     Raises:
-        ValueError: if the kind is unknown, or the inputs aren't images or too
+        ValueError: if the name is unknown, or the inputs aren't images or too
             small for a shift.
 
     Example:
@@ -52,17 +52,18 @@ def views(images: Any, kind: str) -> Views:
         - [Jordan, 2024](https://arxiv.org/abs/2404.00498): ``mirror_translate``.
     """
     images = np.asarray(images)
-    name = _VIEWS.canonical(kind)
+    name = _VIEWS.canonical(tta)
     _check_images(images, name)
     return _VIEWS.factory(name)(images)
 
 
+@renamed_arguments(kind="tta", share="tta_share")
 def predict(
     function: Callable[[np.ndarray], Any],
     images: Any,
-    kind: str,
+    tta: str,
     *,
-    share: float = 1.0,
+    tta_share: float = 1.0,
     plain: np.ndarray | None = None,
     task: str | tasks.Task = "multiclass",
 ) -> np.ndarray:
@@ -84,12 +85,12 @@ def predict(
             classes, labels or targets), as `kerasopt.evaluation.predictions` makes
             them. It is called once for each view and does its own batching.
         images: Batch (batch, height, width, channels).
-        kind: ``"none"``, ``"mirror"`` or ``"mirror_translate"``; see `views`.
-        share: Share of the images, those of the least confident plain prediction,
+        tta: ``"none"``, ``"mirror"`` or ``"mirror_translate"``; see `views`.
+        tta_share: Share of the images, those of the least confident plain prediction,
             that are seen in all views; the others keep the plain prediction, which
             further views seldom change. With a quarter, ``"mirror_translate"`` takes
             2.25 predictions an image instead of 6. A regression has no confidence, so
-            its share must be 1.
+            ``tta_share`` must be 1.
         plain: What `function` returns for the images, if it is known already.
         task: A name or a `kerasopt.tasks.Task`; ``"multiclass"`` by default.
 
@@ -99,7 +100,7 @@ def predict(
 
     Raises:
         ValueError: as `views`, or if `function` returns anything but predictions of
-            the task, or ``share`` isn't in (0, 1] or doesn't apply.
+            the task, or ``tta_share`` isn't in (0, 1] or doesn't apply.
 
     Example:
         >>> def left_brighter(images):
@@ -116,21 +117,21 @@ def predict(
     """
     images = np.asarray(images)
     name = tasks.get(task).name
-    _check_share(share, name)
-    kind = _VIEWS.canonical(kind)
-    _check_images(images, kind)
+    _check_share(tta_share, name)
+    tta = _VIEWS.canonical(tta)
+    _check_images(images, tta)
     plain = np.asarray(function(images) if plain is None else plain)
-    if kind == "none":
+    if tta == "none":
         return plain
     _check_predictions(plain, len(images), name)
     uncertain: Any = slice(None)
-    if share < 1:
+    if tta_share < 1:
         order = np.argsort(_CONFIDENCE[name](plain), kind="stable")
-        uncertain = order[: round(share * len(images))]
+        uncertain = order[: round(tta_share * len(images))]
     result = plain.copy()
     if len(images[uncertain]):
         result[uncertain] = _of_all(
-            function, images[uncertain], kind, plain[uncertain], name
+            function, images[uncertain], tta, plain[uncertain], name
         )
     return result
 
@@ -138,14 +139,14 @@ def predict(
 def _of_all(
     function: Callable[[np.ndarray], Any],
     images: np.ndarray,
-    kind: str,
+    tta: str,
     plain: np.ndarray,
     task: str,
 ) -> np.ndarray:
     """Return the mean of the views, the first of which is the image itself."""
     one_class = tasks.get(task).has_classes
     total: Any = 0.0
-    for i, (weight, view) in enumerate(views(images, kind)):
+    for i, (weight, view) in enumerate(views(images, tta)):
         predicted = np.asarray(function(view)) if i else plain
         _check_predictions(predicted, len(images), task)
         total = total + weight * (_log(predicted) if one_class else predicted)
@@ -173,17 +174,27 @@ _CONFIDENCE = {
 }
 
 
-def count(kind: str) -> int:
-    """Return the number of views of a kind.
+def names() -> list[str]:
+    """Return the names of all test-time augmentations.
 
     Example:
-        >>> [count(kind) for kind in ("none", "mirror", "mirror_translate")]
+        >>> names()
+        ['mirror', 'mirror_translate', 'none']
+    """
+    return list(_VIEWS)
+
+
+def count(tta: str) -> int:
+    """Return the number of views of each image.
+
+    Example:
+        >>> [count(tta) for tta in ("none", "mirror", "mirror_translate")]
         [1, 2, 6]
     """
-    return sum(1 for _ in views(np.zeros((1, 2, 2, 1)), kind))
+    return sum(1 for _ in views(np.zeros((1, 2, 2, 1)), tta))
 
 
-def describe(kind: str, share: float = 1.0) -> str:
+def describe(tta: str, tta_share: float = 1.0) -> str:
     """Return in words which views are averaged, and of which images.
 
     Example:
@@ -193,9 +204,9 @@ def describe(kind: str, share: float = 1.0) -> str:
         'mean of 6 views of the least certain 25 % of the images (mirror_translate)'
     """
     images = "each image"
-    if share < 1:
-        images = f"the least certain {100 * share:g} % of the images"
-    return f"mean of {count(kind)} views of {images} ({kind})"
+    if tta_share < 1:
+        images = f"the least certain {100 * tta_share:g} % of the images"
+    return f"mean of {count(tta)} views of {images} ({tta})"
 
 
 @_VIEWS.register("none")
@@ -217,19 +228,15 @@ def _shifted(images: np.ndarray) -> Views:
     yield from _both_sides(padded[:, 2:, 2:], 0.25)
 
 
-KINDS = tuple(_VIEWS)
-"""The kinds of test-time augmentation."""
-
-
-def _check_images(images: np.ndarray, kind: str) -> None:
-    if kind == "none":
+def _check_images(images: np.ndarray, tta: str) -> None:
+    if tta == "none":
         return
     if images.ndim != 4:
         raise ValueError(
-            f"Test-time augmentation {kind!r} needs images of shape (batch, height, "
+            f"Test-time augmentation {tta!r} needs images of shape (batch, height, "
             f"width, channels); given: {images.shape}. For other inputs give 'none'."
         )
-    if kind == "mirror_translate" and min(images.shape[1:3]) < 2:
+    if tta == "mirror_translate" and min(images.shape[1:3]) < 2:
         raise ValueError(
             "Test-time augmentation 'mirror_translate' shifts by a pixel, so it needs "
             f"images of at least 2×2 pixels; given: {images.shape}. Give 'mirror' or "
@@ -237,13 +244,17 @@ def _check_images(images: np.ndarray, kind: str) -> None:
         )
 
 
-def _check_share(share: Any, task: str) -> None:
-    if not isinstance(share, (int, float)) or not 0 < share <= 1:
-        raise ValueError(f"share must lie in (0, 1]; given: {share!r}.")
-    if share < 1 and task not in _CONFIDENCE:
+def _check_share(tta_share: Any, task: str) -> None:
+    if isinstance(tta_share, bool) or not isinstance(
+        tta_share, (int, float, np.number)
+    ):
+        raise TypeError(f"tta_share must be a number; given: {tta_share!r}.")
+    if not 0 < tta_share <= 1:
+        raise ValueError(f"tta_share must lie in (0, 1]; given: {tta_share!r}.")
+    if tta_share < 1 and task not in _CONFIDENCE:
         raise ValueError(
             f"A {task} has no confidence by which to choose the images that get all "
-            f"views; leave share at 1. Given: share={share!r}."
+            f"views; leave tta_share at 1. Given: tta_share={tta_share!r}."
         )
 
 

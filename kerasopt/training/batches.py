@@ -117,7 +117,7 @@ class Feed:
             sample_weight=weights,
             batch_size=settings.batch_size,
             seed=settings.seed,
-            augmentation=augmentation,
+            augment=augmentation,
             first_epoch=self._start[0],
             first_step=self._start[1],
             image_size=image_size,

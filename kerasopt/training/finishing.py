@@ -142,7 +142,7 @@ def measure(
                 predicted,
                 x,
                 settings.tta,
-                share=settings.tta_share,
+                tta_share=settings.tta_share,
                 plain=plain,
                 task=task,
             )

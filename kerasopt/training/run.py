@@ -224,7 +224,11 @@ class Run:
         if tta == "none":
             return predict_view(samples)
         return evaluation.tta.predict(
-            predict_view, samples, tta, share=tta_share, task=self.task or "regression"
+            predict_view,
+            samples,
+            tta,
+            tta_share=tta_share,
+            task=self.task or "regression",
         )
 
     def _checked(self, x: Any) -> Any:

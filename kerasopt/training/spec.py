@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import pydantic
 
@@ -73,6 +73,16 @@ class Section(pydantic.BaseModel):
     """A part of a recipe: unknown fields are refused, values are frozen."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    renamed_fields: ClassVar[Mapping[str, str]] = {}
+    """The new name of each field of an earlier version."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _under_new_names(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping):
+            return content
+        return names.under_new_names(content, cls.renamed_fields)
 
 
 class TrainingSettings(Section):

@@ -32,7 +32,7 @@ __all__ = [
     "all_failed",
     "at_work",
     "check_every_epoch",
-    "check_metric",
+    "check_objective",
     "check_validation",
     "no_result",
     "opened",
@@ -51,10 +51,10 @@ SELECTED_ON_TEST = (
 SECONDS, LOCK = "seconds.json", ".lock"
 
 
-def check_metric(metric: str) -> None:
-    """Refuse a metric that no training logs, and those of the training data."""
-    if metric not in METRICS:
-        raise unknown("metric", metric, METRICS)
+def check_objective(objective: str) -> None:
+    """Refuse an objective that no training logs, and those of the training data."""
+    if objective not in METRICS:
+        raise unknown("objective", objective, METRICS)
 
 
 def check_validation(dataset: Dataset, who: str) -> None:
@@ -224,8 +224,8 @@ def no_result(
         reasons = "; ".join(dict.fromkeys(failed["reason"]))
         return ValueError(
             f"No trial of the search in '{folder}' was trained to its end ({counts}): "
-            "give more trials=…, of which Hyperband's short trainings are some, and "
-            f"{again} to go on. {reasons}".rstrip()
+            "give more max_trials=…, of which Hyperband's short trainings are some, "
+            f"and {again} to go on. {reasons}".rstrip()
         )
     return ValueError(
         f"The budget of {clock.given!r} ended before the first trial was trained to "

@@ -18,6 +18,7 @@ from kerasopt.console import Bar, Console, say
 from kerasopt.data import Dataset
 from kerasopt.evaluation import formatting
 from kerasopt.evaluation.paired import mean_interval
+from kerasopt.names import renamed_arguments, warn_renamed
 from kerasopt.recipes import Recipe
 from kerasopt.training.spec import in_seconds
 from kerasopt.tuning import _table
@@ -43,41 +44,47 @@ class Ablation:
             the factor helps), low and high (its 95 % interval), n (pairs).
         trainings: One row a training: configuration, seed, status, reason, the
             measures of the weights that were kept, epochs, seconds, parameters.
-        metric: What is compared.
+        objective: What is compared.
         directory: Where everything is.
     """
 
     table: pd.DataFrame
     trainings: pd.DataFrame
-    metric: str
+    objective: str
     directory: Path
 
     def plot(self) -> Chart:
         """Draw each factor's difference with its interval: a forest plot."""
         from kerasopt.tuning import figures
 
-        return figures.forest(self.table, metric=self.metric)
+        return figures.forest(self.table, objective=self.objective)
+
+    @property
+    def metric(self) -> str:
+        """The old name of `objective`."""
+        warn_renamed("Ablation.metric", "Ablation.objective", stacklevel=2)
+        return self.objective
 
     def configurations(self) -> pd.DataFrame:
-        """Return mean and std of the metric over the seeds, by configuration."""
-        grouped = self.trainings.groupby("configuration", sort=False)[self.metric]
+        """Return mean and std of the objective over the seeds, by configuration."""
+        grouped = self.trainings.groupby("configuration", sort=False)[self.objective]
         return grouped.agg(["mean", "std", "count"]).rename(columns={"count": "n"})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table and the trainings in the types that JSON has."""
         return {
             "ablation": str(self.directory),
-            "metric": self.metric,
+            "objective": self.objective,
             "factors": formatting.plain(self.table.to_dict(orient="records")),
             "trainings": formatting.plain(self.trainings.to_dict(orient="records")),
         }
 
     def _readable(self) -> pd.DataFrame:
-        share = _table.is_share(self.metric)
+        share = _table.is_share(self.objective)
         shown = self.table.copy()
         digits = "+.2f" if share else "+.3g"
         for column in ("difference", "low", "high"):
-            values = shown[column] * _table.scale(self.metric)
+            values = shown[column] * _table.scale(self.objective)
             shown[column] = [
                 formatting.MISSING if formatting.is_missing(v) else format(v, digits)
                 for v in values
@@ -87,7 +94,9 @@ class Ablation:
             self.table["low"] * self.table["high"] > 0, " *", "  "
         )
         unit = "percentage points of " if share else ""
-        return shown.rename(columns={"difference": f"difference ({unit}{self.metric})"})
+        return shown.rename(
+            columns={"difference": f"difference ({unit}{self.objective})"}
+        )
 
     def failures(self) -> str:
         """Return which trainings failed, and the first one's reason, in a sentence."""
@@ -121,12 +130,13 @@ class Ablation:
         return f"{table}<p>{html.escape(self._notes())}</p>"
 
 
+@renamed_arguments(metric="objective")
 def ablate(
     recipe: Recipe | str,
     factors: Sequence[str] | Mapping[str, Mapping[str, Any]],
     *,
     seeds: int | Sequence[int] = 3,
-    metric: str = "val_accuracy",
+    objective: str = "val_accuracy",
     epochs: int | None = None,
     budget: str | float | None = None,
     dataset: Dataset | None = None,
@@ -151,7 +161,7 @@ def ablate(
         factors: Names from `kerasopt.tuning.ablations.factors.names`; or your own, a
             mapping from a name to ``{"on": {field: value}, "off": {field: value}}``.
         seeds: How many seeds, from 0 on, or the seeds themselves.
-        metric: ``"val_accuracy"`` or ``"val_loss"``.
+        objective: ``"val_accuracy"`` or ``"val_loss"``.
         epochs: Length of each training; the recipe's own by default.
         budget: Time for all trainings, such as ``"2h"``, that of earlier calls which
             this one goes on with included. They are made seed by seed, so that what
@@ -180,7 +190,7 @@ def ablate(
     """
     if not isinstance(recipe, Recipe):
         recipe = recipes.load(recipe)
-    plan = _Plan.made(recipe, factors, seeds, metric, epochs)
+    plan = _Plan.made(recipe, factors, seeds, objective, epochs)
     if budget is not None:
         in_seconds(budget)  # A mistake in it shows here.
     dataset = dataset or plan.recipe.load_data()
@@ -197,7 +207,7 @@ def ablate(
     again = f"kerasopt ablate with --out {folder} and the same words"
     with folders.at_work(folder, clock, console, again):
         trainings = _trained(plan, trials, console)
-    table = compared(trainings, [each.name for each in plan.factors], metric)
+    table = compared(trainings, [each.name for each in plan.factors], objective)
     if not table["n"].any():
         if "reason" in trainings and trainings["reason"].notna().all():
             what = f"trainings of the ablation in '{folder}'"
@@ -205,7 +215,7 @@ def ablate(
         if not clock.is_over:
             raise ValueError(
                 "No two configurations could be compared. "
-                f"{Ablation(table, trainings, metric, folder).failures()}"
+                f"{Ablation(table, trainings, objective, folder).failures()}"
             )
         raise ValueError(
             f"Within the budget {budget!r} no two configurations could be compared. "
@@ -214,7 +224,7 @@ def ablate(
         )
     folders.write_table(folder / "ablation.csv", table)
     folders.write_table(folder / "trainings.csv", trainings)
-    return Ablation(table, trainings, metric, folder)
+    return Ablation(table, trainings, objective, folder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +234,7 @@ class _Plan:
     recipe: Recipe
     factors: list[Factor]
     seeds: list[int]
-    metric: str
+    objective: str
 
     @classmethod
     def made(
@@ -232,10 +242,10 @@ class _Plan:
         recipe: Recipe,
         factors: Sequence[str] | Mapping[str, Mapping[str, Any]],
         seeds: int | Sequence[int],
-        metric: str,
+        objective: str,
         epochs: int | None,
     ) -> _Plan:
-        folders.check_metric(metric)
+        folders.check_objective(objective)
         if recipe.training.budget is not None and epochs is None:
             raise ValueError(
                 f"The recipe {recipe.name!r} trains for a time "
@@ -249,7 +259,7 @@ class _Plan:
         recipe = recipe.replace("training.patience", None)
         # The last epoch is what is compared.
         recipe = recipe.replace("training.validation_freq", 1)
-        return cls(recipe, find(factors, recipe), folders.seed_list(seeds), metric)
+        return cls(recipe, find(factors, recipe), folders.seed_list(seeds), objective)
 
     @property
     def configurations(self) -> dict[str, Recipe]:
@@ -268,7 +278,7 @@ class _Plan:
 
     @property
     def definition(self) -> dict[str, Any]:
-        # Neither seeds nor metric: more seeds can be added, and all is recorded.
+        # Neither seeds nor objective: more seeds can be added, and all is recorded.
         return {"factors": {f.name: {"on": f.on, "off": f.off} for f in self.factors}}
 
 
@@ -309,14 +319,14 @@ def _trained(plan: _Plan, trials: Trials, console: Console) -> pd.DataFrame:
 
 
 def compared(
-    trainings: pd.DataFrame, factors: Sequence[str], metric: str
+    trainings: pd.DataFrame, factors: Sequence[str], objective: str
 ) -> pd.DataFrame:
     """Return the paired differences that each factor makes.
 
     Args:
-        trainings: One row a training: configuration, seed and the metric.
+        trainings: One row a training: configuration, seed and the objective.
         factors: Their names.
-        metric: Column to compare; of a loss, less is better.
+        objective: Column to compare; of a loss, less is better.
 
     Returns:
         The table of `Ablation`.
@@ -329,7 +339,7 @@ def compared(
         >>> round(found.loc[0, "difference"], 3), found["n"].tolist()
         (np.float64(0.15), [2, 0])
     """
-    sign = -1.0 if metric.endswith("loss") else 1.0
+    sign = -1.0 if objective.endswith("loss") else 1.0
     rows = []
     for factor in factors:
         for design, with_it, without in (
@@ -337,8 +347,8 @@ def compared(
             (ADD_IN, f"only {factor}", NONE),
         ):
             gains = sign * (
-                _by_seed(trainings, with_it, metric)
-                - _by_seed(trainings, without, metric)
+                _by_seed(trainings, with_it, objective)
+                - _by_seed(trainings, without, objective)
             )
             gains = gains.dropna().to_numpy()
             mean, interval = mean_interval(gains)
@@ -349,8 +359,8 @@ def compared(
     )
 
 
-def _by_seed(trainings: pd.DataFrame, configuration: str, metric: str) -> pd.Series:
-    if metric not in trainings:
+def _by_seed(trainings: pd.DataFrame, configuration: str, objective: str) -> pd.Series:
+    if objective not in trainings:
         return pd.Series(dtype=float)
     rows = trainings[trainings["configuration"] == configuration]
-    return rows.set_index("seed")[metric].astype(float)
+    return rows.set_index("seed")[objective].astype(float)

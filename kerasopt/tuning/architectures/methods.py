@@ -58,7 +58,7 @@ class Evolution:
 
     def run(self) -> None:
         """Train one network after the other; what is recorded isn't trained again."""
-        most = self.settings.most_trials
+        most = self.settings.trial_limit
         while (most is None or len(self.records) < most) and not self._is_hopeless():
             trial = len(self.records)
             record = recorded(self._place(trial))
@@ -188,7 +188,7 @@ class Hyperband:
         chosen = self.networks.settings
         settings = SearchSettings(
             method="hyperband",
-            trials=chosen.trials,
+            max_trials=chosen.max_trials,
             budget=chosen.budget,
             objective=chosen.objective,
             stop=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pydantic
 
@@ -22,8 +22,8 @@ from kerasopt.tuning.searches.settings import Objective
 __all__ = ["ArchitectureSettings", "Networks"]
 
 _LIMITS = {
-    "parameters": "most_parameters",
-    "latency_milliseconds": "most_latency_milliseconds",
+    "parameters": "max_parameters",
+    "latency_milliseconds": "max_latency_milliseconds",
 }
 
 
@@ -34,8 +34,8 @@ class ArchitectureSettings(Section):
         method: "evolution" (regularized evolution: of a few of the youngest the best
             gets a child with one gene changed, and the oldest dies) or "hyperband"
             (many short trainings of random networks, of which the best third go on).
-        trials: Most networks; None for 30, or as many as fit where there is a budget.
-            Hyperband decides itself how many are needed.
+        max_trials: Most networks; None for 30, or as many as fit where there is a
+            budget. Hyperband decides itself how many are needed.
         budget: Time for all trials, such as "20m", 600 (seconds) or "2h".
         epochs: Length of a trial; None for 5. A child goes on from its parent's
             weights, so that a lineage trains longer than each trial. With hyperband
@@ -44,8 +44,8 @@ class ArchitectureSettings(Section):
         population: Networks that are alive; the first ones are random.
         sample: Networks of which the best becomes a parent.
         inherit: Whether a child begins with its parent's weights.
-        most_parameters: A network with more isn't trained.
-        most_latency_milliseconds: Nor is one that takes longer to predict one sample.
+        max_parameters: A network with more isn't trained.
+        max_latency_milliseconds: Nor is one that takes longer to predict one sample.
             The time is measured once, before the training: on a busy machine it is
             longer, and a search of the same seed chooses other networks.
         space: {gene: values} instead of those of `architectures.evolution.GENES`:
@@ -53,16 +53,22 @@ class ArchitectureSettings(Section):
         seed: Of the choices; each trial's training has its own seed, made from it.
     """
 
+    renamed_fields: ClassVar = {
+        "trials": "max_trials",
+        "most_parameters": "max_parameters",
+        "most_latency_milliseconds": "max_latency_milliseconds",
+    }
+
     method: Literal["evolution", "hyperband"] = "evolution"
-    trials: int | None = pydantic.Field(None, gt=0, strict=True)
+    max_trials: int | None = pydantic.Field(None, gt=0, strict=True)
     budget: Budget = None
     epochs: int | None = pydantic.Field(None, gt=0, strict=True)
     objective: Objective = "val_accuracy"
     population: int = pydantic.Field(10, gt=1, strict=True)
     sample: int = pydantic.Field(3, gt=0, strict=True)
     inherit: bool = pydantic.Field(True, strict=True)
-    most_parameters: int | None = pydantic.Field(None, gt=0, strict=True)
-    most_latency_milliseconds: float | None = pydantic.Field(None, gt=0)
+    max_parameters: int | None = pydantic.Field(None, gt=0, strict=True)
+    max_latency_milliseconds: float | None = pydantic.Field(None, gt=0)
     space: dict[str, list[Any]] = pydantic.Field(default_factory=dict)
     seed: int = pydantic.Field(0, ge=0, lt=2**31, strict=True)
 
@@ -77,15 +83,15 @@ class ArchitectureSettings(Section):
         return self.epochs or (27 if self.method == "hyperband" else 5)
 
     @property
-    def most_trials(self) -> int | None:
+    def trial_limit(self) -> int | None:
         """The number at which the search ends, or None."""
         ends_itself = self.budget is not None or self.method == "hyperband"
-        return self.trials or (None if ends_itself else 30)
+        return self.max_trials or (None if ends_itself else 30)
 
     @property
     def definition(self) -> dict[str, Any]:
-        """What can't change when a search is gone on with."""
-        return self.model_dump(exclude={"trials", "budget"})
+        """Settings that are fixed on resume."""
+        return self.model_dump(exclude={"max_trials", "budget"})
 
 
 class Networks:

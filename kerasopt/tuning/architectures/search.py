@@ -56,9 +56,9 @@ def search_architecture(
         directory: Folder of the search; new below ``runs/`` by default.
         verbose: Tell each trial on standard error.
         **settings: Fields of `kerasopt.tuning.ArchitectureSettings`, whose help lists
-            them: ``method="evolution"``, ``trials=30``, ``budget="20m"``,
+            them: ``method="evolution"``, ``max_trials=30``, ``budget="20m"``,
             ``epochs=5``, ``population=10``, ``sample=3``, ``inherit=True``,
-            ``most_parameters=None``, ``most_latency_milliseconds=None``,
+            ``max_parameters=None``, ``max_latency_milliseconds=None``,
             ``objective="val_accuracy"``, ``space={}``, ``seed=0``.
 
     Returns:
@@ -78,7 +78,7 @@ def search_architecture(
         >>> small = ko.data.load("digits", size=200, validation=50)
         >>> found = search_architecture(
         ...     "digits", dataset=small, directory=tempfile.mkdtemp(), verbose=False,
-        ...     trials=2, epochs=1, space={"num_stages": [1], "depth": [1],
+        ...     max_trials=2, epochs=1, space={"num_stages": [1], "depth": [1],
         ...     "width": [8, 16], "attention": [None], "block": ["plain"]})
         >>> found.table["status"].tolist(), found.recipe.model["name"]
         (['completed', 'completed'], 'stages')
@@ -153,7 +153,7 @@ class _Progress:
     def __call__(self, record: Mapping[str, Any]) -> None:
         """Say what became of a trial."""
         self.clock.keep()
-        most = self.settings.most_trials
+        most = self.settings.trial_limit
         parent = record.get("parent")
         origin = "" if parent is None else f", child of {parent}"
         title = f"Trial {record['trial']}{f' of {most}' if most else ''}{origin}"

@@ -27,7 +27,7 @@ _DESIGNS: dict[str, dict[str, Any]] = {
 }
 
 
-def forest(table: pd.DataFrame, *, metric: str) -> Chart:
+def forest(table: pd.DataFrame, *, objective: str) -> Chart:
     """Draw the forest plot of an ablation: what each factor is worth.
 
     A mark is the mean paired difference and its line the interval: where the line
@@ -37,7 +37,7 @@ def forest(table: pd.DataFrame, *, metric: str) -> Chart:
         table: One row a factor and design, with factor, design (``"leave one out"`` or
             ``"add one in"``), difference (positive: the factor helps), low and high
             (the interval of 95 %, NaN where there is one run only) and n (pairs).
-        metric: What was compared, such as ``"val_accuracy"``; differences of an
+        objective: What was compared, such as ``"val_accuracy"``; differences of an
             accuracy are shown in percentage points.
 
     Returns:
@@ -50,7 +50,7 @@ def forest(table: pd.DataFrame, *, metric: str) -> Chart:
         >>> table = pd.DataFrame({"factor": ["dropout"], "design": "leave one out",
         ...                       "difference": 0.012, "low": 0.004, "high": 0.02,
         ...                       "n": 5})
-        >>> figure = forest(table, metric="val_accuracy")
+        >>> figure = forest(table, objective="val_accuracy")
         >>> figure.axes[0].texts[0].get_text()
         '+1.20 [+0.40, +2.00], n=5'
 
@@ -63,7 +63,7 @@ def forest(table: pd.DataFrame, *, metric: str) -> Chart:
         if design not in _DESIGNS:
             raise names.unknown("design", design, _DESIGNS)
     numbers = table[["difference", "low", "high"]].astype(float)
-    table = table.assign(**(numbers * _table.scale(metric)))
+    table = table.assign(**(numbers * _table.scale(objective)))
     if table["difference"].isna().all():
         return _table.sentence("Nothing was compared.")
     gains = table.groupby("factor", sort=False)["difference"].mean()
@@ -84,9 +84,9 @@ def forest(table: pd.DataFrame, *, metric: str) -> Chart:
                     parse_math=False, color=INK)  # fmt: skip
     axes.grid(visible=False, axis="y")
     axes.set_ylim(-0.6, len(factors) - 0.4)
-    unit = " in percentage points" if _table.is_share(metric) else ""
+    unit = " in percentage points" if _table.is_share(objective) else ""
     axes.set_xlabel(
-        f"{_table.objective_name(metric)}: gain through the factor{unit}, mean and "
+        f"{_table.objective_name(objective)}: gain through the factor{unit}, mean and "
         "95 % interval",
         parse_math=False,
     )

@@ -40,7 +40,7 @@ class Progress:
         self.best: float | None = None
         self.ended: set[int] = set()
         self._said = time.monotonic()
-        most = settings.most_trials
+        most = settings.trial_limit
         total = clock.budget if most is None else most
         self.bar = Bar(console, "", total, measure="note")
 
@@ -82,7 +82,7 @@ class Progress:
         self._say(f"{words}.")
 
     def _what_is_left(self) -> str:
-        most = self.settings.most_trials
+        most = self.settings.trial_limit
         if self.clock.is_over:
             return (
                 f"{self._so_far()}. Their {formatting.duration(self.clock.seconds)} "
@@ -138,9 +138,9 @@ class Progress:
 
     def tell_the_end(self) -> None:
         """Say why a search that has time ended before its number of trials."""
-        most, method = self.settings.most_trials, self.settings.method
+        most, method = self.settings.trial_limit, self.settings.method
         enough = most is not None and len(self.ended) >= most
-        draws = method in ("random", "bayesian") or self.settings.trials is not None
+        draws = method in ("random", "bayesian") or self.settings.max_trials is not None
         if draws and method != "hyperband" and not enough and not self.clock.is_over:
             self._say(f"{self._so_far()}: no other values are left to try.")
 
@@ -171,12 +171,12 @@ class Progress:
         return time.monotonic() - self._said > SECONDS_OF_SILENCE
 
     def _move(self) -> None:
-        by_time = self.settings.most_trials is None
+        by_time = self.settings.trial_limit is None
         done = self.clock.seconds if by_time else len(self.ended)
         self.bar.update(completed=done, description=self._so_far(), note=self._time())
 
     def _so_far(self) -> str:
-        most = self.settings.most_trials
+        most = self.settings.trial_limit
         of = f" of {most}" if most and len(self.ended) <= most else ""
         words = f"{len(self.ended)}{of} trials"
         if self.best is None:

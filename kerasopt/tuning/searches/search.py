@@ -59,7 +59,7 @@ def search(
         directory: Folder of the search; new below ``runs/`` by default.
         verbose: Show progress on standard error.
         **settings: Fields of `kerasopt.tuning.SearchSettings`, whose help lists them:
-            ``method="bayesian"``, ``trials=30``, ``budget="10m"``,
+            ``method="bayesian"``, ``max_trials=30``, ``budget="10m"``,
             ``objective="val_accuracy"``, ``folds=None``, ``stop="median"``,
             ``workers=1``, ``seed=0``.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 
@@ -34,8 +34,8 @@ class SearchSettings(Section):
             range of floats without a step ten values and the recipe's own) or
             "hyperband" (many short trainings, of which the best third go on). All are
             keras-tuner's.
-        trials: Most trials; None for 30, or as many as fit where there is a budget, or
-            all of a grid. Hyperband decides itself how many are needed.
+        max_trials: Most trials; None for 30, or as many as fit where there is a budget,
+            or all of a grid. Hyperband decides itself how many are needed.
         budget: Time for all trials, such as "10m", 600 (seconds) or "2h"; that of
             earlier calls which this one goes on with is counted.
         objective: "val_accuracy" or "val_loss", of the weights that training keeps.
@@ -51,8 +51,10 @@ class SearchSettings(Section):
         seed: Of the choices and of every training.
     """
 
+    renamed_fields: ClassVar = {"trials": "max_trials"}
+
     method: Literal["bayesian", "random", "grid", "hyperband"] = "bayesian"
-    trials: int | None = pydantic.Field(None, gt=0, strict=True)
+    max_trials: int | None = pydantic.Field(None, gt=0, strict=True)
     budget: Budget = None
     objective: Objective = "val_accuracy"
     folds: int | None = pydantic.Field(None, ge=2, strict=True)
@@ -66,17 +68,17 @@ class SearchSettings(Section):
         return METRICS[self.objective]
 
     @property
-    def most_trials(self) -> int | None:
+    def trial_limit(self) -> int | None:
         """The number at which the search ends, or None."""
         ends_itself = self.budget is not None or self.method in ("grid", "hyperband")
-        return self.trials or (None if ends_itself else 30)
+        return self.max_trials or (None if ends_itself else 30)
 
     @property
     def definition(self) -> dict[str, Any]:
-        """What can't change when a search is gone on with."""
+        """Settings that are fixed on resume."""
         return self.model_dump(include={"method", "objective", "folds", "stop", "seed"})
 
     @property
     def limits(self) -> dict[str, Any]:
-        """What may change then."""
-        return self.model_dump(include={"trials", "budget", "workers"})
+        """Settings that may change on resume."""
+        return self.model_dump(include={"max_trials", "budget", "workers"})

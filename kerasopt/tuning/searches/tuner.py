@@ -110,7 +110,7 @@ def make(
         settings.method,
         objective=settings.objective,
         maximize=settings.maximize,
-        trials=settings.most_trials,
+        trials=settings.trial_limit,
         epochs=work.recipe.training.epochs,
         seed=settings.seed,
     )

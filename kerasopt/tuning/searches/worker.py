@@ -236,7 +236,7 @@ class Work:
 
     def forget_checkpoints(self) -> None:
         """Delete them after the end, unless more time or trials go on with them."""
-        if self.settings.trials is None and not self.clock.is_over:
+        if self.settings.max_trials is None and not self.clock.is_over:
             forget_checkpoints(self.folder)
 
     def has_results(self) -> bool:
