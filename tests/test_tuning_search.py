@@ -356,7 +356,7 @@ def test_a_budget_ends_it_and_it_can_be_gone_on_with(tmp_path):
     # The time is used up, so the same call only reads what there is.
     again = search(recipe, RATES, tmp_path, method="random", budget="6s")
     pd.testing.assert_frame_equal(again.table, found.table)
-    more = {"trials": len(found.table) + 1, "budget": None}
+    more = {"max_trials": len(found.table) + 1, "budget": None}
     more = ko.tuning.resume(tmp_path, verbose=False, **more)
     assert more.table["mean"].notna().sum() > ended
     assert not (more.table["status"] == "unfinished").any()
@@ -627,10 +627,10 @@ def test_what_went_well_before_counts_after_a_resume(tmp_path):
         ({RATE: [0.1]}, {"objective": "f1"}, "never logged"),
         ({RATE: [0.1]}, {"objective": "accuracy"}, "never logged"),
         ({RATE: [0.1]}, {"method": "genetic"}, "search.method"),
-        ({RATE: [0.1]}, {"trials": 0}, "search.trials"),
+        ({RATE: [0.1]}, {"trials": 0}, "search.max_trials"),
         ({RATE: [0.1]}, {"folds": 1}, "search.folds"),
         ({RATE: [0.1]}, {"budget": "soon"}, "budget must be a time"),
-        ({RATE: [0.1]}, {"trial": 3}, "Did you mean 'trials'"),
+        ({RATE: [0.1]}, {"max_trial": 3}, "Did you mean 'max_trials'"),
         ({RATE: [0.1]}, {"stop": "never"}, "search.stop"),
         ({RATE: [0.1]}, {"workers": 0}, "search.workers"),
         (lambda hp: {RATE: 0.1}, {"workers": 2}, "Workers are processes"),
