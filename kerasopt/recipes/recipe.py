@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kerasopt import data, names
+from kerasopt.data import recipe_fields
 from kerasopt.recipes import budgets
 from kerasopt.recipes.renamed import current_content, current_field
 from kerasopt.recipes.schema import AUTO, RecipeSchema
@@ -181,24 +182,7 @@ class Recipe:
 
     def load_data(self, *, data_dir: str | None = None) -> data.Dataset:
         """Load the recipe's dataset."""
-        section = self.data
-        if section.name == "directory":
-            if section.path is None:
-                raise ValueError("data.path must name the folder of data 'directory'.")
-            return data.from_directory(
-                section.path,
-                image_size=section.image_size,
-                validation=0.1 if section.validation is None else section.validation,
-                test=section.test or 0.0,
-                seed=section.seed,
-            )
-        return data.load(
-            section.name,
-            validation=section.validation,
-            seed=section.seed,
-            size=section.size,
-            data_dir=data_dir,
-        )
+        return recipe_fields.load_fields(self.data.model_dump(), data_dir=data_dir)
 
     def run(
         self,

@@ -23,20 +23,20 @@ class DataSection(Section):
 
     Attributes:
         name: A name that `kerasopt.data.load` takes, or "directory".
-        path: The folder with one subfolder a class, for the name "directory".
-        image_size: Height and width to which the images of a directory are brought.
+        path: Of a directory: the folder with one subfolder a class.
+        image_size: Of a directory: height and width to which images are brought.
         validation: Samples or share of train; None takes a tenth, 0 nothing.
-        test: Share of a directory's images kept for the test.
+        test: Of a directory: samples or share of the images kept for the test.
         seed: Fixes the cut; the run's seed doesn't move it.
-        size: Only so many training samples, and the same share of the test set, for a
-            quick trial.
+        size: Only so many training samples, for a quick trial; of published data the
+            same share of the test set.
     """
 
     name: str
     path: str | None = None
     image_size: tuple[int, int] | None = None
     validation: int | float | None = None
-    test: float | None = None
+    test: int | float | None = None
     seed: int = 0
     size: int | None = None
 

@@ -1,0 +1,105 @@
+"""The fields of a recipe's data: each has an effect or is refused."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasopt import recipes
+from kerasopt.data import available
+from kerasopt.data.recipe_fields import check_fields, load_fields
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of two classes with ten pictures each."""
+    root = tmp_path_factory.mktemp("photos")
+    for name in "ab":
+        (root / name).mkdir()
+        for n in range(10):
+            pixels = np.random.default_rng(n + 100 * ord(name)).integers(0, 256, (6, 8))
+            Image.fromarray(pixels.astype("uint8")).save(root / name / f"{n}.png")
+    return str(root)
+
+
+@pytest.mark.parametrize("name", available())
+@pytest.mark.parametrize(
+    ("field", "value"), [("path", "x"), ("image_size", (8, 8)), ("test", 0.5)]
+)
+def test_fields_without_effect_are_refused(name, field, value):
+    with pytest.raises(ValueError, match=rf"data.{field}=.* has no effect on '{name}'"):
+        check_fields({"name": name, field: value})
+    check_fields({"name": name, field: None})
+
+
+def test_every_field_of_a_directory_has_an_effect(photos):
+    given = {"name": "directory", "path": photos}
+    plain = load_fields(given)
+    assert plain.sizes == {"train": 18, "validation": 2, "test": 0}
+    for field, value in (
+        ("image_size", (3, 4)),
+        ("validation", 6),
+        ("validation", 0),
+        ("test", 4),
+        ("test", 0.2),
+        ("seed", 1),
+        ("size", 10),
+    ):
+        assert load_fields({**given, field: value}).hashes != plain.hashes, field
+    assert load_fields({**given, "size": 10}).sizes["train"] == 8
+    assert load_fields({**given, "test": 0}).hashes == plain.hashes
+
+
+def test_every_field_of_published_data_has_an_effect():
+    plain = load_fields({"name": "digits"})
+    for field, value in (("validation", 99), ("validation", 0), ("seed", 1)):
+        changed = load_fields({"name": "digits", field: value})
+        assert changed.hashes["x_train"] != plain.hashes["x_train"]
+    assert load_fields({"name": "digits", "size": 100}).sizes["test"] == 25
+
+
+@pytest.mark.parametrize(
+    ("fields", "arguments", "message"),
+    [
+        ({"name": "directory"}, {}, "data.path must name the folder"),
+        (
+            {"name": "directory", "path": "x"},
+            {"data_dir": "y"},
+            "data_dir='y' has no effect on data 'directory'",
+        ),
+        ({"name": "folder"}, {}, "Unknown data.name 'folder'.*directory"),
+        ({"name": "digits", "validation": float("nan")}, {}, "validation=nan"),
+        ({"name": "digits", "size": 5}, {}, "size=5 is too small for 10 classes"),
+    ],
+)
+def test_bad_fields_are_refused(fields, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load_fields(fields, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("data.test", float("nan"), "test=nan isn't a fraction"),
+        ("data.test", float("inf"), "test=inf isn't a fraction"),
+        ("data.test", -0.5, "test=-0.5 isn't a fraction"),
+        ("data.validation", 1.5, "validation=1.5 isn't a fraction"),
+        ("data.size", 0, "max_images=0 must be a whole number"),
+        ("data.seed", -1, "seed=-1 must be a whole number"),
+        ("data.image_size", (0, 8), "image_size=.0, 8. must be"),
+        ("data.path", "nowhere", "There is no folder nowhere"),
+    ],
+)
+def test_bad_fields_of_a_recipe_are_refused(photos, field, value, message):
+    recipe = recipes.load("digits").replace("data.name", "directory")
+    recipe = recipe.replace("data.path", photos).replace("data.validation", None)
+    assert recipe.load_data().sizes["train"] == 18
+    with pytest.raises(ValueError, match=message):
+        recipe.replace(field, value).load_data()
+
+
+def test_a_recipe_refuses_fields_without_effect():
+    recipe = recipes.load("digits").replace("data.test", 0.5)
+    with pytest.raises(ValueError, match=r"data.test=0.5 has no effect on 'digits'"):
+        recipe.load_data()
+    with pytest.raises(ValueError, match=r"data.test=0.5 has no effect on 'digits'"):
+        recipe.run()
