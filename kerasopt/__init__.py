@@ -23,6 +23,7 @@ _SUBMODULES = (
     "data",
     "diagnosis",
     "distribute",
+    "estimators",
     "evaluation",
     "gradients",
     "initializers",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from kerasopt import data as data
     from kerasopt import diagnosis as diagnosis
     from kerasopt import distribute as distribute
+    from kerasopt import estimators as estimators
     from kerasopt import evaluation as evaluation
     from kerasopt import gradients as gradients
     from kerasopt import initializers as initializers

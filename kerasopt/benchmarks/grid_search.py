@@ -44,8 +44,8 @@ def measure(
     from sklearn.datasets import load_digits
     from sklearn.model_selection import GridSearchCV, train_test_split
 
+    from kerasopt.estimators import KerasOptClassifier
     from kerasopt.training import environment
-    from kerasopt.tuning.estimators import KerasOptClassifier
 
     x, y = load_digits(return_X_y=True)
     x_train, x_test, y_train, y_test = train_test_split(

@@ -31,7 +31,6 @@ __all__ = ["Run"]
 RECIPE, ENVIRONMENT, HISTORY = "recipe.yaml", "environment.json", "history.csv"
 PREFIX = {"validation": "val", "test": "test"}
 """What the measures of each part of the data begin with, as in Keras's logs."""
-
 METRICS, MODEL, REPORT = "metrics.json", "model.keras", "report.html"
 WEIGHTS, LOCK = "model.weights.h5", ".kerasopt-lock"
 PREDICTIONS = "test_predictions.npz"
@@ -396,6 +395,5 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
     files.write_text(path, text)
 
 
-def _with_old_names(metrics: Mapping[str, Any]) -> RenamedKeys:
-    """Let ``validation_…``, as version 0.1 wrote them, be read and asked for."""
-    return RenamedKeys(metrics, "validation_", "val_")
+# ``validation_…``, as version 0.1 wrote them, can be read and asked for.
+_with_old_names = functools.partial(RenamedKeys, old="validation_", new="val_")

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasopt.estimators import KerasOptClassifier, KerasOptRegressor
     from kerasopt.tuning.ablations.ablation import Ablation, ablate
     from kerasopt.tuning.advising.advice import Advice, advise_settings
     from kerasopt.tuning.architectures.search import (
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
         ArchitectureSettings,
         search_architecture,
     )
-    from kerasopt.tuning.estimators import KerasOptClassifier, KerasOptRegressor
     from kerasopt.tuning.fields import default_space
     from kerasopt.tuning.hypermodel import RecipeHyperModel, build_model
     from kerasopt.tuning.log import trial_log
@@ -47,31 +47,31 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Ablation": "ablations.ablation",
-    "Advice": "advising.advice",
-    "ArchitectureResult": "architectures.search",
-    "ArchitectureSettings": "architectures.search",
-    "KerasOptClassifier": "estimators",
-    "KerasOptRegressor": "estimators",
-    "RecipeHyperModel": "hypermodel",
-    "SearchResult": "searches.result",
-    "SearchSettings": "searches.settings",
-    "ablate": "ablations.ablation",
-    "advise_settings": "advising.advice",
-    "build_model": "hypermodel",
-    "default_space": "fields",
-    "resume": "searches.search",
-    "search": "searches.search",
-    "search_architecture": "architectures.search",
-    "sweep": "sweeping",
-    "trial_log": "log",
+    "Ablation": ".ablations.ablation",
+    "Advice": ".advising.advice",
+    "ArchitectureResult": ".architectures.search",
+    "ArchitectureSettings": ".architectures.search",
+    "KerasOptClassifier": "kerasopt.estimators",
+    "KerasOptRegressor": "kerasopt.estimators",
+    "RecipeHyperModel": ".hypermodel",
+    "SearchResult": ".searches.result",
+    "SearchSettings": ".searches.settings",
+    "ablate": ".ablations.ablation",
+    "advise_settings": ".advising.advice",
+    "build_model": ".hypermodel",
+    "default_space": ".fields",
+    "resume": ".searches.search",
+    "search": ".searches.search",
+    "search_architecture": ".architectures.search",
+    "sweep": ".sweeping",
+    "trial_log": ".log",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'kerasopt.tuning' has no attribute {name!r}")
-    module = importlib.import_module(f"kerasopt.tuning.{_MODULES[name]}")
+    module = importlib.import_module(_MODULES[name], "kerasopt.tuning")
     return getattr(module, name)
 
 

@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from kerasopt.data import splits
-from kerasopt.tuning.estimators import base
+from kerasopt.estimators import base
 
 __all__ = ["KerasOptClassifier"]
 

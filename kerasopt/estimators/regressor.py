@@ -7,9 +7,10 @@ from typing import Any, Self
 import keras
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
-from kerasopt.tuning.estimators import base
+from kerasopt.estimators import base
 
 __all__ = ["KerasOptRegressor"]
 
@@ -22,10 +23,10 @@ class KerasOptRegressor(MultiOutputMixin, RegressorMixin, base.KerasOptEstimator
     mean squared error ``mean(w (y - p)²)``, where sample weights w are divided by their
     mean. Samples of weight 0 are left out.
 
-    Nothing is scaled behind your back, neither X nor y: put a
-    `sklearn.preprocessing.StandardScaler` before it in a pipeline, and the pipeline in
-    a `sklearn.compose.TransformedTargetRegressor` unless y is near 0 ± 1. The one
-    exception is kerasopt's everywhere: uint8, pixels, is divided by 255.
+    Targets are standardised for the training (mean 0, standard deviation 1 over the
+    weighted samples of `fit`); `model_` and `predict` answer in y's own unit. X is left
+    alone, except pixels (`kerasopt.data.pixels`): put a
+    `sklearn.preprocessing.StandardScaler` before the estimator in a pipeline.
 
     Every fit starts with a new network; fits share compilations as those of
     `KerasOptClassifier` do.
@@ -57,6 +58,7 @@ class KerasOptRegressor(MultiOutputMixin, RegressorMixin, base.KerasOptEstimator
     Attributes:
         model_: The trained `keras.Model`.
         history_: Table with one row an epoch: loss and, with ``patience``, val_loss.
+            Losses are those of the standardised targets.
         n_iter_: Epochs it trained.
         n_features_in_: Features of a sample (of images, the height).
         feature_names_in_: Names of the columns, if X was a table with names.
@@ -92,14 +94,16 @@ class KerasOptRegressor(MultiOutputMixin, RegressorMixin, base.KerasOptEstimator
         rows, weights = base.weights_of(sample_weight, X)
         self._is_flat = y.ndim == 1
         targets = base.as_float32("y", y.reshape(len(y), -1)[rows])
+        scaler = StandardScaler().fit(targets, sample_weight=weights)
         self._fit(
             base.as_input(X[rows]),
-            targets,
+            scaler.transform(targets),
             weights,
             targets.shape[1],
             task="regression",
             loss="mean_squared_error",
         )
+        _answer_in_units(self.model_, scaler)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -115,3 +119,13 @@ class KerasOptRegressor(MultiOutputMixin, RegressorMixin, base.KerasOptEstimator
         last = [each for each in classifier.layers if hasattr(each, "kernel")][-1]
         outputs = keras.layers.Dense(num_outputs, dtype="float32", name="targets")
         return keras.Model(classifier.input, outputs(last.input), name=classifier.name)
+
+
+def _answer_in_units(model: keras.Model, scaler: StandardScaler) -> None:
+    """Let a model of standardised targets predict the targets themselves.
+
+    Its last layer is linear, so its weights take the scale: the model needs no other.
+    """
+    layer = model.layers[-1]
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel * scaler.scale_, bias * scaler.scale_ + scaler.mean_])

@@ -1,4 +1,4 @@
-"""kerasopt.tuning.estimators: scikit-learn's own checks, and what they don't check."""
+"""kerasopt.estimators: scikit-learn's own checks, and what they don't check."""
 
 import copy
 import pickle
@@ -20,10 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from kerasopt.estimators import base
 from kerasopt.training import DivergedError
 from kerasopt.training.compile_cache import CompileCache
 from kerasopt.tuning import KerasOptClassifier, KerasOptRegressor
-from kerasopt.tuning.estimators import base
 
 IRIS = load_iris()
 X = StandardScaler().fit_transform(IRIS.data)
@@ -464,3 +464,21 @@ def test_a_training_that_diverges_says_so():
     network = KerasOptRegressor(optimizer="sgd", learning_rate=1e6, random_state=0)
     with pytest.raises(DivergedError, match="scale the data"):
         network.fit(X, Y)
+
+
+def test_a_regressor_takes_targets_in_any_unit():
+    x, y = load_diabetes(return_X_y=True)
+    x = StandardScaler().fit_transform(x)
+    network = KerasOptRegressor(learning_rate=0.01, epochs=20, random_state=0)
+    assert network.fit(x, y).score(x, y) > 0.4  # y is 152 ± 77
+    thousands = clone(network).fit(x, 1000 * y + 5000)
+    expected = 1000 * network.predict(x) + 5000
+    np.testing.assert_allclose(thousands.predict(x), expected, rtol=1e-3)
+    direct = thousands.model_.predict(x.astype("float32"), verbose=0)[:, 0]
+    np.testing.assert_allclose(direct, thousands.predict(x), rtol=1e-5)
+
+
+def test_a_constant_target_is_predicted():
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    found = KerasOptRegressor(epochs=5, random_state=0).fit(x, np.full(30, 0.1))
+    np.testing.assert_allclose(found.predict(x), 0.1, atol=0.5)
