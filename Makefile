@@ -1,6 +1,7 @@
-# make run, make test: all they need is Python 3.11+, make and a package index.
+# make run, make test: all they need is Python 3.11 to 3.13, make and a package index.
 PYTHON ?= python3
-# Which TensorFlow: cpu, gpu or tpu.
+# Which TensorFlow: cpu, gpu or tpu, and more extras after commas. The extra tune, for
+# searches and TensorBoard, is always installed.
 EXTRA ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,11 +9,13 @@ BIN := $(VENV)/bin
 # editable_mode=compat: a plain path entry. Without it `import kerasopt` beside a clone
 # that is named kerasopt finds the clone's folder instead of the package.
 
-.PHONY: run test test-all lint bench clean
+.PHONY: run install test test-all lint bench clean
 .DELETE_ON_ERROR:
 
-run: $(VENV)/installed-$(EXTRA)
+run: install
 	$(BIN)/kerasopt demo
+
+install: $(VENV)/installed-$(EXTRA),tune
 
 # Two processes: most tests are small and keep one core busy.
 test: lint
@@ -25,14 +28,14 @@ test-all: lint
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -m "" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-lint: $(VENV)/installed-$(EXTRA),dev
+lint: $(VENV)/installed-$(EXTRA),tune,dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy kerasopt
 	$(BIN)/lint-imports
 
 # With EXTRA=cpu,bench also against PyTorch, a large download; PARTS=race for the race.
-bench: $(VENV)/installed-$(EXTRA)
+bench: install
 	$(BIN)/kerasopt bench $(PARTS)
 
 # One stamp for each set of extras: a second run finds it and reuses the install.
@@ -44,8 +47,10 @@ $(VENV)/installed-%: setup.cfg constraints.txt | $(VENV)
 	touch $@
 
 $(VENV):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "kerasopt needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "kerasopt needs Python 3.11, 3.12 or 3.13, for which TensorFlow 2.21 has" \
+		"wheels; $(PYTHON) isn't one of them. Name one that is: make PYTHON=python3.12 …"; \
+		exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 clean:

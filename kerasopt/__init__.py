@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_NO_TENSORFLOW = (
-    "kerasopt needs TensorFlow for this. Install one of its extras: "
-    "pip install 'kerasopt[cpu]', 'kerasopt[gpu]' or 'kerasopt[tpu]'."
-)
+_WITHOUT_KERAS = ("charts", "checks", "data", "names", "scratch")
 _SUBMODULES = (
     "augment",
     "callbacks",
@@ -86,6 +83,10 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _SUBMODULES and name not in _OBJECTS:
         raise AttributeError(f"module 'kerasopt' has no attribute {name!r}")
+    from kerasopt import requirements
+
+    if name not in _WITHOUT_KERAS:
+        requirements.check_backend()
     try:
         if name in _SUBMODULES:
             return importlib.import_module(f"kerasopt.{name}")
@@ -93,7 +94,10 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "tensorflow":
             raise
-        raise ImportError(_NO_TENSORFLOW) from None
+        raise ImportError(
+            "kerasopt needs TensorFlow for this, one of the extras cpu, gpu and tpu: "
+            f"{requirements.install('cpu')}."
+        ) from None
 
 
 def __dir__() -> list[str]:

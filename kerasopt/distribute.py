@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from kerasopt import names
+from kerasopt.requirements import install
 
 __all__ = ["GlobalBatchLoss", "describe", "strategy"]
 
@@ -53,15 +54,15 @@ def strategy(
         found = _tpu()
         if found is None:
             raise ValueError(
-                "devices='tpu': no TPU was found. Install kerasopt[tpu] on a TPU "
-                "machine, or use devices='auto'."
+                "devices='tpu': no TPU was found. Use devices='auto', or on a "
+                f"machine with one: {install('tpu')}."
             )
         return found
     if word in ("gpu", "mirrored"):
         if not gpus:
             raise ValueError(
-                f"devices={devices!r}: TensorFlow finds no GPU here. Install "
-                "kerasopt[gpu] on a machine with one, or use devices='auto'."
+                f"devices={devices!r}: TensorFlow finds no GPU here. Use "
+                f"devices='auto', or on a machine with one: {install('gpu')}."
             )
         return _mirrored(gpus if word == "mirrored" else gpus[:1])
     raise names.unknown("devices", devices, CHOICES)

@@ -62,6 +62,24 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return a path as messages show it: relative if it is in the working directory.
+
+    Args:
+        path: Any path.
+
+    Example:
+        >>> shown(Path.cwd() / "runs" / "mine")
+        'runs/mine'
+        >>> shown("/mine")
+        '/mine'
+    """
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (ValueError, OSError):  # Elsewhere, or the working directory was deleted.
+        return str(path)
+
+
 def try_lock(file: IO[bytes]) -> bool:
     """Lock an open file until it is closed; return False if another process did.
 

@@ -17,7 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasopt import files
 from kerasopt.console import Console, escape, say, show_table
+from kerasopt.requirements import check_backend
 
 if TYPE_CHECKING:
     from kerasopt.diagnosis import RateRange
@@ -53,6 +55,7 @@ def note(message: str) -> None:
 
 def start_tensorflow() -> None:
     """Import TensorFlow without its greeting, which no log level turns off."""
+    check_backend()
     if "tensorflow" in sys.modules:
         return
     with _without_garbage_collection():
@@ -133,7 +136,7 @@ def show_run(run: Run, as_json: bool) -> None:
         name = formatting.metric_name(f"val_{headline}")
         rows.append((name, formatting.measure(headline, validation)))
     rows.append(("training", time))
-    rows.append(("report", str(run.directory / "report.html")))
+    rows.append(("report", files.shown(run.directory / "report.html")))
     rows.append(("use it", _how_to_predict(run)))
     _print_rows(rows)
 
@@ -221,8 +224,10 @@ def _threshold_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _how_to_predict(run: Run) -> str:
     if not takes_pictures(run):
-        return f"kerasopt.Run.load('{run.directory}').predict(x), in Python"
-    return f"{command()} predict {run.directory} picture.png"
+        return (
+            f"kerasopt.Run.load('{files.shown(run.directory)}').predict(x), in Python"
+        )
+    return f"{command()} predict {files.shown(run.directory)} picture.png"
 
 
 def command() -> str:
@@ -319,10 +324,14 @@ def show_search(found: SearchResult, as_json: bool) -> None:
     show_table([found.objective, *headers, "trial"], rows)
     others = "trial" if found.equals == 1 else "trials"
     equals = f"{found.equals} more {others}; the first of them is taken"
+    best = files.shown(found.directory / "best.yaml")
     for name, words in (
         ("trials", found.counts()),
         *((("as good", equals),) if found.equals else ()),
-        ("report", str(found.directory / "report.html")),
-        ("train the best", f"{command()} train {found.directory / 'best.yaml'}"),
+        ("report", files.shown(found.directory / "report.html")),
+        (
+            "train the best",
+            f"{command()} train {files.shown(found.directory / 'best.yaml')}",
+        ),
     ):
         print(f"{name:20} {escape(words)}")

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import kerasopt as ko
-from kerasopt import cli, files
+from kerasopt import files
 
 ROOT = Path(__file__).parents[1]
 
@@ -227,13 +227,6 @@ def test_a_full_disk_is_exit_code_2(command, monkeypatch, tmp_path):
     assert "The disk is full" in err
     left = {p.name for p in tmp_path.rglob("*") if p.is_file()}
     assert left <= {".kerasopt-lock"}
-
-
-def test_bugs_of_ours_keep_their_traceback(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["kerasopt", "recipes"])
-    monkeypatch.setattr(ko.recipes, "names", lambda: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        cli.main()
 
 
 @pytest.mark.slow

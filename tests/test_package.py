@@ -64,7 +64,7 @@ def test_without_tensorflow_the_extra_is_named(tmp_path):
         check=False,
         env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "", "HOME": str(tmp_path)},
     )
-    assert "pip install 'kerasopt[cpu]'" in done.stderr
+    assert 'pip install ".[cpu]"' in done.stderr
 
 
 @pytest.mark.parametrize("name", MODULES)

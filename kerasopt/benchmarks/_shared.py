@@ -19,6 +19,7 @@ from rich.table import Table
 
 from kerasopt import files, recipes
 from kerasopt.console import Bar, Console
+from kerasopt.requirements import install
 
 __all__ = [
     "INSTALL_TORCH",
@@ -41,8 +42,8 @@ __all__ = [
 ]
 
 INSTALL_TORCH = (
-    'PyTorch is left out: it isn\'t installed. pip install "kerasopt[bench]", or name '
-    "a Python that has it by --torch-python."
+    f"PyTorch is left out: it isn't installed ({install('cpu', 'bench')}). A Python "
+    "that has it can be named by --torch-python."
 )
 
 

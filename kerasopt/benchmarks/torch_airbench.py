@@ -330,7 +330,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if torch is None:
-        sys.exit('This needs PyTorch: pip install "kerasopt[bench]".')
+        sys.exit("This needs PyTorch, which comes with the extra 'bench'.")
     torch.set_num_threads(options.threads)
     if options.what == "throughput":
         answer_throughput(options.batch_size, options.widths)

@@ -6,7 +6,6 @@ Only typer and rich load here; every command imports what it needs, so that
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
@@ -18,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from kerasopt import terminal
-from kerasopt.cli import runs, tuning
+from kerasopt.cli import errors, runs, streams, tuning
 from kerasopt.cli.options import (
     DataDir,
     Json,
@@ -29,7 +28,7 @@ from kerasopt.cli.options import (
     refuse_beside,
     text,
 )
-from kerasopt.console import Console, say, show_table
+from kerasopt.console import show_table
 
 app = typer.Typer(
     help="Train good Keras models fast, with measured recipes.",
@@ -42,39 +41,26 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; every error is one message and an exit code.
 
-    0 is success, 2 a mistake that the message explains, 130 an interruption.
-    ``KERASOPT_DEBUG=1`` shows the traceback instead.
+    0 is success, 2 a mistake that the message explains, 1 a bug, 130 an interruption
+    and 141 an output that nobody reads any more. With ``KERASOPT_DEBUG=1`` an error
+    shows its traceback instead.
     """
+    streams.prepare()
     # TensorFlow greets in a dozen lines that say nothing to our users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         code = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        code = 130
-    except Exception as error:
-        code = _explain(error)
+        streams.flush()
+    except SystemExit as end:  # Of typer and rich, for a closed pipe among others.
+        closed = isinstance(end.__context__, BrokenPipeError)
+        code = errors.CLOSED if closed else end.code
+    except BaseException as error:
+        if os.environ.get("KERASOPT_DEBUG"):
+            raise
+        code = errors.explain(error)
+    finally:
+        streams.discard()
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _explain(error: Exception) -> int:
-    """Print one clear message for an error; re-raise what is a bug of ours."""
-    if os.environ.get("KERASOPT_DEBUG"):
-        raise error
-    if type(error).__name__ == "Abort":  # click's word for Ctrl-C
-        return 130
-    if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
-        error.show()
-        return int(error.exit_code)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        message = f"The disk is full: {error}. Free some space and run it again."
-    elif isinstance(error, (ValueError, OSError, ImportError)):
-        message = str(error)
-    else:
-        raise error
-    console = Console()
-    console.print("Error:", style="bold red", end=" ")
-    say(console, message)
-    return 2
 
 
 @app.command()

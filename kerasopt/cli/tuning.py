@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasopt import terminal
+from kerasopt import files, terminal
 from kerasopt.cli.options import (
     DataDir,
     Json,
@@ -176,6 +176,6 @@ def ablate(
         return
     print(found)
     print(f"\n{found.configurations().round(4).to_string()}")
-    print(f"\n{'all of it':20} {found.directory}")
+    print(f"\n{'all of it':20} {files.shown(found.directory)}")
     if plot is not None:
         print(f"{'drawn':20} {plot}")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kerasopt.requirements import check_backend
+
 if TYPE_CHECKING:
     from kerasopt.training.directories import runs
     from kerasopt.training.fitting import fit
@@ -43,5 +45,6 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'kerasopt.training' has no attribute {name!r}")
+    check_backend()
     module = importlib.import_module(f"kerasopt.training.{_MODULES[name]}")
     return getattr(module, name)

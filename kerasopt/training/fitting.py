@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasopt import files
 from kerasopt.console import Console, say
 from kerasopt.data import Dataset, Stream, as_dataset
 from kerasopt.evaluation import formatting
@@ -346,7 +347,7 @@ def _say_results(console: Console, run: Run) -> None:
         console,
         f"Done: {tested}{formatting.epochs(found['epochs'])}{kept} in "
         f"{found['train_seconds']:.0f} s, {found['total_seconds']:.0f} s in all; "
-        f"everything is in {run.directory}",
+        f"everything is in {files.shown(run.directory)}",
     )
     if found["epochs"] < 1:
         say(console, "Less than one epoch was trained; increase the budget.")

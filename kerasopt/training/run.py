@@ -371,7 +371,7 @@ class Run:
         name = "test_" + (self.task.headline if self.task else "loss")
         value = self.metrics.get(name)
         shown = "no test set" if value is None else f"{name}={value:.4f}"
-        return f"<Run {self.directory} {shown}>"
+        return f"<Run {files.shown(self.directory)} {shown}>"
 
 
 def how_to_resume(folder: str | os.PathLike[str]) -> str:

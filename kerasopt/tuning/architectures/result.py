@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from kerasopt import files
 from kerasopt.charts import Chart
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
@@ -200,7 +201,8 @@ class ArchitectureResult:
     def __repr__(self) -> str:
         best = self.best_trial
         return (
-            f"<ArchitectureResult {self.directory} {len(self.table)} trials, best "
+            f"<ArchitectureResult {files.shown(self.directory)} "
+            f"{len(self.table)} trials, best "
             f"{self.objective} {best['mean']:.4f} (trial {int(best['trial'])}: "
             f"{best['stages']})>"
         )

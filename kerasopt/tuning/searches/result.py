@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from kerasopt import files
 from kerasopt.charts import Chart
 from kerasopt.data import sources
 from kerasopt.evaluation import formatting
@@ -291,7 +292,8 @@ class SearchResult:
 
     def __repr__(self) -> str:
         return (
-            f"<SearchResult {self.directory} {len(self.table)} trials, best "
+            f"<SearchResult {files.shown(self.directory)} "
+            f"{len(self.table)} trials, best "
             f"{self.objective} {self.best_trial['mean']:.4f} (trial "
             f"{int(self.best_trial['trial'])})>"
         )

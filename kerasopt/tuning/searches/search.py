@@ -12,6 +12,7 @@ from kerasopt import recipes
 from kerasopt.console import Console, say
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
+from kerasopt.requirements import install
 from kerasopt.training import run as run_folder
 from kerasopt.training.spec import validate
 from kerasopt.tuning import folder as folders
@@ -182,7 +183,7 @@ def check_keras_tuner() -> None:
         if importlib.util.find_spec(name) is None:
             raise ImportError(
                 f"A search needs {name}, which comes with the extra 'tune': "
-                "pip install 'kerasopt[cpu,tune]'."
+                f"{install('cpu', 'tune')}."
             )
 
 

@@ -1,0 +1,103 @@
+"""What a command says about an error, and the exit code that it ends with."""
+
+from __future__ import annotations
+
+import dis
+import errno
+import os
+import tempfile
+import traceback
+from pathlib import Path
+
+from kerasopt.console import Console, say
+
+__all__ = ["BUG", "CLOSED", "INTERRUPTED", "MISTAKE", "explain"]
+
+BUG, MISTAKE, INTERRUPTED, CLOSED = 1, 2, 130, 141
+"""Exit codes: of an error of kerasopt's own, of one that the message explains, of
+Ctrl-C, and of an output that nobody reads any more (`kerasopt recipes | head -1`)."""
+
+_OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
+
+
+def explain(error: BaseException) -> int:
+    """Print an error as one message and return the exit code.
+
+    An error of no known kind is a bug: its traceback is kept in a file.
+
+    Args:
+        error: What ended the command.
+    """
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        return CLOSED
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
+        error.show()
+        return int(error.exit_code)
+    known = _known(error)
+    _print(known or _bug(error))
+    return MISTAKE if known else BUG
+
+
+def _known(error: BaseException) -> str | None:
+    """Return the message for an error that the user can do something about."""
+    kinds = [each.__name__ for each in type(error).__mro__]
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"The disk is full: {error}. Free some space and run it again."
+    if any(kind in kinds for kind in _OUT_OF_MEMORY):
+        return (
+            f"There isn't enough memory ({_first_line(error)}). Choose a smaller model "
+            "or a smaller training.batch_size."
+        )
+    if "OpError" in kinds and type(error).__module__.startswith("tensorflow"):
+        return f"TensorFlow can't compute this: {_first_line(error)}"
+    if isinstance(error, (ValueError, OSError, ImportError)) or _was_meant(error):
+        return str(error)
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines()]
+    # TensorFlow's first lines name its nodes; the reason is the first after them.
+    told = [line for line in lines if line and "node" not in line.lower()]
+    return (told or lines or [""])[0] or type(error).__name__
+
+
+def _was_meant(error: BaseException) -> bool:
+    """Say whether kerasopt itself raised a `TypeError`: Python's own are bugs."""
+    step = error.__traceback__
+    if not isinstance(error, TypeError) or step is None:
+        return False
+    while step.tb_next is not None:
+        step = step.tb_next
+    code = step.tb_frame.f_code
+    is_raise = dis.opname[code.co_code[step.tb_lasti]] == "RAISE_VARARGS"
+    return is_raise and step.tb_frame.f_globals["__name__"].startswith("kerasopt")
+
+
+def _bug(error: BaseException) -> str:
+    what = f"{type(error).__name__}: {_first_line(error)}"
+    return (
+        f"{what}\n"
+        f"This is a bug of kerasopt. Please report it with {_kept(error)} and the "
+        "command. KERASOPT_DEBUG=1 shows the traceback here."
+    )
+
+
+def _kept(error: BaseException) -> str:
+    """Write the traceback to a new file and return words that name it."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        number, name = tempfile.mkstemp(prefix="kerasopt-error-", suffix=".txt")
+    except OSError:
+        return "its traceback"
+    with os.fdopen(number, "w", encoding="utf-8", errors="replace") as file:
+        file.write(text)
+    return f"the traceback in '{Path(name)}'"
+
+
+def _print(message: str) -> None:
+    console = Console()
+    console.print("Error:", style="bold red", end=" ")
+    say(console, message)
