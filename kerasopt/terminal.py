@@ -329,9 +329,6 @@ def show_search(found: SearchResult, as_json: bool) -> None:
         ("trials", found.counts()),
         *((("as good", equals),) if found.equals else ()),
         ("report", files.shown(found.directory / "report.html")),
-        (
-            "train the best",
-            f"{command()} train {files.shown(found.directory / 'best.yaml')}",
-        ),
+        ("train the best", f"{command()} train {best}"),
     ):
         print(f"{name:20} {escape(words)}")
