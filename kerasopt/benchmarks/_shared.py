@@ -170,7 +170,7 @@ def train(
 ) -> dict[str, Any]:
     """Return the metrics of a training, made in a process of its own if it isn't there.
 
-    An interrupted one goes on.
+    An interrupted one resumes.
 
     Args:
         name: A recipe's name or file.

@@ -18,7 +18,7 @@ one at the end. The listing validates on the test data itself, so that is part o
 training time.
 
 A result is a file in ``--out``; those that are there already are reused, so an
-interrupted race goes on.
+interrupted race resumes.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ LONGEST_SECONDS = 4.0
 
 
 def search(folder: str, method: str, trials: int, epochs: int) -> Any:
-    """Run the search, or go on with it.
+    """Run or resume the search.
 
     Args:
         folder: Its folder.

@@ -46,7 +46,7 @@ class Stream:
         source: A batched `tf.data.Dataset`, a `keras.utils.PyDataset`, or a function
             without arguments that returns a new iterator of batches at each call.
         steps: Batches in an epoch. Needed where the source never ends; elsewhere
-            the source is repeated, and an epoch goes on where the last one ended,
+            the source is repeated, and an epoch starts where the last one ended,
             as with ``steps_per_epoch`` in Keras.
         what: How messages call the stream (``"train"``).
 

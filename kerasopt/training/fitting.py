@@ -43,7 +43,7 @@ KERAS_WORDS = {
     "validation_split": "give kerasopt.data.from_arrays(x, y, validation=0.2)",
     "validation_steps": "give a validation stream that ends, such as stream.take(100)",
     "validation_batch_size": "it is evaluation_batch_size",
-    "initial_epoch": "resume=True goes on where the run was",
+    "initial_epoch": "resume=True continues where the run was",
     "shuffle": "arrays are shuffled by the seed, streams taken as they come",
     "learning_rate": 'give optimizer={"name": "adam", "learning_rate": 0.01}',
     "loss_weights": "compile the model with loss and weights, and give no loss here",

@@ -1,4 +1,4 @@
-"""The folder of a search or an ablation: new, or one to go on with."""
+"""The folder of a search or an ablation: new, or one to resume."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Deadline:
 class FolderDeadline(Deadline):
     """The time budget of what is done in a folder, over all calls together.
 
-    A call that goes on with an interrupted or killed one has what that one left.
+    A call that resumes an interrupted or killed one has what that one left.
 
     Args:
         folder: The folder.
@@ -122,7 +122,7 @@ class FolderDeadline(Deadline):
             self.write()
 
     def write(self) -> None:
-        """Write down the time that was used, for a call that goes on."""
+        """Write down the time that was used, for a call that resumes."""
         self._kept = time.monotonic()
         run_folder.write_json(self._path, {"seconds": round(self.seconds, 3)})
 
@@ -158,7 +158,7 @@ def opened(
     recipe: Recipe,
     definition: Mapping[str, Any],
 ) -> Path:
-    """Make the folder, or go on with the one that holds this very work.
+    """Make the folder, or resume the one that holds this very work.
 
     Args:
         directory: The user's choice, or None for a new one below ``runs/``.
@@ -198,7 +198,7 @@ def _check_same(folder: Path, there: dict[str, Any], given: dict[str, Any]) -> N
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
         raise ValueError(
             f"'{folder}' holds another {there.get('kind')}, which differs in "
-            f"{'; '.join(differing[:3])}{more}. Give the same to go on with it, or "
+            f"{'; '.join(differing[:3])}{more}. Pass identical settings to resume, or "
             "another directory."
         )
 
@@ -212,7 +212,7 @@ def no_result(
         folder: The search's.
         table: Its trials: status and reason.
         clock: Its clock.
-        option: The command's option that goes on with it, if there is one.
+        option: The command's option that resumes it, if there is one.
     """
     again = f"directory='{folder}'" + (f" ({option} {folder})" if option else "")
     failed = table[table["status"] == "failed"]
@@ -225,7 +225,7 @@ def no_result(
         return ValueError(
             f"No trial of the search in '{folder}' was trained to its end ({counts}): "
             "give more max_trials=…, of which Hyperband's short trainings are some, "
-            f"and {again} to go on. {reasons}".rstrip()
+            f"and {again} to resume. {reasons}".rstrip()
         )
     return ValueError(
         f"The budget of {clock.given!r} ended before the first trial was trained to "
@@ -244,13 +244,13 @@ def all_failed(what: str, reasons: pd.Series) -> ValueError:
 def at_work(
     folder: Path, clock: FolderDeadline, console: Console, again: str = ""
 ) -> Iterator[None]:
-    """Keep other processes out, note the time, and say after Ctrl-C how to go on.
+    """Keep other processes out, note the time, and say after Ctrl-C how to resume.
 
     Args:
         folder: Where the work is done.
         clock: Its clock.
         console: Where to say it.
-        again: A command that goes on with it, if there is one.
+        again: A command that resumes it, if there is one.
 
     Raises:
         ValueError: if another process is at work in the folder.
@@ -265,7 +265,7 @@ def at_work(
         except KeyboardInterrupt:
             same = f"the same call with directory='{folder}'"
             words = f"{again} or {same}" if again else same
-            say(console, f"Interrupted. To go on: {words}.")
+            say(console, f"Interrupted. To resume: {words}.")
             raise
         finally:
             clock.write()

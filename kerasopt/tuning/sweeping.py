@@ -56,7 +56,7 @@ def sweep(
         One row a run: the field, seed, epochs, updates (optimizer steps),
         val_accuracy and val_loss (of the weights that were kept), train_seconds,
         parameters (of the model) and run (its folder). A run whose loss became NaN has
-        NaN in its row, and the sweep goes on.
+        NaN in its row, and the sweep continues.
 
     Raises:
         ValueError: before the first training, if a value doesn't fit, none is given,

@@ -1,7 +1,7 @@
 """Training the same data again and again with other settings, and keeping the results.
 
 A trial is one training in one folder: ``trial.json`` is its result, written when it
-has ended; before that there is its checkpoint, from which it goes on.
+has ended; before that there is its checkpoint, from which it resumes.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class StopAtDeadline(keras.callbacks.Callback):
             raise OutOfTime
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Keep the time, for a call that goes on after a kill."""
+        """Keep the time, for a call that resumes after a kill."""
         self.deadline.keep()
 
 
@@ -115,7 +115,7 @@ class Trials:
         watchers: Sequence[keras.callbacks.Callback] = (),
         prepare_weights: Callable[[keras.Model], None] | None = None,
     ) -> TrainedTrial:
-        """Train a recipe, or go on with it where its folder has a checkpoint.
+        """Train a recipe, or resume it where its folder has a checkpoint.
 
         Args:
             recipe: What to train; it was checked.
@@ -195,7 +195,7 @@ def one_precision(recipe: Recipe, dataset: Dataset, home: Path) -> str | None:
     """Return the number format that all trainings in a folder share.
 
     That of the recipe; "auto" is timed by the first one to ask, and kept, so that
-    folds, workers and a search that is gone on with compare like with like.
+    folds, workers and a resumed search compare like with like.
 
     Args:
         recipe: The recipe.
@@ -226,7 +226,7 @@ def one_precision(recipe: Recipe, dataset: Dataset, home: Path) -> str | None:
 
 
 def forget_checkpoints(folder: Path) -> None:
-    """Delete what only a training that goes on needs: as large as three models.
+    """Delete what only a resumed training needs: as large as three models.
 
     Args:
         folder: That of one trial, or of all.

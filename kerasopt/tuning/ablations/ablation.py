@@ -153,7 +153,7 @@ def ablate(
     the seeds (`kerasopt.evaluation.paired.mean_interval`). All of it is measured on
     validation data.
 
-    An ablation that was interrupted goes on where it was, when it is called again with
+    An interrupted ablation resumes where it was, when it is called again with
     the same `directory`.
 
     Args:
@@ -164,8 +164,8 @@ def ablate(
         objective: ``"val_accuracy"`` or ``"val_loss"``.
         epochs: Length of each training; the recipe's own by default.
         budget: Time for all trainings, such as ``"2h"``, that of earlier calls which
-            this one goes on with included. They are made seed by seed, so that what
-            there is when it ends can be compared.
+            it resumes included. They are made seed by seed, so that what there is
+            when it ends can be compared.
         dataset: Instead of the recipe's own.
         directory: Folder of the trainings; new below ``runs/`` by default.
         verbose: Show progress on standard error.

@@ -99,7 +99,7 @@ class Evolution:
         record = {"trial": trial, "values": values, "parent": parent and parent.trial}
         try:
             record |= self._trained(trial, architecture, parent)
-        except Exception as error:  # Whatever it is: the other trials go on.
+        except Exception as error:  # Whatever it is: the other trials continue.
             record |= failure(error)
         run_folder.write_json(place / RESULT, record)
         forget_checkpoints(place)
@@ -211,7 +211,7 @@ class Hyperband:
         asked = self.space.declare(hp)
         architecture: Architecture | None = asked
         if not self.networks.fits(asked):
-            # A function of the genes: a trial that goes on must find its own again.
+            # A function of the genes: a resumed trial must find its own again.
             text = evolution.text(asked).encode()
             rng = np.random.default_rng([self.networks.settings.seed, *text])
             architecture = evolution.sample_fitting(self.space, rng, self.networks.fits)

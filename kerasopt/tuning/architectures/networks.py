@@ -33,11 +33,11 @@ class ArchitectureSettings(Section):
     Attributes:
         method: "evolution" (regularized evolution: of a few of the youngest the best
             gets a child with one gene changed, and the oldest dies) or "hyperband"
-            (many short trainings of random networks, of which the best third go on).
+            (many short trainings of random networks, of which the best third continue).
         max_trials: Most networks; None for 30, or as many as fit where there is a
             budget. Hyperband decides itself how many are needed.
         budget: Time for all trials, such as "20m", 600 (seconds) or "2h".
-        epochs: Length of a trial; None for 5. A child goes on from its parent's
+        epochs: Length of a trial; None for 5. A child continues from its parent's
             weights, so that a lineage trains longer than each trial. With hyperband
             the length of the longest training; None for 27.
         objective: "val_accuracy" or "val_loss", of the weights that training keeps.
@@ -119,7 +119,7 @@ class Networks:
     def keep(self, path: Path) -> None:
         """Read the costs that are known from a file, and keep all of them there.
 
-        So a search that is gone on with refuses what it refused before.
+        So a resumed search refuses what it refused before.
         """
         self._path = path
         if path.is_file():

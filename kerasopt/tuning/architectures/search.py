@@ -46,8 +46,8 @@ def search_architecture(
     network reaches when it is trained from scratch: ``.recipe.run()`` measures that.
 
     Everything is kept: called again with the same `directory` and arguments, an
-    interrupted or killed search goes on in the trial and epoch in which it was. A
-    trial that fails is recorded, and the search goes on.
+    interrupted or killed search resumes at the same trial and epoch. A trial that
+    fails is recorded, and the search continues.
 
     Args:
         recipe: What `kerasopt.recipes.load` gives or takes. If its model is "stages"

@@ -115,7 +115,7 @@ def _draw_running_best(
     best = (np.maximum if maximize else np.minimum).accumulate(values[counted])
     at = x[counted]
     if x[-1] > at[-1]:
-        # The line goes on to the last trial, whatever became of it.
+        # The line runs to the last trial, whatever became of it.
         at, best = np.append(at, x[-1]), np.append(best, best[-1])
     marker = "o" if len(at) < 2 else None
     return axes.step(at, best, where="post", color=VALIDATION, linewidth=1.8,

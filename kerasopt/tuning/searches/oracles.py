@@ -89,7 +89,7 @@ class _Kept(_Oracle):
         """Nothing: `save`, which always follows, writes the trials, too."""
 
     def _check_consecutive_failures(self) -> None:
-        """Nothing: a search goes on after trials that fail."""
+        """Do nothing: a search continues after trials that fail."""
 
     def _more_state(self) -> dict[str, Any]:
         return {}
@@ -103,7 +103,7 @@ class _Random(_Kept, keras_tuner.oracles.RandomSearchOracle):
 
 
 class _Hyperband(_Kept, keras_tuner.oracles.HyperbandOracle):
-    """With fewer different trials than a bracket begins with, it goes on with those.
+    """With fewer different trials than a bracket begins with, it continues with those.
 
     keras-tuner's ends there, before any trial was trained whole.
     """

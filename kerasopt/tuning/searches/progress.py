@@ -1,4 +1,4 @@
-"""What a search says while it goes on."""
+"""What a search reports while it runs."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class SearchResult:
             call = _CALLS.get(kind, "the call that made it")
             raise ValueError(
                 f"'{directory}' isn't the folder of a search of settings, but of the "
-                f"kind {kind!r}: go on with it by {call}, with directory=…."
+                f"kind {kind!r}: resume it by {call}, with directory=…."
             )
 
     @property
@@ -109,7 +109,7 @@ class SearchResult:
         ("completed", "stopped" because it was hopeless, "partial" where Hyperband gave
         it a part of the epochs, "failed" or "unfinished") and the reason of a failure.
         With folds epochs and seconds are those of all folds. With Hyperband they are a
-        trial's own share, ``parent`` is the trial that it goes on with, and
+        trial's own share, ``parent`` is the trial that it continues, and
         ``lineage_epochs`` are those of both and of what went before.
         """
         measures = list(_MEASURES)

@@ -44,8 +44,8 @@ def search(
     change from trial to trial is made once (the batches, and where only numbers such as
     the learning rate differ, the compiled training step), trials that are behind the
     others are stopped, and everything is kept: called again with the same `directory`
-    and arguments, an interrupted or killed search goes on in the trial and epoch in
-    which it was.
+    and arguments, an interrupted or killed search resumes at the same trial
+    and epoch.
 
     Args:
         recipe: What `kerasopt.recipes.load` gives or takes.
@@ -164,7 +164,7 @@ def resume(
     if "function" in definition["space"]:
         raise ValueError(
             f"The space of the search in '{directory}' is a function: call "
-            "kerasopt.tuning.search with it and directory=… to go on."
+            "kerasopt.tuning.search with it and directory=… to resume."
         )
     return search(
         recipe,

@@ -32,12 +32,12 @@ class SearchSettings(Section):
         method: "bayesian" (a Gaussian process and its upper confidence bound, after
             three random trials a field), "random", "grid" (every combination; of a
             range of floats without a step ten values and the recipe's own) or
-            "hyperband" (many short trainings, of which the best third go on). All are
+            "hyperband" (many short trainings; the best third continue). All are
             keras-tuner's.
         max_trials: Most trials; None for 30, or as many as fit where there is a budget,
             or all of a grid. Hyperband decides itself how many are needed.
         budget: Time for all trials, such as "10m", 600 (seconds) or "2h"; that of
-            earlier calls which this one goes on with is counted.
+            the earlier calls that this one resumes counts.
         objective: "val_accuracy" or "val_loss", of the weights that training keeps.
         folds: Train each trial once a fold, each fold being validation once
             (stratified, from training and validation data together); None takes the

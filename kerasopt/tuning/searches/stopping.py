@@ -123,7 +123,7 @@ def is_behind_the_half(curve: np.ndarray, others: Sequence[np.ndarray]) -> bool:
     """Return whether, at an epoch that is a power of 2, others were mostly better.
 
     Asynchronous successive halving (Li et al., 2020) with a factor of 2 and the rungs
-    1, 2, 4, 8, ...: a trial goes on from a rung if its best value so far is at least
+    1, 2, 4, 8, ...: a trial continues from a rung if its best value so far is at least
     the median of the best values that all trials had there.
 
     Args:

@@ -75,7 +75,7 @@ class Work:
         until: int | None = None,
         after: str | None = None,
     ) -> dict[str, Any]:
-        """Train one trial, or go on with it; what is recorded isn't trained again.
+        """Train or resume one trial; a recorded one isn't trained again.
 
         Args:
             trial: Its number, as the name of its folder.
@@ -86,7 +86,7 @@ class Work:
         Returns:
             The record: values, status, reason, and for those that ended mean, std, n,
             epochs, seconds, parameters and curve (the objective by epoch). Where a
-            training goes on with that of another trial, epochs and seconds are its own
+            training continues that of another trial, epochs and seconds are its own
             share, and parent, lineage_epochs and lineage_seconds tell the whole.
 
         Raises:
@@ -102,10 +102,10 @@ class Work:
             recipe = with_values(self.recipe, values)
             recipe.check()
             record |= self._train(recipe, place, until, after)
-        except Exception as error:  # Whatever it is: the other trials go on.
+        except Exception as error:  # Whatever it is: the other trials continue.
             record |= failure(error)
         run_folder.write_json(place / RESULT, record)
-        if self.settings.method != "hyperband":  # Which may still go on with it.
+        if self.settings.method != "hyperband":  # It may still resume it.
             forget_checkpoints(place)
         return record
 
@@ -235,7 +235,7 @@ class Work:
         return callback
 
     def forget_checkpoints(self) -> None:
-        """Delete them after the end, unless more time or trials go on with them."""
+        """Delete them after the end, unless more time or trials resume them."""
         if self.settings.max_trials is None and not self.clock.is_over:
             forget_checkpoints(self.folder)
 
