@@ -85,7 +85,7 @@ def get(task: str | Task) -> Task:
     """
     if isinstance(task, Task):
         return task
-    if task not in _TASKS:
+    if not isinstance(task, str) or task not in _TASKS:
         raise lookups.unknown("task", str(task), _TASKS)
     return _TASKS[task]
 

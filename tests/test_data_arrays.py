@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import tensorflow as tf
 
 from kerasopt.data import from_arrays, pixel_scale
@@ -125,6 +126,103 @@ def test_masked_values_are_refused():
         from_arrays(x, Y, sample_weight=np.ma.masked_array(Y + 1, Y > 0))
     data = from_arrays(np.ma.masked_array(x), Y, validation=0)
     np.testing.assert_array_equal(data.train[0], x.astype("float32"))
+
+
+def test_python_objects_that_are_numbers_are_numbers():
+    x = RNG.normal(size=(20, 3))
+    mixed = pd.DataFrame({"a": x[:, 0], "b": x[:, 1] > 0}).to_numpy()
+    assert mixed.dtype == object
+    data = from_arrays(mixed, Y.astype(object), validation=0)
+    assert data.train[0].dtype == np.float32 and data.train[1].dtype == np.int64
+    whole = from_arrays((x > 0).astype(int).astype(object), Y, validation=0)
+    assert whole.train[0].dtype == np.int64
+    huge = from_arrays([[10**30]] * 20, Y, validation=0)
+    assert huge.train[0].dtype == np.float32
+    targets = from_arrays(x, x[:, 0].astype(object), validation=0)
+    assert targets.task.name == "regression"
+    np.testing.assert_allclose(targets.train[1], x[:, 0], rtol=1e-6)
+    assert from_arrays(x, tuple(Y), validation=0).train[1].tolist() == Y.tolist()
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (None, TypeError, "train x is None. Accepted: an array, a list"),
+        ((i for i in range(20)), TypeError, "train x is a generator"),
+        ({1, 2}, TypeError, "train x is a set"),
+        ({"a": {"b": Y}}, TypeError, r"train x\['a'\] is a dict"),
+        (scipy.sparse.csr_matrix(np.eye(20)), TypeError, "sparse matrix.*toarray"),
+        (np.arange(20).astype("datetime64[D]"), ValueError, "parts of dates"),
+        (np.arange(20).astype("timedelta64[s]"), ValueError, "durations as numbers"),
+        (np.ones((20, 1)) * 1j, ValueError, "real and imaginary parts"),
+        (np.zeros(20, [("a", "f4")]), ValueError, "fields as columns"),
+        (pd.Series([np.zeros(3)] * 20), ValueError, r"stack them.*numpy.stack"),
+        (pd.Series(["a"] * 20), ValueError, "Encode text and categories"),
+        (np.array([[1.5], [None]] * 10, dtype=object), ValueError, "has 10 NaN"),
+        (pd.Series([1, None] * 10, dtype="Int64"), ValueError, "has 10 NaN"),
+        (["a", ["b"]] * 10, ValueError, "can't be made into one array"),
+    ],
+)
+def test_samples_that_are_no_numbers_are_told_what_to_do(x, error, message):
+    with pytest.raises(error, match=message):
+        from_arrays(x, Y)
+
+
+def test_arrays_that_refuse_to_be_arrays_are_named():
+    class Foreign:
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("Call detach() first.")
+
+    with pytest.raises(ValueError, match=r"train x can't be made.*Call detach"):
+        from_arrays(Foreign(), Y)
+
+
+@pytest.mark.parametrize(
+    "names", [["a", "b"], ("a", "b"), np.array(["a", "b"]), pd.Index(["a", "b"])]
+)
+def test_class_names_are_any_sequence(names):
+    x = RNG.normal(size=(20, 3))
+    assert from_arrays(x, Y, class_names=names).class_names == ("a", "b")
+    text = np.array(["b", "a"])[Y]
+    data = from_arrays(x, text, class_names=pd.Series(names)[::-1], validation=0)
+    assert data.class_names == ("b", "a") and data.train[1].tolist() == Y.tolist()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"class_names": 3}, TypeError, "class_names is a int. Accepted: a list"),
+        ({"class_names": {"a", "b"}}, TypeError, "class_names is a set"),
+        ({"class_names": {0: "a", 1: "b"}}, TypeError, "class_names is a dict"),
+        ({"class_names": ["a", None]}, TypeError, "class_names has None of type"),
+        ({"class_names": ["a", np.nan]}, TypeError, "class_names has nan of type"),
+        ({"class_names": [["a"], ["b"]]}, TypeError, r"class_names has \['a'\]"),
+        ({"class_names": ["a", " "]}, ValueError, "class_names has an empty name"),
+        ({"class_names": ["a", "a"]}, ValueError, "more than once: a"),
+        ({"num_classes": 10**9}, ValueError, "1,000,000,000 is too large"),
+        ({"task": []}, ValueError, r"Unknown task '\[\]'"),
+        ({"name": None}, TypeError, "name must be text"),
+        ({"name": ""}, TypeError, "name must be text"),
+        ({"allow_test_as_validation": "no"}, TypeError, "must be True or False"),
+        ({"sample_weight": np.full(20, 1e300)}, ValueError, "20 NaN or infinite"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_bad_arguments_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        from_arrays(RNG.normal(size=(20, 3)), Y, **arguments)
+
+
+def test_labels_that_are_missing_are_named():
+    x = RNG.normal(size=(20, 3))
+    for y, message in (
+        (["", "a"] * 10, "train y has 10 empty labels; the first is at index 0"),
+        (np.array([0, None] * 10, dtype=object), "train y has 10 NaN"),
+        (np.array([-1, 0, 1, 0] * 5), "5 labels outside 0..1.*negative label"),
+        (range(20), "Class 0 has only one sample"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            from_arrays(x, y)
 
 
 def test_frames_must_have_the_same_columns():

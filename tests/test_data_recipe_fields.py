@@ -68,7 +68,7 @@ def test_every_field_of_published_data_has_an_effect():
         ),
         ({"name": "folder"}, {}, "Unknown data.name 'folder'.*directory"),
         ({"name": "digits", "validation": float("nan")}, {}, "validation=nan"),
-        ({"name": "digits", "size": 5}, {}, "size=5 is too small for 10 classes"),
+        ({"name": "digits", "size": 5}, {}, "size=5 must be a whole number"),
     ],
 )
 def test_bad_fields_are_refused(fields, arguments, message):

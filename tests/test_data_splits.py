@@ -89,7 +89,7 @@ def test_bad_seed_is_refused(seed):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(0, 0), (0.0, 0), (0.1, 10), (7, 7), (1e-9, 1), (0.999, 100)],
+    [(0, 0), (0.0, 0), (0.1, 10), (7, 7), (1e-9, 1), (0.999, 99)],
 )
 def test_counts_and_fractions(value, expected):
     assert resolve_size(value, total=100) == expected

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ from kerasopt.data.hashing import row_chunks
 __all__ = [
     "Pair",
     "as_array",
+    "as_names",
     "as_pair",
     "as_triple",
     "check_features",
@@ -22,6 +26,18 @@ __all__ = [
 Pair = tuple[Any, Any]
 
 _IMAGE_SIDE = 16
+_WHOLE = (int, np.integer, np.bool_)
+_NUMBERS = (*_WHOLE, float, np.floating)
+_GAPS = ("NoneType", "NAType", "NaTType")
+"""Types of missing values; importing pandas for its own would take long."""
+
+_HINTS = {
+    "M": "Use parts of dates as numbers (year, month, weekday).",
+    "m": "Use durations as numbers: x / numpy.timedelta64(1, 's').",
+    "c": "Give real and imaginary parts as features of their own.",
+    "V": "Give the fields as columns: "
+    "numpy.lib.recfunctions.structured_to_unstructured(x).",
+}
 
 
 def as_array(values: Any, *, what: str) -> np.ndarray:
@@ -32,9 +48,11 @@ def as_array(values: Any, *, what: str) -> np.ndarray:
         what: How messages call it (``"train x"``).
 
     Returns:
-        The array, which may share memory with `values`.
+        The array, which may share memory with `values`. Numbers as Python objects
+        become an array of numbers, None among them NaN.
 
     Raises:
+        TypeError: if it is no array at all (None, a generator, a sparse matrix).
         ValueError: if NumPy can't make one array of it, or if it is a masked
             array with masked values.
 
@@ -48,13 +66,90 @@ def as_array(values: Any, *, what: str) -> np.ndarray:
             f"{what} has masked values (numpy.ma), which would be used as if they "
             "were not masked. Fill them (.filled(0)) or drop those rows."
         )
+    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+        raise TypeError(
+            f"{what} is a sparse matrix. Make it dense with its method toarray()."
+        )
     try:
-        return np.asarray(values)
-    except (ValueError, TypeError) as error:
+        array = np.asarray(values)
+    # Other libraries' arrays raise errors of their own.
+    except Exception as error:
         raise ValueError(
             f"{what} can't be made into one array ({error}). "
             "Give rows that all have the same shape."
         ) from error
+    if array.dtype != object:
+        return array
+    if not array.ndim:
+        raise TypeError(
+            f"{what} is {'None' if values is None else f'a {type(values).__name__}'}. "
+            "Accepted: an array, a list, a tensor or a data frame."
+        )
+    return _without_objects(array)
+
+
+def _without_objects(array: np.ndarray) -> np.ndarray:
+    """Return an array of Python objects as numbers, if all are; gaps become NaN."""
+    kinds = {type(value) for value in array.flat}
+    gaps = {kind for kind in kinds if kind.__name__ in _GAPS}
+    numbers = kinds - gaps
+    if not numbers or not all(issubclass(kind, _NUMBERS) for kind in numbers):
+        return array
+    if not gaps:
+        for dtype, accepted in ((bool, (bool, np.bool_)), (np.int64, _WHOLE)):
+            if all(issubclass(kind, accepted) for kind in numbers):
+                # Whole numbers beyond 64 bits become floats.
+                with contextlib.suppress(OverflowError):
+                    return array.astype(dtype)
+    values = [np.nan if type(value) in gaps else value for value in array.flat]
+    return np.array(values, dtype=np.float64).reshape(array.shape)
+
+
+def as_names(class_names: Any) -> tuple[str, ...]:
+    """Return names of classes as text.
+
+    Args:
+        class_names: A sequence of text or numbers, or None.
+
+    Returns:
+        The names; none for None.
+
+    Raises:
+        TypeError: if it isn't a sequence, or if a name is neither text nor a number.
+        ValueError: if a name is empty or stands twice.
+
+    Example:
+        >>> as_names(np.array(["cat", "dog"])), as_names(None)
+        (('cat', 'dog'), ())
+    """
+    if class_names is None:
+        return ()
+    if isinstance(class_names, (set, frozenset, Mapping)) or not hasattr(
+        class_names, "__iter__"
+    ):
+        raise TypeError(
+            f"class_names is a {type(class_names).__name__}. Accepted: a list with a "
+            "name for each class, in the order of the labels."
+        )
+    names = tuple(map(_as_name, class_names))
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(
+            f"class_names must differ; given more than once: {', '.join(repeated)}."
+        )
+    return names
+
+
+def _as_name(name: Any) -> str:
+    if isinstance(name, bytes):
+        name = name.decode("utf-8", "replace")
+    if not isinstance(name, (str, *_NUMBERS)) or str(name) == "nan":
+        raise TypeError(
+            f"class_names has {name!r} of type {type(name).__name__}. Names are text "
+            "or numbers."
+        )
+    if not str(name).strip():
+        raise ValueError("class_names has an empty name: give each class a name.")
+    return str(name)
 
 
 def as_pair(pair: Any, *, what: str) -> Pair:
@@ -140,8 +235,7 @@ def check_features(x: Any, *, what: str) -> Any:
     array = as_array(x, what=what)
     if array.dtype.kind not in "buif":
         raise ValueError(
-            f"{what} must hold numbers; given: dtype {array.dtype}. "
-            "Encode text and categories as numbers first."
+            f"{what} must hold numbers; given: dtype {array.dtype}. {_hint(array)}"
         )
     if not array.ndim:
         raise ValueError(
@@ -158,6 +252,14 @@ def check_features(x: Any, *, what: str) -> Any:
     _refuse_channels_first(array, what=what)
     check_finite(array, what=what)
     return array
+
+
+def _hint(array: np.ndarray) -> str:
+    """Return how to make numbers of what an array holds."""
+    if array.dtype == object and any(hasattr(v, "shape") for v in array.flat):
+        return "Its elements are arrays: stack them if they have one shape, \
+numpy.stack(x)."
+    return _HINTS.get(array.dtype.kind, "Encode text and categories as numbers first.")
 
 
 def is_lazy(x: Any) -> bool:
@@ -251,7 +353,8 @@ def check_weights(
             f"{what} has {len(array):,} weights for {samples:,} samples: give one "
             "weight for each sample."
         )
-    array = array.astype(np.float32)
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
     check_finite(array, what=what)
     if (array < 0).any():
         index = int((array < 0).argmax())

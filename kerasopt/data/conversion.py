@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasopt.data import frames
-from kerasopt.data.checks import as_array, is_lazy
+from kerasopt.data.checks import as_array, as_names, is_lazy
 from kerasopt.data.labels import number_names
 from kerasopt.data.pixels import add_channel_axis, are_pixels, looks_like_images
 from kerasopt.data.structure import is_nested, leaves
@@ -65,7 +65,7 @@ def _input_names(x: Any) -> list[str]:
 
 def _as_inputs(x: Any) -> Any:
     """Return a tuple of plain numbers as one array; other values as they are."""
-    if isinstance(x, tuple) and not any(hasattr(part, "shape") for part in x):
+    if isinstance(x, tuple) and not any(getattr(part, "shape", ()) for part in x):
         return list(x)
     return x
 
@@ -150,7 +150,7 @@ def convert_labels(
         >>> labels["train"].tolist(), names
         ([0, 1, 0], ('no', 'yes'))
     """
-    names = tuple(str(name) for name in class_names or ())
+    names = as_names(class_names)
     first, *_ = given.values()
     if first is None or is_nested(_as_inputs(first)):
         return {split: _nested_labels(y, split) for split, y in given.items()}, names

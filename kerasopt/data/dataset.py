@@ -99,6 +99,13 @@ class Dataset:
 
     def __post_init__(self, allow_test_as_validation: bool) -> None:
         """Check the data and replace arrays by read-only views."""
+        if not isinstance(self.name, str) or not self.name:
+            raise TypeError(f"name must be text, not empty; given: {self.name!r}.")
+        if not isinstance(allow_test_as_validation, (bool, np.bool_)):
+            raise TypeError(
+                "allow_test_as_validation must be True or False; given: "
+                f"{allow_test_as_validation!r}."
+            )
         given = {
             split: as_split(getattr(self, split), what=split)
             for split in SPLITS

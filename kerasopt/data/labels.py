@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasopt.data.checks import as_array, check_finite
+from kerasopt.data.checks import as_array, as_names, check_finite
 from kerasopt.data.structure import map_leaves
 from kerasopt.tasks import SOFT_LABEL_TOLERANCE, Task
 
@@ -134,6 +134,11 @@ def _hint(labels: np.ndarray, num_classes: int) -> str:
         return "The labels are -1 and 1: use (y + 1) // 2."
     if values[0] >= 1 and values[-1] == num_classes:
         return "The labels start at 1: subtract 1 (y - 1)."
+    if values[0] < 0:
+        return (
+            "Labels count from 0. Drop samples whose negative label means that it is "
+            "unknown, or number the classes: numpy.unique(y, return_inverse=True)[1]."
+        )
     return (
         "Labels count from 0: subtract 1 from labels that count from 1, or raise "
         f"num_classes (given: {num_classes})."
@@ -234,6 +239,7 @@ def _present_numbers(arrays: Sequence[np.ndarray]) -> np.ndarray:
         return np.empty(0, np.int64)
     present = np.unique(np.concatenate(numbers))
     if present.dtype.kind == "f":
+        present = present.astype(np.float64)
         whole = (present == np.round(present)) & (np.abs(present) < 2.0**53)
         if not whole.all():
             return np.empty(0, np.int64)
@@ -331,7 +337,7 @@ def number_names(
         >>> labels["train"].tolist(), names
         ([1, 0], ('a', 'b'))
     """
-    names = tuple(str(name) for name in class_names or ())
+    names = as_names(class_names)
     first, *_ = arrays.values()
     if first.dtype.kind not in "OUST":
         return dict(arrays), names
@@ -347,6 +353,11 @@ def number_names(
     numbers = {label: number for number, label in enumerate(names)}
     numbered = {}
     for split, labels in texts.items():
+        if "" in labels:
+            raise ValueError(
+                f"{split} y has {labels.count(''):,} empty labels; the first is at "
+                f"index {labels.index('')}. Drop these rows, or name their class."
+            )
         strangers = [label for label in labels if label not in numbers]
         if strangers:
             raise ValueError(

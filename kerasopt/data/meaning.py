@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from kerasopt import tasks
-from kerasopt.data.checks import as_array
+from kerasopt.data.checks import as_array, as_names
 from kerasopt.data.labels import count_classes, refuse_one_class
 from kerasopt.data.structure import is_nested
 from kerasopt.tasks import Task
 
-__all__ = ["Meaning", "find_meaning"]
+__all__ = ["Meaning", "check_num_classes", "find_meaning"]
+
+_MOST_CLASSES = 1_000_000
+"""More names than these wouldn't fit in memory."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ def find_meaning(
         >>> find_meaning({"train": [0.5, 1.5]}).class_names
         ('target',)
     """
-    names = tuple(str(name) for name in class_names or ())
-    _check_number(num_classes)
+    names = as_names(class_names)
+    check_num_classes(num_classes)
     train = labels["train"]
     chosen = _choose_task(train, task, int(num_classes), len(names))
     if chosen is None:
@@ -115,7 +118,9 @@ def _count(
     if task.has_classes:
         whole = train.ndim == 1 and train.dtype.kind in "bui"
         if not exact and not names and whole:
-            return max(2, int(train.max()) + 1)
+            number = max(2, int(train.max()) + 1)
+            check_num_classes(number)
+            return number
         given = [y for y in labels.values() if y is not None]
         return count_classes(given, class_names=names)
     return train.shape[1] if train.ndim == 2 else 1
@@ -127,9 +132,26 @@ def _default_names(task: Task, number: int) -> tuple[str, ...]:
     return ("target",) if number == 1 else tuple(f"target {i}" for i in range(number))
 
 
-def _check_number(num_classes: Any) -> None:
+def check_num_classes(num_classes: Any) -> None:
+    """Check a number of classes, labels or targets.
+
+    Args:
+        num_classes: Their number; 0 for as many as the labels say.
+
+    Raises:
+        ValueError: if it is no whole number, negative, or above 1,000,000.
+
+    Example:
+        >>> check_num_classes(10)
+    """
     if isinstance(num_classes, bool) or not isinstance(num_classes, (int, np.integer)):
         raise ValueError(f"num_classes must be a whole number; given: {num_classes!r}.")
+    if num_classes > _MOST_CLASSES:
+        raise ValueError(
+            f"num_classes={num_classes:,} is too large: at most {_MOST_CLASSES:,} are "
+            "accepted. Number the classes that there are from 0 "
+            "(numpy.unique(y, return_inverse=True)[1])."
+        )
 
 
 def _check_names(task: Task, names: tuple[str, ...], number: int) -> None:

@@ -15,7 +15,7 @@ from kerasopt.data.dataset import Dataset
 from kerasopt.data.download import npm_pack, offline, read_limited, read_url
 from kerasopt.data.hashing import sha256
 from kerasopt.data.published import PUBLISHED, Published, Source
-from kerasopt.data.splits import resolve_size, stratified_split
+from kerasopt.data.splits import stratified_split
 from kerasopt.names import Names, unknown
 
 __all__ = ["DataUnavailableError", "available", "cached", "canonical", "fetch", "load"]
@@ -132,25 +132,23 @@ def load(
 
 def _shrink(whole: Dataset, *, size: Any, seed: int) -> Dataset:
     (x, y), (x_test, y_test) = whole.train, whole.test or whole.train
-    if isinstance(size, (float, np.floating)):
-        raise ValueError(f"size={size} must be a whole number of training samples.")
+    whole_number = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+    if not whole_number or not whole.num_classes <= size <= len(y):
+        raise ValueError(
+            f"size={size!r} must be a whole number of training samples, from "
+            f"{whole.num_classes} (one of each class) to {len(y):,}."
+        )
     if size == len(y):
         return whole
-    count = resolve_size(size, total=len(y), what="size")
-    if count < whole.num_classes:
-        raise ValueError(
-            f"size={count} is too small for {whole.num_classes} classes: accepted are "
-            f"{whole.num_classes} to {len(y):,} training samples."
-        )
-    keep = stratified_split(y, count, seed)[1]
-    test_count = max(whole.num_classes, round(len(y_test) * count / len(y)))
+    keep = stratified_split(y, size, seed)[1]
+    test_count = max(whole.num_classes, round(len(y_test) * size / len(y)))
     keep_test = stratified_split(y_test, test_count, _TEST_SEED)[1]
     return Dataset(
         train=(x[keep], y[keep]),
         test=(x_test[keep_test], y_test[keep_test]),
         num_classes=whole.num_classes,
         class_names=whole.class_names,
-        source=f"{whole.source}; {count:,} of {len(y):,} training samples",
+        source=f"{whole.source}; {size:,} of {len(y):,} training samples",
         name=whole.name,
     )
 

@@ -42,7 +42,7 @@ def resolve_size(
             return 0
         if not 0 < value < 1:
             raise ValueError(f"{what}={value} isn't a fraction. {accepted}")
-        return max(minimum, round(float(value) * total))
+        return min(max(minimum, round(float(value) * total)), max(total - 1, 1))
     try:
         count = operator.index(value)
     except TypeError:
