@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["TEMPORARY_PREFIX", "atomic", "try_lock", "write_text"]
+__all__ = ["TEMPORARY_PREFIX", "atomic", "remove_leftovers", "try_lock", "write_text"]
 
 TEMPORARY_PREFIX = ".writing-"
 """How the names of unfinished files begin."""
+
+_RANDOM = "[a-z0-9_]" * 8
+"""What `tempfile.mkstemp` puts after it, as a pattern."""
 
 
 @contextlib.contextmanager
@@ -78,6 +82,33 @@ def shown(path: str | os.PathLike[str]) -> str:
         return str(Path(path).relative_to(Path.cwd()))
     except (ValueError, OSError):  # Elsewhere, or the working directory was deleted.
         return str(path)
+
+
+def remove_leftovers(
+    folder: str | os.PathLike[str], *, suffix: str = ".*", older_than: float = 0.0
+) -> None:
+    """Remove the temporary files of `atomic` that a killed process left in a folder.
+
+    Args:
+        folder: The folder; what is below it stays.
+        suffix: How their names end; ``*`` stands for anything.
+        older_than: Only files unchanged for so many seconds: a younger one may be
+            another process's, which is at work.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / ".writing-0a1b2c3d.npz").touch()
+        >>> (folder / ".my-backup.npz").touch()
+        >>> remove_leftovers(folder)
+        >>> [file.name for file in folder.iterdir()]
+        ['.my-backup.npz']
+    """
+    # The folder may be the user's own, so only names that `atomic` gives count.
+    for path in Path(folder).glob(f"{TEMPORARY_PREFIX}{_RANDOM}{suffix}"):
+        with contextlib.suppress(OSError):  # Somebody else's, or gone meanwhile.
+            if time.time() - path.stat().st_mtime >= older_than:
+                path.unlink()
 
 
 def try_lock(file: IO[bytes]) -> bool:

@@ -148,10 +148,9 @@ def test_leftovers_of_a_killed_process_are_removed(path):
     assert sorted(visible(path)) == sorted([young.name, path.name, *users])
 
 
-def test_names_of_temporary_files_are_those_that_are_removed(path, monkeypatch):
-    monkeypatch.setattr(cache, "_LEFTOVER_SECONDS", -1)
+def test_names_of_temporary_files_are_those_that_are_removed(path):
     with files.atomic(path) as temporary:
-        cache._remove_leftovers(path.parent, suffix=temporary.suffix)
+        files.remove_leftovers(path.parent, suffix=temporary.suffix)
         assert not temporary.exists()
         temporary.touch()
 

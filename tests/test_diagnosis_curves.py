@@ -1,7 +1,5 @@
 """kerasopt.diagnosis.curves on curves whose reading is plain, and on real ones."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +7,7 @@ import pytest
 import kerasopt as ko
 from kerasopt import diagnosis
 from kerasopt.benchmarks.small_data import draw_shapes
+from kerasopt.training import run_folder
 
 FALLS = 0.9 ** np.arange(12)
 TURNS = np.r_[FALLS[:6], FALLS[5] + 0.05 * np.arange(1, 7)]
@@ -159,5 +158,5 @@ def test_a_real_lag_is_found(momentum, lags, tmp_path):
 
 def run_with(run, metrics):
     """The run as it is once its training measures the training data, too."""
-    (run.directory / "metrics.json").write_text(json.dumps(metrics))
+    run_folder.write(run.directory, run_folder.METRICS, metrics)
     return ko.training.Run(run.directory)

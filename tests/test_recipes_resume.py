@@ -174,6 +174,7 @@ def test_other_data_are_refused_before_training(command, cut):
     about = json.loads(path.read_text())
     about["data"]["sha256"]["y_validation"] = "0" * 64
     path.write_text(json.dumps(about))
+    (cut / "checksums.json").unlink()
     before = path.read_bytes()
     code, _, err = command("train", "--resume", cut)
     assert code == 2

@@ -30,8 +30,10 @@ def network(**changes):
 def test_the_folder_holds_everything(tiny_digits, quick):
     run = ko.fit(network(), tiny_digits, epochs=2, augment="affine", **quick)
     names = {path.name for path in run.directory.iterdir()}
-    assert names == {
+    # A slow machine writes a checkpoint, too.
+    assert names - {"checkpoints"} == {
         "recipe.yaml",
+        "checksums.json",
         "environment.json",
         "history.csv",
         "metrics.json",

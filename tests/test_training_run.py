@@ -44,11 +44,13 @@ def test_report_and_plot_can_be_made_again(run):
     assert run.plot().axes
 
 
-@pytest.mark.parametrize("folder", ["nowhere", "."])
-def test_a_folder_without_a_run(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("opened", [ko.Run, ko.Run.load])
+def test_a_folder_without_a_run(opened, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"isn't a run: it has no recipe.yaml"):
-        ko.Run.load(folder)
+    with pytest.raises(ValueError, match=r"'\.' isn't a run: it has no recipe.yaml"):
+        opened(".")
+    with pytest.raises(ValueError, match="'no' isn't a run: there is no such folder"):
+        opened("no")
 
 
 def test_an_unfinished_run(run, tmp_path):

@@ -224,8 +224,7 @@ class _Trainings:
 
         The call of steps that ran at the kill, up to a second, isn't counted.
         """
-        from kerasopt.training import checkpoint
-        from kerasopt.training import run as run_folder
+        from kerasopt.training import checkpoint, run_folder
 
         done = json.loads((folder / PLACE).read_text())
         path = folder / RUN / run_folder.CHECKPOINT

@@ -6,7 +6,10 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
+
 from kerasopt import checks, names, schedules
+from kerasopt.callbacks.changed_step import Step, change_step, restore_step
 from kerasopt.callbacks.progress_callback import ShareCallback
 
 __all__ = ["Freeze"]
@@ -17,7 +20,8 @@ class Freeze(ShareCallback):
 
     Once the first layers are frozen, backpropagation ends where they end: in the
     speed network the frozen whitening bias saves about 5 % of every further step.
-    Frozen batch normalisation uses its moving statistics, as always in Keras.
+    Frozen batch normalisation uses its moving statistics, as always in Keras. The
+    layers' ``trainable`` flags are False inside the training steps only.
 
     Args:
         layers: Name of a layer, or several; ``*`` and ``?`` stand for any
@@ -46,7 +50,6 @@ class Freeze(ShareCallback):
         self.layers = [layers] if isinstance(layers, str) else list(layers)
         self.after = checks.fraction("after", after)
         self._to_freeze: list[Any] = []
-        self._frozen: list[Any] = []
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Look the layers up."""
@@ -57,34 +60,51 @@ class Freeze(ShareCallback):
                     "mix up the averages. Leave use_ema out, or take "
                     "kerasopt.callbacks.Lookahead."
                 )
+        optimizer = self.model.optimizer
+        if not optimizer.built:  # Else it would know the other layers only.
+            optimizer.build(self.model.trainable_variables)
         there = [layer.name for layer in self.model.layers]
         for pattern in self.layers:
             if not fnmatch.filter(there, pattern):
                 raise names.unknown(f"layer of {self.model.name}", pattern, there)
-        # What is frozen already stays as it is, also at the end.
         self._to_freeze = [
             layer
             for layer in self.model.layers
             if layer.trainable
             and any(fnmatch.fnmatch(layer.name, pattern) for pattern in self.layers)
         ]
-        self._frozen = []
 
     def on_train_batch_begin(
         self, batch: int, logs: Mapping[str, float] | None = None
     ) -> None:
         """Freeze the layers when their time is over."""
         if self._to_freeze and self.share() >= self.after:
-            self._frozen, self._to_freeze = self._to_freeze, []
-            self._set_trainable(False)
+            layers, self._to_freeze = self._to_freeze, []
+            change_step(self.model, lambda step: _FrozenStep(step, layers))
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Give the layers their flags back."""
-        if self._frozen:
-            self._set_trainable(True)
+        """Train the layers again."""
+        restore_step(self.model)
 
-    def _set_trainable(self, trainable: bool) -> None:
-        for layer in self._frozen:
-            layer.trainable = trainable
-        # The compiled step still trains what it was traced with.
-        self.model.make_train_function(force=True)
+
+class _FrozenStep:
+    """A training step with some layers frozen inside it, whatever way it ends."""
+
+    def __init__(self, step: Step, layers: Sequence[keras.layers.Layer]) -> None:
+        self.step = step
+        self.layers = layers
+        # A layer sets the flags of what it holds, which may be frozen already.
+        self.flags = [
+            (each, each.trainable)
+            for layer in layers
+            for each in [*layer._flatten_layers(), *layer.variables]
+        ]
+
+    def __call__(self, batch: Any) -> Any:
+        for layer in self.layers:
+            layer.trainable = False
+        try:
+            return self.step(batch)
+        finally:
+            for each, trainable in self.flags:
+                each.trainable = trainable

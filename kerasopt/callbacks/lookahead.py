@@ -73,9 +73,8 @@ class Lookahead(ShareCallback):
         self._steps = keras.Variable(0, dtype="int64", trainable=False)
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Start from the model's weights, unless resumed."""
-        if not self._slow:
-            self.build(self.model)
+        """Start from the model's weights; `kerasopt.fit` then restores a checkpoint."""
+        self.build(self.model)
 
     def on_train_batch_end(
         self, batch: int, logs: Mapping[str, float] | None = None
@@ -94,7 +93,6 @@ class Lookahead(ShareCallback):
         """Leave the slow weights in the model; a later fit starts anew."""
         for slow, fast in zip(self._slow, self._fast, strict=True):
             fast.assign(slow)
-        self._slow = []
 
     def _update(self, decay: float) -> None:
         for slow, fast in zip(self._slow, self._fast, strict=True):

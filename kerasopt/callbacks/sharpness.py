@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kerasopt import checks, gradients
+from kerasopt.callbacks.changed_step import change_step, restore_step
 
 __all__ = ["SharpnessAware"]
 
@@ -48,23 +49,12 @@ class SharpnessAware(keras.callbacks.Callback):
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Put SAM's step in the place of the model's own."""
         self._check()
-        self.model.train_step = functools.partial(
-            gradients.sharpness_aware_step, self.model, self.rho
-        )
-        self.model.make_train_function(force=True)
+        step = functools.partial(gradients.sharpness_aware_step, self.model, self.rho)
+        change_step(self.model, lambda _: step)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Give the model its own step back."""
-        self.restore()
-
-    def restore(self) -> None:
-        """Give the model its own step back, after a training that broke off, too.
-
-        Keras doesn't call callbacks then; `kerasopt.fit` calls this.
-        """
-        if self.model is not None and "train_step" in vars(self.model):
-            del self.model.train_step
-            self.model.make_train_function(force=True)
+        restore_step(self.model)
 
     def _check(self) -> None:
         optimizer: Any = self.model.optimizer

@@ -29,8 +29,6 @@ _MAX_BYTES = 2**31
 _POLL_SECONDS = 0.1
 _LEFTOVER_SECONDS = 24 * 3600
 _PATIENCE_SECONDS = 2.0
-_RANDOM = 8
-"""Random characters in the names that `tempfile.mkstemp` gives."""
 
 
 class CacheDamaged(ValueError):
@@ -197,7 +195,10 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, origin: str) -> bool:
     entries: dict[str, Any] = {**arrays, **notes, "origin": origin}
     try:
         with files.atomic(path) as temporary:
-            _remove_leftovers(path.parent, suffix=temporary.suffix)
+            # A younger one may be another dataset that is being written just now.
+            files.remove_leftovers(
+                path.parent, suffix=temporary.suffix, older_than=_LEFTOVER_SECONDS
+            )
             np.savez(temporary, **entries)
     # zipfile raises ValueError on top of the OSError when closing fails too.
     except (OSError, ValueError) as error:
@@ -212,17 +213,6 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, origin: str) -> bool:
         )
         return False
     return True
-
-
-def _remove_leftovers(place: Path, *, suffix: str) -> None:
-    """Remove temporary files of processes that were killed while writing.
-
-    The folder may be the user's own, so only names that `files.atomic` gives count.
-    """
-    for leftover in place.glob(f"{files.TEMPORARY_PREFIX}{'?' * _RANDOM}{suffix}"):
-        # A younger one may be another dataset that is being written just now.
-        if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
-            leftover.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

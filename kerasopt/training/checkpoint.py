@@ -14,6 +14,7 @@ import numpy as np
 
 from kerasopt import files
 from kerasopt.callbacks import training_continues
+from kerasopt.training import run_folder, run_schema
 
 __all__ = ["Checkpoint", "copy_unended", "optimizers_of"]
 
@@ -109,10 +110,11 @@ class Checkpoint:
         """
         state, self._arrays = read(self.path)
         self._assign()
-        self._memories = {
-            key: _unpacked(value, self._arrays)
-            for key, value in state["callbacks"].items()
-        }
+        with run_folder.intact(self.path.parents[1], run_folder.CHECKPOINT):
+            self._memories = {
+                key: _unpacked(value, self._arrays)
+                for key, value in state["callbacks"].items()
+            }
         self.ended, self.seconds = state["ended"], float(state["seconds"])
         return {name: state[name] for name in ("epoch", "step", "logs", "jit")}
 
@@ -159,17 +161,15 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return a checkpoint's state and arrays.
 
     Raises:
-        ValueError: if it is damaged, or of another version.
+        ValueError: if it is damaged (`DamagedRunError`), or of another version.
     """
-    try:
-        with np.load(path, allow_pickle=False) as saved:
+    folder = path.parents[1]
+    with run_folder.intact(folder, run_folder.CHECKPOINT):
+        with np.load(path, allow_pickle=False) as saved:  # It compares checksums.
             arrays = dict(saved)
         state = json.loads(str(arrays.pop("state")))
-    except Exception as error:  # Whatever a damaged archive raises.
-        raise ValueError(
-            f"The checkpoint '{path}' is damaged ({error}). Delete it to start the "
-            "training over."
-        ) from None
+        if state.get("version") == VERSION:
+            run_schema.check_position(state)
     if state.get("version") != VERSION:
         raise ValueError(
             f"The checkpoint '{path}' was written by another version of kerasopt. "

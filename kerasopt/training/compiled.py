@@ -95,7 +95,9 @@ class CompiledSteps:
         """
         if self._made_for is None or self.model.train_function is not self._made_for:
             self._calls = {k: c for k, c in self._calls.items() if k[0] != "train"}
-            self.model.make_train_function()
+            if self.model.train_function is None:
+                # Not else: it means that a training begins (callbacks.changed_step).
+                self.model.make_train_function()
             self._made_for = self.model.train_function
 
     def _run_rows(

@@ -12,7 +12,9 @@ from typing import Any
 import pandas as pd
 
 from kerasopt import files
-from kerasopt.training.run import LOCK, METRICS, RECIPE, Run
+from kerasopt.training import run_folder
+from kerasopt.training.run import Run, check_is_run
+from kerasopt.training.run_folder import LOCK, METRICS, RECIPE, DamagedRunError
 
 __all__ = ["check_new", "locked", "new_directory", "runs", "unfinished_directory"]
 
@@ -25,8 +27,8 @@ def runs(directory: str | os.PathLike[str] = "runs") -> pd.DataFrame:
 
     Returns:
         One row a run: run (its folder, relative to the directory), status
-        (``"finished"`` or ``"unfinished"``), task, the measures of the test and
-        validation part that stand for the result, epochs, seconds and seed.
+        (``"finished"``, ``"unfinished"`` or ``"damaged"``), task, the measures of the
+        test and validation part that stand for the result, epochs, seconds and seed.
 
     Raises:
         ValueError: if there is no such folder.
@@ -49,7 +51,10 @@ def _row(folder: Path, root: Path) -> dict[str, Any]:
     }
     if row["status"] == "unfinished":
         return row
-    run = Run(folder)
+    try:
+        run = Run.load(folder)
+    except DamagedRunError:
+        return row | {"status": "damaged"}
     measure = run.task.headline if run.task else "loss"
     return row | {
         "task": run.task and run.task.name,
@@ -128,13 +133,16 @@ def unfinished_directory(directory: str | os.PathLike[str] | None) -> Path:
         directory: The run's folder.
 
     Raises:
-        ValueError: if none is given, it isn't a run's, or the run has finished.
+        ValueError: if none is given, it isn't a run's, the run has finished, or
+            (`DamagedRunError`) its recipe or environment is damaged.
     """
     if directory is None:
         raise ValueError("resume=True needs directory=, the interrupted run's folder.")
     path = Path(directory)
-    if not (path / RECIPE).is_file():
-        raise ValueError(f"'{path}' isn't a run: it has no {RECIPE}.")
+    check_is_run(path)
     if (path / METRICS).is_file():
         raise ValueError(f"The run in '{path}' has already finished.")
+    # What the resumed run rests on is read before anything is made of it.
+    run_folder.read_recipe(path)
+    run_folder.read_environment(path)
     return path

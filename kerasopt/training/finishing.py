@@ -14,8 +14,7 @@ from kerasopt import distribute, evaluation, files
 from kerasopt.console import Console
 from kerasopt.data import Stream, pipeline
 from kerasopt.evaluation import tta
-from kerasopt.training import environment, preflight, saving
-from kerasopt.training import run as run_folder
+from kerasopt.training import environment, preflight, run_folder, saving
 from kerasopt.training.batches import Feed, evaluation_batch_size
 from kerasopt.training.preparation import Prepared
 from kerasopt.training.run import Run
@@ -76,7 +75,8 @@ def finish(
     except Exception as error:
         _warn("write the report", "run.report()", error)
     run.metrics["total_seconds"] = round(clock(), 2)
-    run_folder.write_json(folder / run_folder.METRICS, run.metrics)
+    run_folder.add_checksum(folder, run_folder.HISTORY)
+    run_folder.write(folder, run_folder.METRICS, run.metrics)
     return run
 
 

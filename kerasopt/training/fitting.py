@@ -25,9 +25,9 @@ from kerasopt.training import (
     preparation,
     quiet,
     resuming,
+    run_folder,
     saving,
 )
-from kerasopt.training import run as run_folder
 from kerasopt.training.budget import TimeBudget
 from kerasopt.training.compiled import free_kernels
 from kerasopt.training.preparation import Prepared
@@ -197,10 +197,11 @@ def fit(
             # Another process may have completed it since.
             directories.unfinished_directory(folder)
             resuming.check_same(folder, resolved, about, console)
+            run_folder.begin_again(folder)
         else:
             directories.check_new(folder)
-        run_folder.write_yaml(folder / run_folder.RECIPE, resolved)
-        run_folder.write_json(folder / run_folder.ENVIRONMENT, about)
+        run_folder.write(folder, run_folder.RECIPE, resolved)
+        run_folder.write(folder, run_folder.ENVIRONMENT, about)
         return _trained(ready, model, folder, budget, started, console, resume)
 
 

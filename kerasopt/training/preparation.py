@@ -13,6 +13,7 @@ import tensorflow as tf
 from kerasopt import augment as augmentations
 from kerasopt import callbacks as callback_table
 from kerasopt import distribute, layers, optimizers, schedules, tasks
+from kerasopt.callbacks.changed_step import restore_step
 from kerasopt.console import Console, say
 from kerasopt.data import Dataset, Stream
 from kerasopt.data.labels import classes_without_samples
@@ -104,6 +105,8 @@ def prepare(
         ValueError: if an argument doesn't fit the others or the data.
     """
     settings = spec.settings
+    if isinstance(spec.model, keras.Model):
+        restore_step(spec.model)  # After a training of Keras's that broke off.
     # Now, since the given model itself is compiled below.
     measures_logs = spec.metrics is not None or _has_own_metrics(spec.model)
     preflight.check_data(dataset, settings)

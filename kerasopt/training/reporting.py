@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kerasopt.evaluation import report as html_report
-from kerasopt.training import run as run_folder
+from kerasopt.training import run_folder
+from kerasopt.training.run import TEST_AS_VALIDATION_NOTE
 
 if TYPE_CHECKING:
     from kerasopt.training.run import Run
@@ -18,12 +17,9 @@ __all__ = ["report_data"]
 def report_data(run: Run) -> html_report.ReportData:
     """Return what the report of a run is made from."""
     images = indices = None
-    path = run.directory / run_folder.PREDICTIONS
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as saved:
-            indices = saved["mistakes"]
-            if "mistake_images" in saved.files:
-                images = saved["mistake_images"]
+    saved = run_folder.read_predictions(run.directory)
+    if saved is not None:
+        indices, images = saved["mistakes"], saved.get("mistake_images")
     return html_report.ReportData(
         recipe=run.recipe,
         environment=run.environment,
@@ -42,13 +38,13 @@ def report_data(run: Run) -> html_report.ReportData:
 def _notes(run: Run) -> list[str]:
     notes = list(run.environment.get("notes", []))
     if run.metrics.get("test_is_validation", False):
-        notes.append(run_folder.TEST_AS_VALIDATION_NOTE)
+        notes.append(TEST_AS_VALIDATION_NOTE)
     return notes
 
 
 def _curve_notes(run: Run) -> list[str]:
     notes = []
-    if smoothing := run.recipe["training"]["label_smoothing"]:
+    if smoothing := run.recipe["training"].get("label_smoothing"):
         notes.append(
             f"The loss in the curves is the one that was trained on, with label "
             f"smoothing {smoothing:g}; the measures give the plain cross-entropy, "

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kerasopt.console import Console, say
-from kerasopt.training import run as run_folder
+from kerasopt.training import run_folder
 from kerasopt.training.spec import TrainingSettings
 
 __all__ = ["check_same", "check_same_data", "with_recorded_choices"]
@@ -29,7 +28,7 @@ automatic names through a process."""
 
 def with_recorded_choices(settings: TrainingSettings, folder: Path) -> TrainingSettings:
     """Replace what was left to kerasopt by what it decided for this run."""
-    recorded = _read_recipe(folder).get("training", {})
+    recorded = run_folder.read_recipe(folder).get("training", {})
     decided = {}
     if settings.precision == "auto" and recorded.get("precision"):
         decided["precision"] = recorded["precision"]
@@ -55,9 +54,9 @@ def check_same(
     Raises:
         ValueError: naming each difference.
     """
-    recorded = _read_environment(folder)
+    recorded = run_folder.read_environment(folder)
     check_same_data(recorded.get("data", {}), environment["data"], folder)
-    before, now = dict(_leaves(_read_recipe(folder))), dict(_leaves(recipe))
+    before, now = dict(_leaves(run_folder.read_recipe(folder))), dict(_leaves(recipe))
     changed = [
         f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
         for name in sorted({*before, *now})
@@ -123,24 +122,3 @@ def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _read_recipe(folder: Path) -> dict[str, Any]:
-    return run_folder.Run(folder).recipe
-
-
-def _read_environment(folder: Path) -> dict[str, Any]:
-    path = folder / run_folder.ENVIRONMENT
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"The run in '{folder}' is damaged: {path.name} can't be read ({error})."
-        ) from None
-    data = content.get("data") if isinstance(content, dict) else None
-    if not isinstance(data, dict) or not isinstance(data.get("sha256"), dict):
-        raise ValueError(
-            f"The run in '{folder}' is damaged: {path.name} doesn't say what data it "
-            "was trained on."
-        )
-    return content

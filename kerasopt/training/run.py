@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import pandas as pd
-import yaml
 
 from kerasopt import evaluation, files, tasks
 from kerasopt.data import pipeline
@@ -21,20 +19,14 @@ from kerasopt.data.pixels import scale_of_new
 from kerasopt.data.streams import is_stream
 from kerasopt.evaluation import report as html_report
 from kerasopt.names import RenamedKeys
-from kerasopt.training import batches, new_data
+from kerasopt.training import batches, new_data, run_folder
+from kerasopt.training.run_folder import METRICS, MODEL, RECIPE, REPORT, WEIGHTS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Run"]
 
-RECIPE, ENVIRONMENT, HISTORY = "recipe.yaml", "environment.json", "history.csv"
-PREFIX = {"validation": "val", "test": "test"}
-"""What the measures of each part of the data begin with, as in Keras's logs."""
-METRICS, MODEL, REPORT = "metrics.json", "model.keras", "report.html"
-WEIGHTS, LOCK = "model.weights.h5", ".kerasopt-lock"
-PREDICTIONS = "test_predictions.npz"
-CHECKPOINT, TENSORBOARD = "checkpoints/last.npz", "tensorboard"
 TEST_AS_VALIDATION_NOTE = (
     "The test set served as validation data: the test accuracy is optimistic."
 )
@@ -50,6 +42,9 @@ class Run:
         metrics: What was measured, where it is known; else it is read.
         custom_objects: {name: class} of layers, losses and so on that the saved model
             needs, as in `keras.saving.load_model`.
+
+    Raises:
+        ValueError: if there is no such folder, or it holds no run.
     """
 
     def __init__(
@@ -62,6 +57,7 @@ class Run:
     ) -> None:
         # The working directory may change while the run is in use.
         self.directory = Path(directory).absolute()
+        check_is_run(directory)
         self._custom_objects = dict(custom_objects or {})
         if model is not None:
             self.model = model
@@ -82,30 +78,28 @@ class Run:
             custom_objects: As in `Run`.
 
         Raises:
-            ValueError: if the folder isn't that of a finished run.
+            ValueError: if the folder isn't that of a finished run, or
+                (`DamagedRunError`) a file of it is damaged.
         """
-        directory = Path(directory)
-        if not (directory / RECIPE).is_file():
-            raise ValueError(
-                f"'{directory}' isn't a run: it has no {RECIPE}. Give the folder "
-                "that a training wrote, such as runs/digits-20260131-120000."
-            )
-        if not (directory / METRICS).is_file():
+        run = cls(directory, custom_objects=custom_objects)
+        if not (run.directory / METRICS).is_file():
             raise ValueError(
                 f"The run in '{directory}' hasn't finished. Resume it with: "
                 f"{how_to_resume(directory)}"
             )
-        return cls(directory, custom_objects=custom_objects)
+        for name in ("recipe", "environment", "metrics", "history"):
+            getattr(run, name)  # Damage shows now, not after an hour's work.
+        return run
 
     @functools.cached_property
     def recipe(self) -> dict[str, Any]:
         """The fully resolved recipe."""
-        return yaml.safe_load((self.directory / RECIPE).read_text(encoding="utf-8"))
+        return run_folder.read_recipe(self.directory)
 
     @functools.cached_property
     def environment(self) -> dict[str, Any]:
         """Versions, machine, devices, seed and the data's hashes."""
-        return json.loads((self.directory / ENVIRONMENT).read_text(encoding="utf-8"))
+        return run_folder.read_environment(self.directory)
 
     @functools.cached_property
     def history(self) -> pd.DataFrame:
@@ -113,13 +107,12 @@ class Run:
 
         With a schedule that is the rate of the step that comes next.
         """
-        return pd.read_csv(self.directory / HISTORY)
+        return run_folder.read_history(self.directory)
 
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
         """What was measured: ``test_accuracy``, ``train_seconds`` and so on."""
-        text = (self.directory / METRICS).read_text(encoding="utf-8")
-        return _with_old_names(json.loads(text))
+        return _with_old_names(run_folder.read_metrics(self.directory))
 
     @functools.cached_property
     def model(self) -> keras.Model:
@@ -137,13 +130,15 @@ class Run:
                 f"model.load_weights('{self.directory / WEIGHTS}'), and open the run "
                 "with Run(directory, model=model)."
             )
+        run_folder.check_archive(self.directory, MODEL)
         try:
             return keras.saving.load_model(
                 path, custom_objects=self._custom_objects, safe_mode=True
             )
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # Of the user's classes, too: the file is whole.
+            reason = str(error).strip() or type(error).__name__
             raise ValueError(
-                f"The model in '{path}' can't be loaded: {str(error).splitlines()[0]} "
+                f"The model in '{path}' can't be loaded: {reason.splitlines()[0]} "
                 "If it has layers of your own, give "
                 "Run.load(directory, custom_objects={'Name': Class})."
             ) from error
@@ -346,12 +341,13 @@ class Run:
     @property
     def test_result(self) -> evaluation.Result | None:
         """The test set's measures in detail, or None if there was no test set."""
-        path = self.directory / PREDICTIONS
-        if not path.is_file() or self.task is None:
+        saved = run_folder.read_predictions(self.directory)
+        if saved is None or self.task is None:
             return None
-        with np.load(path, allow_pickle=False) as saved:
-            weights = saved["weights"] if "weights" in saved.files else None
-            return self._measured(saved["labels"], saved["probabilities"], weights)
+        with run_folder.intact(self.directory, run_folder.PREDICTIONS):
+            return self._measured(
+                saved["labels"], saved["probabilities"], saved.get("weights")
+            )
 
     def plot(self) -> Figure:
         """Plot loss, accuracy and learning rate over the epochs."""
@@ -374,25 +370,26 @@ class Run:
         return f"<Run {files.shown(self.directory)} {shown}>"
 
 
+def check_is_run(directory: str | os.PathLike[str]) -> None:
+    """Raise `ValueError` if a folder isn't there, or holds no run."""
+    folder = Path(directory)
+    if (folder / RECIPE).is_file():
+        return
+    what = f"it has no {RECIPE}" if folder.is_dir() else "there is no such folder"
+    raise ValueError(
+        f"'{directory}' isn't a run: {what}. Give the folder that a training wrote, "
+        "such as runs/digits-20260131-120000."
+    )
+
+
 def how_to_resume(folder: str | os.PathLike[str]) -> str:
     """Return the command or the call that resumes an interrupted run."""
-    if "data" in (Run(folder).recipe or {}):
+    if "data" in run_folder.read_recipe(Path(folder)):
         return f"kerasopt train --resume {folder}"
     return (
         f"kerasopt.resume('{folder}', model=…, data=…), in Python, and what else fit "
         "was given"
     )
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a readable JSON file atomically."""
-    files.write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_yaml(path: Path, content: dict[str, Any]) -> None:
-    """Write a YAML file atomically, keys in their order."""
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    files.write_text(path, text)
 
 
 # ``validation_…``, as version 0.1 wrote them, can be read and asked for.

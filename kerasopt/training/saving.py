@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasopt import files, layers, losses, tasks
 from kerasopt.layers import graph
-from kerasopt.training import run as run_folder
+from kerasopt.training import run_folder
 from kerasopt.training.head import Head
 
 __all__ = ["num_parameters", "save_model", "saving_notes", "weights_are_finite"]

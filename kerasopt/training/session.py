@@ -15,17 +15,25 @@ import tensorflow as tf
 
 from kerasopt import callbacks as own_callbacks
 from kerasopt.callbacks import ShareCallback
+from kerasopt.callbacks.changed_step import restore_step
 from kerasopt.console import Console, say
 from kerasopt.data import Stream, StreamError
 from kerasopt.data.stream_batches import reason_of
-from kerasopt.training import calibration, checkpoint, image_sizes, placement
-from kerasopt.training import run as run_folder
+from kerasopt.training import (
+    calibration,
+    checkpoint,
+    image_sizes,
+    placement,
+    run_folder,
+)
 from kerasopt.training.budget import TimeBudget
 from kerasopt.training.calibration import JitChoice
 from kerasopt.training.checkpoint import Checkpoint
 from kerasopt.training.interruption import Interruption
 from kerasopt.training.preparation import Prepared
+from kerasopt.training.run import how_to_resume
 from kerasopt.training.sources import Source
+from kerasopt.training.spec import MOST_EPOCHS
 from kerasopt.training.trainer import (
     SECONDS_A_CALL,
     Trainer,
@@ -35,9 +43,6 @@ from kerasopt.training.trainer import (
 )
 
 __all__ = ["DivergedError", "Session"]
-
-EPOCHS_WITHOUT_END = 1_000_000
-"""Epochs of a training that its time budget ends: Keras needs a number."""
 
 START: dict[str, Any] = {"epoch": 0, "step": 0, "logs": None}
 """The position of a training that begins."""
@@ -73,7 +78,7 @@ class Session:
         self.budget = budget
         self.watchers = list(watchers)
         settings = ready.settings
-        self.epochs = EPOCHS_WITHOUT_END if budget else settings.epochs
+        self.epochs = MOST_EPOCHS if budget else settings.epochs
         self.log = own_callbacks.EpochLog(folder / run_folder.HISTORY)
         self.early_stopping = None
         if settings.patience is not None:
@@ -126,9 +131,10 @@ class Session:
             for source in (trainer.train, trainer.validation):
                 if source is not None:
                     source.close()
+            restore_step(self.ready.model)
             for callback in self.ready.callbacks:
-                if isinstance(callback, own_callbacks.SharpnessAware):
-                    callback.restore()
+                if isinstance(callback, ShareCallback):
+                    callback.clock = None  # It may be used again, without a budget.
         self._check_finite()
         return trainer
 
@@ -244,7 +250,7 @@ class Session:
             self.checkpoint.save(trainer)
             error.add_note(
                 "The training up to here is kept. Resume with: "
-                f"{run_folder.how_to_resume(self.folder)}"
+                f"{how_to_resume(self.folder)}"
             )
 
     def _failed(self, error: Exception, trainer: Trainer) -> Exception:
@@ -289,7 +295,7 @@ class Session:
     def _say_how_to_resume(self) -> None:
         if self.console.quiet:
             return
-        how = run_folder.how_to_resume(self.folder)
+        how = how_to_resume(self.folder)
         if not self.checkpoint.path.is_file():
             self._say(
                 f"Interrupted before the first checkpoint of '{self.folder}'. Start it "

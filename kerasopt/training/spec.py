@@ -29,6 +29,9 @@ __all__ = [
 MOST_SAMPLES = 2**24
 """Of a batch: TensorFlow counts some of its numbers in 32 bits."""
 
+MOST_EPOCHS = 1_000_000
+"""Of a training; a time budget, which needs no number, has as many."""
+
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -133,7 +136,7 @@ class TrainingSettings(Section):
         32
     """
 
-    epochs: int = pydantic.Field(10, gt=0, strict=True)
+    epochs: int = pydantic.Field(10, gt=0, le=MOST_EPOCHS, strict=True)
     budget: Budget = None
     batch_size: int = pydantic.Field(32, gt=0, le=MOST_SAMPLES, strict=True)
     patience: int | None = pydantic.Field(None, gt=0, strict=True)

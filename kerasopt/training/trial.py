@@ -14,8 +14,7 @@ from pathlib import Path
 import keras
 
 from kerasopt.console import Console
-from kerasopt.training import placement, preparation, saving
-from kerasopt.training import run as run_folder
+from kerasopt.training import placement, preparation, run_folder, saving
 from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache
 from kerasopt.training.compiled import free_kernels

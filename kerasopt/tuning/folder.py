@@ -20,8 +20,7 @@ from kerasopt.console import Console, say
 from kerasopt.data import Dataset
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
-from kerasopt.training import directories
-from kerasopt.training import run as run_folder
+from kerasopt.training import directories, run_folder
 from kerasopt.training.spec import in_seconds
 
 __all__ = [

@@ -8,8 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from kerasopt.evaluation import formatting
-from kerasopt.training import Run
-from kerasopt.training import run as run_folder
+from kerasopt.training import Run, run_folder
 
 __all__ = ["trial_log"]
 

@@ -19,8 +19,7 @@ from kerasopt import distribute, files, losses, schedules
 from kerasopt.console import Console
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import DivergedError, calibration, placement, quiet
-from kerasopt.training import run as run_folder
+from kerasopt.training import DivergedError, calibration, placement, quiet, run_folder
 from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache
 from kerasopt.training.spec import TrainingSpec

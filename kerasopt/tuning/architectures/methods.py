@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasopt import files
 from kerasopt.models import inherit_weights, weights_by_path
-from kerasopt.training import run as run_folder
+from kerasopt.training import run_folder
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.architectures import evolution
 from kerasopt.tuning.architectures.evolution import Architecture, GeneSpace, Individual

@@ -12,7 +12,7 @@ import pydantic
 from kerasopt import names
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import run as run_folder
+from kerasopt.training import run_folder
 from kerasopt.training.spec import Budget, Section
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.architectures import cost, evolution

@@ -13,7 +13,7 @@ from kerasopt.console import Console, say
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.requirements import install
-from kerasopt.training import run as run_folder
+from kerasopt.training import run_folder
 from kerasopt.training.spec import validate
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.fields import default_space, is_of_the_data

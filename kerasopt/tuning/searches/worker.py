@@ -17,8 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 from kerasopt.data import Dataset
 from kerasopt.data.splits import class_indices
 from kerasopt.recipes import Recipe
-from kerasopt.training import DivergedError
-from kerasopt.training import run as run_folder
+from kerasopt.training import DivergedError, run_folder
 from kerasopt.training.checkpoint import copy_unended
 from kerasopt.training.compile_cache import CompileCache
 from kerasopt.tuning import folder as folders
