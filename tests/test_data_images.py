@@ -241,6 +241,10 @@ def test_train_and_test_folders_are_used_as_such(tmp_path, name):
     np.testing.assert_array_equal(dataset.test[0][3], picture(seed=1100))
     with pytest.raises(ValueError, match="there is a folder of test images"):
         from_directory(tmp_path, test=0.2)
+    if name:
+        with pytest.raises(ValueError, match="there is a folder of validation images"):
+            from_directory(tmp_path, validation=0.1)
+        assert from_directory(tmp_path, validation=0).sizes == sizes
 
 
 def test_default_validation_of_a_small_folder_has_each_class(tmp_path):
@@ -328,6 +332,14 @@ def test_folders_without_classes_or_images_are_refused(tmp_path):
         ({"image_size": 32}, "must be .height, width."),
         ({"image_size": (0, 9)}, "from 1 to 4096"),
         ({"image_size": (32, 32, 3)}, "must be .height, width."),
+        ({"image_size": (True, True)}, "must be .height, width."),
+        ({"image_size": (8, float("inf"))}, "must be .height, width."),
+        ({"image_size": b"88"}, "must be .height, width."),
+        ({"image_size": {8, 9}}, "must be .height, width."),
+        ({"color": []}, r"Unknown color \[\]"),
+        ({"test": "auto"}, "test must be a number"),
+        ({"validation": float("nan")}, "validation=nan isn't a fraction"),
+        ({"validation": "some"}, "validation must be a number"),
         ({"max_images": 0}, "max_images=0"),
         ({"max_images": 1}, "max_images=1.*leave a class empty"),
         ({"validation": 12}, "too large"),

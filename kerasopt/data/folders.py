@@ -34,6 +34,7 @@ __all__ = ["from_directory"]
 _LARGEST_DEFAULT_SIDE = 256
 _SHOWN = 5
 _LISTED = 50
+_VALIDATION = 0.1
 _CORRUPT = ("error", "skip")
 # Test samples never depend on the user's seed: results stay comparable.
 _TEST_SEED = 20_090_408
@@ -54,7 +55,7 @@ def from_directory(
     directory: str | os.PathLike[str],
     *,
     image_size: Sequence[int] | None = None,
-    validation: Any = 0.1,
+    validation: Any = "auto",
     test: Any = 0.0,
     seed: int = 0,
     color: str = "rgb",
@@ -80,8 +81,8 @@ def from_directory(
         image_size: (height, width) in pixels of all images; by default the
             most common size, shrunk to at most 256 pixels a side.
         validation: Number or fraction of the training images to cut as
-            validation data (stratified); 0 or None for none. Unused where
-            there is a folder ``validation``.
+            validation data (stratified); 0 or None for none. "auto" cuts 0.1 where
+            there is no folder of validation images.
         test: Number or fraction of images to cut as test data, always the
             same ones whatever the seed; 0 for none.
         seed: Seed of the validation cut and of `max_images`.
@@ -119,7 +120,7 @@ def from_directory(
         >>> data.class_names, data.input_shape, data.sizes["train"]
         (('blue', 'red'), (6, 8, 3), 6)
     """
-    if color not in COLORS:
+    if not isinstance(color, str) or color not in COLORS:
         raise unknown("color", color, COLORS)
     if corrupt not in _CORRUPT:
         raise unknown("corrupt", corrupt, _CORRUPT)
@@ -133,6 +134,8 @@ def from_directory(
     layout = find_layout(root)
     with quiet():
         splits, strays = _without_strays(_list_splits(layout), layout)
+    if isinstance(validation, str) and validation == "auto":
+        validation = 0 if "validation" in splits else _VALIDATION
     if max_images is not None:
         splits["train"] = _at_most(splits["train"], max_images, seed)
     splits = _cut(splits, validation=validation, test=test, seed=seed)
@@ -251,10 +254,10 @@ def _cut(
             minimum=len(np.unique(train.labels)),
         )
         if split in splits:
-            if split == "test" and size:
+            if size:
                 raise ValueError(
-                    f"test={test} asks to cut test images, but there is a folder of "
-                    "test images: leave one of the two out."
+                    f"{split}={wish} asks to cut {split} images, but there is a folder "
+                    f"of {split} images: leave one of the two out."
                 )
             continue
         if size:

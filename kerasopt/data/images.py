@@ -104,8 +104,11 @@ def check_size(image_size: Any) -> tuple[int, int]:
         (32, 48)
     """
     try:
+        if not isinstance(image_size, (Sequence, np.ndarray)):
+            raise TypeError
         height, width = (int(side) for side in image_size)
         whole = all(side == int(side) for side in image_size)
+        whole &= not isinstance(image_size, (str, bytes))
         whole &= not any(isinstance(side, (bool, np.bool_)) for side in image_size)
     except (TypeError, ValueError, OverflowError):
         height = width = 0
