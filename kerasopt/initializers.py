@@ -8,12 +8,14 @@ shape gives both the same weights (keras-team/tf-keras#432).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerasopt import checks
 from kerasopt.names import Names, normalize, unknown
 
 __all__ = ["Dirac", "for_activation", "get", "names", "register"]
@@ -108,7 +110,6 @@ def for_activation(activation: str) -> keras.initializers.Initializer:
     raise unknown("activation", activation, sum(_FOR_ACTIVATIONS.values(), ()))
 
 
-@register("dirac", aliases=("identity_conv",))
 @keras.saving.register_keras_serializable(package="kerasopt")
 class Dirac(keras.initializers.VarianceScaling):
     """Start a convolution as the identity, as far as its filters reach.
@@ -164,6 +165,80 @@ class Dirac(keras.initializers.VarianceScaling):
         return {"seed": super().get_config()["seed"]}
 
 
+def _seed(name: str, value: Any) -> Any:
+    if isinstance(value, keras.random.SeedGenerator):
+        return value
+    return checks.seed(name, value)
+
+
+def _axes(name: str, value: Any) -> Any:
+    if isinstance(checks.plain(value), list | tuple):
+        return checks.each(name, value, _axis)
+    return None if value is None else _axis(name, value)
+
+
+def _axis(name: str, value: Any) -> int:
+    return checks.integer(name, value, least=-8, most=8)
+
+
+def _constant(name: str, value: Any) -> Any:
+    """Return a finite number, or an array of them, which shape the weights."""
+    if not isinstance(checks.plain(value), list | tuple):
+        return checks.number(name, value)
+    try:
+        found = np.asarray(value, "float32")
+    except (TypeError, ValueError):
+        found = np.array(np.nan)
+    if not np.isfinite(found).all() or not found.size:
+        raise ValueError(
+            f"{name} must be a finite number or an array of such; given: "
+            f"{checks.shown(value)}."
+        )
+    return found
+
+
+def _mode(name: str, value: Any) -> Any:
+    return checks.choice(name, value, ("fan_in", "fan_out", "fan_avg"))
+
+
+def _distribution(name: str, value: Any) -> Any:
+    known = ("normal", "truncated_normal", "untruncated_normal", "uniform")
+    return checks.choice(name, value, known)
+
+
+RULES: dict[str, checks.Rule] = {
+    "seed": _seed,
+    "mean": checks.number,
+    "stddev": checks.non_negative,
+    "minval": checks.number,
+    "maxval": checks.number,
+    "scale": checks.positive,
+    "gain": checks.positive,
+    "mode": _mode,
+    "distribution": _distribution,
+    "input_axes": _axes,
+    "output_axes": _axes,
+    "value": _constant,
+}
+"""The check of each argument."""
+
+
+def _checked(initializer: type[keras.initializers.Initializer]) -> Any:
+    """Let a class take its arguments through their checks."""
+
+    def build(**arguments: Any) -> keras.initializers.Initializer:
+        arguments = checks.apply(RULES, arguments)
+        low, high = arguments.get("minval", -0.05), arguments.get("maxval", 0.05)
+        if low >= high:
+            raise ValueError(
+                f"minval must be below maxval; given: minval={low}, maxval={high}."
+            )
+        return initializer(**arguments)
+
+    build.__signature__ = inspect.signature(initializer)  # type: ignore[attr-defined]
+    return build
+
+
 def _register_keras_initializers() -> None:
     classes = {
         "glorot_uniform": (
@@ -186,16 +261,18 @@ def _register_keras_initializers() -> None:
         "zeros": (keras.initializers.Zeros, ("zero",)),
         "ones": (keras.initializers.Ones, ("one",)),
         "constant": (keras.initializers.Constant, ()),
+        "dirac": (Dirac, ("identity_conv",)),
     }
     for name, (initializer, aliases) in classes.items():
-        register(name, aliases=aliases)(initializer)
+        register(name, aliases=aliases)(_checked(initializer))
 
 
 @register("small_random")
 def _small_random(
     stddev: float = 0.01, seed: int | None = None
 ) -> keras.initializers.Initializer:
-    return keras.initializers.RandomNormal(stddev=stddev, seed=seed)
+    arguments = checks.apply(RULES, {"stddev": stddev, "seed": seed})
+    return keras.initializers.RandomNormal(**arguments)
 
 
 _register_keras_initializers()

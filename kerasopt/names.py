@@ -2,7 +2,8 @@
 
 Every ``get("name")`` of kerasopt looks its name up in a :class:`Names` table,
 so that spelling, aliases, duplicates and error messages are treated alike
-everywhere. This module imports nothing but the standard library.
+everywhere. Beside `kerasopt.checks` this module imports nothing but the standard
+library.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
+
+from kerasopt.checks.values import SHOWN, shown
 
 __all__ = [
     "Names",
@@ -57,9 +60,12 @@ def unknown(kind: str, given: object, choices: Iterable[str]) -> ValueError:
         Unknown fruit 'aple'. Did you mean 'apple'? Accepted: apple, pear.
     """
     listed = sorted(set(choices))
-    nearest = difflib.get_close_matches(normalize(str(given)), listed, n=1, cutoff=0.5)
+    typed = normalize(str(given))[:SHOWN]
+    nearest = difflib.get_close_matches(typed, listed, n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return ValueError(f"Unknown {kind} {given!r}.{hint} Accepted: {', '.join(listed)}.")
+    return ValueError(
+        f"Unknown {kind} {shown(given)}.{hint} Accepted: {', '.join(listed)}."
+    )
 
 
 class Names:
@@ -114,7 +120,7 @@ class Names:
 
     def canonical(self, name: Any) -> str:
         """Return the stored spelling of a name or alias."""
-        given = normalize(name) if isinstance(name, str) else name
+        given = normalize(name) if isinstance(name, str) else ""
         key = self._aliases.get(given, given)
         if key not in self._factories:
             accepted = [each for each in self._aliases if each not in self._renamed]
@@ -141,8 +147,8 @@ class Names:
         """Raise a `ValueError` if arguments come with a finished object."""
         if arguments:
             raise ValueError(
-                f"The {self.kind} {given!r} already has its arguments; given besides: "
-                f"{sorted(arguments)}. Give the name of one instead."
+                f"The {self.kind} {shown(given)} already has its arguments; given "
+                f"besides: {sorted(arguments)}. Give the name of one instead."
             )
 
     def __contains__(self, name: object) -> bool:
@@ -167,9 +173,9 @@ def call(
 ) -> Any:
     """Call a factory by keywords, refusing those that it doesn't have.
 
-    A factory with ``**kwargs`` decides for itself. A missing or unknown
-    keyword, or a value of a wrong type, raises a `ValueError` (not the
-    `TypeError` of Python) that names the accepted or the given ones.
+    A factory with ``**kwargs`` decides for itself. A missing or unknown keyword
+    raises a `ValueError` (not the `TypeError` of Python) that names the accepted
+    ones. Errors of the factory's own body pass as they are.
 
     Args:
         owner: What is called, for the message (``"optimizer 'sgd'"``).
@@ -193,7 +199,8 @@ def call(
         if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in hidden
     ]
     for name in arguments:
-        if not open_ended and name not in parameters and name not in renamed:
+        is_open = open_ended and isinstance(name, str)
+        if not is_open and name not in parameters and name not in renamed:
             raise unknown(f"argument of {owner}", name, accepted)
     missing = [
         name
@@ -206,14 +213,7 @@ def call(
             f"{owner[0].upper()}{owner[1:]} needs {', '.join(missing)}. "
             f"Accepted: {', '.join(accepted)}."
         )
-    try:
-        return factory(**arguments)
-    except TypeError as error:
-        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        raise ValueError(
-            f"{owner[0].upper()}{owner[1:]} was given a wrong type ({error}). "
-            f"Given: {given}."
-        ) from error
+    return factory(**arguments)
 
 
 def warn_renamed(old: str, new: str, *, stacklevel: int = 3) -> None:
@@ -351,7 +351,7 @@ def split_spec(kind: str, spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     if not isinstance(spec.get("name"), str):
         raise ValueError(
             f"The {kind} given as a dict needs a 'name', as in "
-            f"{{'name': ..., 'argument': ...}}; given: {dict(spec)!r}."
+            f"{{'name': ..., 'argument': ...}}; given: {shown(dict(spec))}."
         )
     arguments = {key: value for key, value in spec.items() if key != "name"}
     return spec["name"], arguments

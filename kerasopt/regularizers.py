@@ -7,11 +7,12 @@ from typing import Any
 
 import keras
 
-from kerasopt import checks, names
+from kerasopt import checks
+from kerasopt.names import Names
 
-__all__ = ["get", "register"]
+__all__ = ["get", "names", "register"]
 
-_TABLE = names.Names("regularizer")
+_TABLE = Names("regularizer")
 register = _TABLE.register
 
 
@@ -44,6 +45,16 @@ def get(
         _TABLE.refuse_arguments(spec, arguments)
         return spec
     return _TABLE.build(spec, arguments)
+
+
+def names() -> list[str]:
+    """Return the names of all regularizers, your own included.
+
+    Example:
+        >>> names()
+        ['l1', 'l1_l2', 'l2']
+    """
+    return list(_TABLE)
 
 
 @register("l1")

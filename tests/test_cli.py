@@ -167,7 +167,7 @@ def test_predict_takes_pictures_of_any_size_and_kind(command, runs, tmp_path, mo
         (["train", "digits", "--set", "training.epoch=3"], "Did you mean 'epochs'"),
         (["train", "digits", "--set", "training.epochs=x"], "given: 'x'"),
         (["train", "digits", "--set", "model.dropout=-1"], "dropout must be rates"),
-        (["train", "digits", "--set", "model.batch_norm_momentum=x"], "wrong type"),
+        (["train", "digits", "--set", "model.batch_norm_momentum=x"], "must lie in"),
         (["train", "digits", "--set", "model.dropout={a: 1}"], "dropout"),
         (["train", "digits", "--set", "model.name=cmn"], "Did you mean 'cnn'"),
         (["train", "digits", "--set", "data.name=digit"], "Did you mean 'digits'"),

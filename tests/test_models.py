@@ -536,7 +536,7 @@ def test_airbench_takes_any_size_with_the_same_weights():
         ({"activation": "reul"}, "Unknown activation"),
         ({"logit_scale": 0}, "logit_scale must be a number > 0"),
         ({"mean": (0.5, 0.5), "std": 0.2}, "mean takes one value, or one for each"),
-        ({"mean": 0.5, "std": 0}, "std must be > 0"),
+        ({"mean": 0.5, "std": 0}, "std must be a number > 0"),
         ({"mean": 0.5}, "mean and std belong together"),
         ({"num_classes": 1}, "num_classes must be an integer >= 2"),
         ({"input_shape": (32, 32)}, "input_shape must be"),
@@ -569,3 +569,60 @@ def test_running_statistics_forget_their_start_within_a_small_training(name):
     norms = [layer for layer in model.layers if isinstance(layer, BatchNormalization)]
     assert norms
     assert {layer.momentum for layer in norms} == {0.9}
+
+
+IMAGES = {"input_shape": (16, 16, 3), "num_classes": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("mlp", {"units": [99999999999]}, "units must be integers >= 1 and < 2³¹"),
+        ("mlp", {"units": [10**6, 10**6]}, "1000000 units has 7.7e\\+08 weights"),
+        ("mlp", {"units": [1] * 1001}, "units must be at most 1000"),
+        ("mlp", {"input_shape": (10**9,)}, "64 units has 6.4e\\+10 weights"),
+        ("mlp", {"num_classes": 10**9}, "1000000000 classes has 6.4e\\+10 weights"),
+        ("cnn", {"filters": [10**9]}, "1000000000 filters has"),
+        ("cnn", {"kernel_size": 10**6}, "32 filters has"),
+        ("cnn", {"convolutions_per_stage": 10**6}, "convolutions_per_stage .* <= 1000"),
+        ("cnn", {"dense": [10**9]}, "1000000000 units has"),
+        ("airbench", {"widths": [10**9]}, "1000000000 filters has"),
+        ("airbench", {"batch_norm_epsilon": -np.inf}, "batch_norm_epsilon must be"),
+        ("airbench", {"batch_norm_momentum": 1}, "batch_norm_momentum must lie in"),
+        ("airbench", {"residual": "no"}, "residual must be True or False"),
+        ("airbench", {"mean": np.nan, "std": 1}, "mean must be a finite number"),
+        ("stages", {"stem_width": 10**9}, "1000000000 filters has"),
+        ("stages", {"stages": [{"depth": 10**6}]}, "depth must be .* <= 1000"),
+        ("stages", {"stages": [{"kernel_size": 10**6}]}, "32 filters has"),
+        ("mlp", {"batch_norm_momentum": np.nan}, "batch_norm_momentum must lie in"),
+        ("mlp", {"activation": {"a": 1}}, "activation must be a text"),
+        ("mlp", {"kernel_initializer": {"name": "he", "seed": "x"}},
+         "kernel_initializer: seed must be an integer"),
+        ("mlp", {"input_shape": "3"}, "input_shape must be a list"),
+        ("cnn", {"pool_first": 1}, "pool_first must be True or False"),
+    ],
+)  # fmt: skip
+def test_values_that_cannot_be_meant(name, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        models.get(name, **{**IMAGES, **arguments})
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_numpy_integers_and_arrays_are_taken(name):
+    labels = np.array([0, 1, 2])
+    model = models.get(
+        name,
+        input_shape=np.array([16, 16, 3]),
+        num_classes=labels.max() + 1,
+        **NUMPY_ARGUMENTS[name],
+    )
+    assert model.output_shape == (None, 3)
+    assert keras.models.model_from_json(model.to_json()).count_params() > 0
+
+
+NUMPY_ARGUMENTS = {
+    "mlp": {"units": np.array([8, 4]), "dropout": np.array([0.1, 0.2])},
+    "cnn": {"filters": np.array([4]), "dense": np.array([8]), "l2": np.float32(1e-4)},
+    "airbench": {"widths": np.array([4]), "mean": np.full(3, 0.5), "std": np.ones(3)},
+    "stages": {"stages": ({"width": np.int64(4)},), "stem_width": np.int32(4)},
+}

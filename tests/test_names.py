@@ -1,9 +1,11 @@
 """kerasopt.names: lookups and the errors that list the choices."""
 
+import importlib
 import warnings
 
 import pytest
 
+import kerasopt
 from kerasopt import names
 
 
@@ -23,13 +25,6 @@ def test_spelling_and_aliases_lead_to_the_factory(table, spelling):
 def test_unknown_name_lists_choices_and_the_nearest(table):
     with pytest.raises(ValueError, match=r"'rde'. Did you mean 'red'\?.*crimson, red"):
         table.build("rde", {})
-
-
-@pytest.mark.parametrize("name", [None, 3, ["red"]])
-def test_a_name_that_is_no_text_is_refused(table, name):
-    with pytest.raises((ValueError, TypeError)):
-        table.factory(name)
-    assert name not in table
 
 
 @pytest.mark.parametrize("name", ["red", "Crimson"])
@@ -81,3 +76,69 @@ def test_a_renamed_name_works_and_isnt_listed():
         assert table.canonical("malus") == "apple"
     with pytest.raises(ValueError, match=r"Accepted: apple\."):
         table.canonical("pear")
+
+
+def test_errors_of_a_factorys_own_body_pass_as_they_are(table):
+    def broken(shade):
+        return shade + None
+
+    table.register("grey")(broken)
+    with pytest.raises(TypeError, match="unsupported operand") as caught:
+        table.build("grey", {"shade": 1})
+    assert not isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("name", [None, 3, ["red"], {"a": 1}, object()])
+def test_names_that_are_no_text_list_the_choices(table, name):
+    with pytest.raises(ValueError, match=r"Unknown colour .* Accepted: crimson, red"):
+        table.factory(name)
+    assert name not in table
+
+
+def test_a_keyword_that_is_no_text_is_refused(table):
+    table.register("any")(lambda **shades: shades)
+    with pytest.raises(ValueError, match="Unknown argument of colour 'any' 3"):
+        table.build("any", {3: 1})
+
+
+TABLES = [
+    "augment",
+    "callbacks",
+    "data",
+    "initializers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "recipes",
+    "regularizers",
+    "schedules",
+    "tasks",
+]
+
+
+def test_the_list_of_tables_is_complete():
+    """A package that has a public `names` or `register` is one of them."""
+    found = [
+        name
+        for name in kerasopt._SUBMODULES
+        if {"names", "register"} & set(getattr(vars_of(name), "__all__", ()))
+    ]
+    assert sorted(found) == TABLES
+
+
+def vars_of(name):
+    return importlib.import_module(f"kerasopt.{name}")
+
+
+@pytest.mark.parametrize("table_name", TABLES)
+def test_every_table_lists_its_names_and_gets_them(table_name):
+    module = vars_of(table_name)
+    found = module.names()
+    assert found
+    assert found == list(dict.fromkeys(found))
+    assert all(isinstance(name, str) for name in found)
+    assert {"names", "get"} <= set(module.__all__)
+    more = {"task": "binary", "num_outputs": 1} if table_name == "metrics" else {}
+    with pytest.raises(ValueError, match=r"Unknown \w+ 'no_such'.*Accepted: .*\w"):
+        module.get("no_such", **more)

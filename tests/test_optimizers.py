@@ -8,6 +8,7 @@ import pytest
 from thinning import slow_unless
 
 from kerasopt import optimizers
+from kerasopt.optimizers.arguments import RULES
 
 
 @pytest.mark.parametrize(
@@ -296,3 +297,123 @@ def test_unknown_optimizer_lists_the_choices():
         optimizers.get("adaam")
     with pytest.raises(ValueError, match="already has its arguments"):
         optimizers.get(keras.optimizers.SGD(), momentum=0.9)
+
+
+def arguments_of(name):
+    parameters = inspect.signature(optimizers.registry._TABLE.factory(name)).parameters
+    return {p.name: p.default for p in parameters.values()}
+
+
+BUILT_BY_RULE = [name for name in optimizers.names() if name != "grouped"]
+
+
+@pytest.mark.parametrize("name", BUILT_BY_RULE)
+def test_every_argument_of_every_optimizer_has_a_rule(name):
+    """A new argument of Keras has to be given one."""
+    assert arguments_of(name).keys() <= RULES.keys()
+    own = {rule.partition(".")[2] for rule in RULES if rule.startswith(f"{name}.")}
+    assert own <= arguments_of(name).keys()
+
+
+@pytest.mark.parametrize("name", BUILT_BY_RULE)
+def test_no_argument_takes_just_anything(name):
+    """Neither an object of no meaning nor an empty text; the error names it."""
+    for argument in arguments_of(name):
+        for value in (object(), "", {}):
+            with pytest.raises(ValueError, match=argument):
+                optimizers.get(name, **{argument: value})
+
+
+@pytest.mark.parametrize("name", BUILT_BY_RULE)
+def test_the_defaults_pass_their_own_rules(name):
+    defaults = arguments_of(name)
+    assert optimizers.get(name, **defaults).get_config().keys() >= {"learning_rate"}
+    for argument, default in defaults.items():
+        if isinstance(default, float | int) and not isinstance(default, bool):
+            for bad in (np.nan, np.inf, -np.inf, 1e39, "1", [default], True):
+                with pytest.raises(ValueError, match=argument):
+                    optimizers.get(name, **{argument: bad})
+        if isinstance(default, bool):
+            for bad in ("no", 0, 1, None):
+                with pytest.raises(TypeError, match=f"{argument} must be True or"):
+                    optimizers.get(name, **{argument: bad})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("sgd", {"clipnorm": -1}),
+        ("adam", {"clipvalue": 0}),
+        ("lamb", {"global_clipnorm": -0.5}),
+        ("adam", {"beta_1": 1.5}),
+        ("nadam", {"beta_2": 1.0}),
+        ("lion", {"beta_1": -0.1}),
+        ("adam", {"epsilon": -5}),
+        ("adadelta", {"epsilon": 0}),
+        ("rmsprop", {"rho": 7}),
+        ("sgd", {"momentum": 1}),
+        ("conv_muon", {"momentum": -0.1}),
+        ("sgd", {"momentum": 0.9, "nesterov": "no"}),
+        ("conv_muon", {"normalize": "no"}),
+        ("sgd", {"l2": -1}),
+        ("sgd", {"gradient_accumulation_steps": 2.5}),
+        ("sgd", {"gradient_accumulation_steps": 1}),
+        ("adam", {"use_ema": True, "ema_momentum": 1.0}),
+        ("adam", {"use_ema": True, "ema_overwrite_frequency": 0}),
+        ("adam", {"loss_scale_factor": 0}),
+        ("adafactor", {"beta_2_decay": 0.8}),
+        ("adagrad", {"initial_accumulator_value": -1}),
+        ("ftrl", {"learning_rate_power": 1}),
+        ("ftrl", {"l1_regularization_strength": -1}),
+        ("muon", {"ns_steps": 0}),
+        ("muon", {"exclude_layers": ["("]}),
+        ("schedule_free_adamw", {"warmup_steps": -1}),
+        ("schedule_free_adamw", {"beta_1": 0.0}),
+        ("sgd", {"learning_rate": {"name": {"a": 1}}}),
+        ("sgd", {"learning_rate": {"name": "cosine", "initial_learning_rate": "x"}}),
+        ("sgd", {"learning_rate": None}),
+    ],
+)
+def test_values_out_of_range(name, arguments):
+    with pytest.raises(ValueError, match=f"^{[*arguments][-1]}\\b"):
+        optimizers.get(name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"clipnorm": 1, "clipvalue": 1}, r"Give one of .*\['clipnorm', 'clipvalue'\]"),
+        ({"ema_momentum": 0.9}, "ema_momentum has no effect without use_ema"),
+        ({"nesterov": True}, "nesterov has no effect without momentum"),
+    ],
+)
+def test_arguments_without_effect_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        optimizers.get("sgd", **arguments)
+
+
+def test_numpy_numbers_are_numbers():
+    optimizer = optimizers.get(
+        "sgd",
+        learning_rate=np.float32(0.5),
+        momentum=np.array(0.25),
+        nesterov=np.True_,
+        gradient_accumulation_steps=np.int64(2),
+        exclude_from_weight_decay=np.array(["bias"]),
+    )
+    config = optimizer.get_config()
+    assert config["learning_rate"] == 0.5
+    assert config["momentum"] == 0.25
+    assert config["nesterov"] is True
+    assert type(config["gradient_accumulation_steps"]) is int
+
+
+def test_a_group_with_a_mistake_is_named():
+    with pytest.raises(ValueError, match=r"groups\['beta'\]: clipnorm must be"):
+        optimizers.get(
+            "grouped",
+            default="sgd",
+            groups={"beta": {"name": "adam", "clipnorm": -1}},
+        )
+    with pytest.raises(ValueError, match="default: Unknown optimizer 3"):
+        optimizers.get("grouped", default=3, groups={})

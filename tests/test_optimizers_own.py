@@ -99,9 +99,10 @@ def test_schedule_free_trains_in_fit_as_in_single_steps():
 
 @pytest.mark.parametrize("beta_1", [0.0, 1.0])
 def test_schedule_free_needs_both_of_its_points(beta_1):
-    optimizer = optimizers.get("schedule_free_adamw", beta_1=beta_1)
     with pytest.raises(ValueError, match=r"beta_1 must lie in \(0, 1\)"):
-        optimizer.build([keras.Variable([1.0])])
+        optimizers.get("schedule_free_adamw", beta_1=beta_1)
+    with pytest.raises(ValueError, match=r"beta_1 must lie in \(0, 1\)"):
+        optimizers.ScheduleFreeAdamW(beta_1=beta_1).build([keras.Variable([1.0])])
 
 
 def test_copies_of_what_holds_optimizers_keep_what_does_not_decay():

@@ -521,3 +521,63 @@ def test_the_old_name_of_the_highest_rate_works_and_warns(build):
     assert schedule.max_learning_rate == 0.5
     with pytest.raises(ValueError, match="is the old name of 'max_learning_rate'"):
         build(peak=0.5, max_learning_rate=0.5, **length)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("cosine", {"decay_steps": 10, "epochs": 99}, "epochs=99 has no effect beside"),
+        ("cosine", {"decay_epochs": 3, "epochs": 99, "steps_per_epoch": 5},
+         "epochs=99 has no effect beside decay_epochs"),
+        ("exponential", {"decay_rate": 0.5, "decay_steps": 10, "steps_per_epoch": 5},
+         "steps_per_epoch=5 has no effect beside decay_steps"),
+        ("exponential", {"decay_rate": 0.5, "decay_steps": 10, "staircase": "no"},
+         "staircase must be True or False"),
+        ("polynomial", {"decay_steps": 10, "cycle": 1}, "cycle must be True or False"),
+        ("cosine", {"decay_steps": np.inf}, "decay_steps must be a number > 0"),
+        ("cosine", {"decay_steps": 1e16}, "decay_steps must be a whole number"),
+        ("cosine", {"decay_steps": 10, "alpha": "1"}, "leave the quotes out"),
+        ("cosine_restarts", {"first_decay_steps": 10, "t_mul": 0.5}, "t_mul must be"),
+        ("cyclical", {"max_learning_rate": 1, "half_cycle_steps": 5, "gamma": 0.5},
+         "gamma has no effect with mode='triangular'"),
+    ],
+)  # fmt: skip
+def test_arguments_without_effect_or_sense(name, arguments, message):
+    first = "base_learning_rate" if name == "cyclical" else "initial_learning_rate"
+    with pytest.raises(ValueError, match=message):
+        schedules.get(name, **{first: 0.1}, **arguments)
+
+
+def test_numpy_numbers_and_arrays_are_taken():
+    schedule = schedules.get(
+        "piecewise", values=np.array([0.5, 0.25]), boundaries=np.array([3])
+    )
+    assert [float(schedule(step)) for step in (3, 4)] == [0.5, 0.25]
+    assert schedules.get(np.float32(0.5)) == schedules.get(np.array(0.5)) == 0.5
+    schedule = schedules.get("cosine", initial_learning_rate=1, decay_steps=np.int64(4))
+    assert float(schedule(2)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "values", [0.1, "0.1", None, {}, [], np.ma.masked_array([1], [1])]
+)
+def test_rates_that_are_no_list(values):
+    with pytest.raises(ValueError, match="values must be"):
+        schedules.get("piecewise", values=values, boundaries=[1])
+
+
+def test_a_mistake_in_what_follows_a_warmup_is_named():
+    with pytest.raises(ValueError, match="schedule: Unknown schedule 'cosin'"):
+        schedules.get("warmup", schedule={"name": "cosin"}, warmup_steps=5)
+    with pytest.raises(ValueError, match="steps_per_epoch=9 has no effect beside warm"):
+        schedules.get("warmup", schedule=0.1, warmup_steps=5, steps_per_epoch=9)
+
+
+def test_lengths_in_steps_are_not_filled_in():
+    spec = {"name": "cosine", "initial_learning_rate": 0.1, "decay_steps": 10}
+    assert schedules.complete(spec, epochs=5, steps_per_epoch=9) == spec
+    then = {"name": "cosine", "initial_learning_rate": 1}
+    spec = {"name": "warmup", "schedule": then, "warmup_steps": 9}
+    completed = schedules.complete(spec, epochs=5, steps_per_epoch=9)
+    assert completed["schedule"]["epochs"] == 4
+    assert float(schedules.get(completed)(45)) == pytest.approx(0, abs=1e-6)

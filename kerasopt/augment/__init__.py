@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from kerasopt import names
+from kerasopt import checks
 from kerasopt.augment._affine import Affine, affine
 from kerasopt.augment._batches import apply, preview, unconverted
 from kerasopt.augment._crop import Crop, crop
@@ -20,6 +20,7 @@ from kerasopt.augment._generator import (
     check_generator,
     image_data_generator,
 )
+from kerasopt.names import Names, unknown
 
 __all__ = [
     "Affine",
@@ -29,6 +30,7 @@ __all__ = [
     "crop",
     "get",
     "image_data_generator",
+    "names",
     "preview",
     "register",
     "unconverted",
@@ -36,7 +38,7 @@ __all__ = [
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
-_AUGMENTATIONS = names.Names("augmentation")
+_AUGMENTATIONS = Names("augmentation")
 _AUGMENTATIONS.register("image_data_generator", aliases=("idg",))(image_data_generator)
 _AUGMENTATIONS.register("affine")(affine)
 _AUGMENTATIONS.register("crop")(crop)
@@ -65,6 +67,16 @@ def register(name: str, *, aliases: Iterable[str] = ()) -> Callable[[Factory], F
     return _AUGMENTATIONS.register(name, aliases=aliases)
 
 
+def names() -> list[str]:
+    """Return the names of all augmentations, your own included.
+
+    Example:
+        >>> [name in names() for name in ("affine", "crop", "image_data_generator")]
+        [True, True, True]
+    """
+    return list(_AUGMENTATIONS)
+
+
 def get(spec: Any, **kwargs: Any) -> Any:
     """Return the augmentation that a name, dict or object stands for.
 
@@ -89,18 +101,15 @@ def get(spec: Any, **kwargs: Any) -> Any:
         >>> get({"name": "affine", "horizontal_flip": True})
         Affine(horizontal_flip=True)
     """
-    if isinstance(spec, str):
+    if isinstance(spec, str | Mapping):
         return _AUGMENTATIONS.build(spec, kwargs)
-    if isinstance(spec, Mapping):
-        name, arguments = names.split_spec("augmentation", spec)
-        return _AUGMENTATIONS.build(name, {**arguments, **kwargs})
     if kwargs:
         raise ValueError(
             f"Arguments ({', '.join(kwargs)}) go with a name or a dict, not with "
-            f"{spec!r}; set them where it is made."
+            f"{checks.shown(spec)}; set them where it is made."
         )
     if isinstance(spec, ImageDataGenerator):
         check_generator(spec)
     elif spec is not None and not callable(spec):
-        raise names.unknown("augmentation", spec, _AUGMENTATIONS)
+        raise unknown("augmentation", spec, _AUGMENTATIONS)
     return spec

@@ -19,7 +19,14 @@ from kerasopt.data.folders import from_directory
 from kerasopt.data.images import read_image
 from kerasopt.data.leakage import check_validation, overlap
 from kerasopt.data.pixels import pixel_scale
-from kerasopt.data.sources import DataUnavailableError, available, cached, load
+from kerasopt.data.sources import (
+    DataUnavailableError,
+    available,
+    cached,
+    get,
+    load,
+    names,
+)
 from kerasopt.data.splits import stratified_split
 from kerasopt.data.streams import Stream, StreamError
 from kerasopt.data.structure import count
@@ -40,7 +47,9 @@ __all__ = [
     "from_arrays",
     "from_directory",
     "from_stream",
+    "get",
     "load",
+    "names",
     "overlap",
     "pipeline",
     "pixel_scale",

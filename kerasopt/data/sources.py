@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerasopt.checks import shown
 from kerasopt.console import Console, say
 from kerasopt.data import cache
 from kerasopt.data.arrays import cut_validation
@@ -16,9 +18,18 @@ from kerasopt.data.download import npm_pack, offline, read_limited, read_url
 from kerasopt.data.hashing import sha256
 from kerasopt.data.published import PUBLISHED, Published, Source
 from kerasopt.data.splits import stratified_split
-from kerasopt.names import Names, unknown
+from kerasopt.names import Names, call, split_spec, unknown
 
-__all__ = ["DataUnavailableError", "available", "cached", "canonical", "fetch", "load"]
+__all__ = [
+    "DataUnavailableError",
+    "available",
+    "cached",
+    "canonical",
+    "fetch",
+    "get",
+    "load",
+    "names",
+]
 
 Arrays = dict[str, np.ndarray]
 
@@ -41,6 +52,42 @@ def available() -> list[str]:
         ['cifar10', 'digits', 'fashion_mnist', 'mnist']
     """
     return list(_datasets)
+
+
+def names() -> list[str]:
+    """Return the names of the datasets of `load`, as every table of kerasopt does.
+
+    Example:
+        >>> "digits" in names()
+        True
+    """
+    return available()
+
+
+def get(spec: str | Mapping[str, Any] | Dataset, **arguments: Any) -> Dataset:
+    """Return a dataset.
+
+    Args:
+        spec: A name from `names`, a dict with ``name`` and arguments of `load`, or a
+            `Dataset`, returned as it is.
+        **arguments: Arguments of `load`; they win over the dict's.
+
+    Raises:
+        ValueError: if the name or an argument is unknown, or arguments come with a
+            dataset.
+
+    Example:
+        >>> get({"name": "digits", "validation": 137}).name
+        'digits'
+    """
+    if isinstance(spec, Dataset):
+        _datasets.refuse_arguments(spec, arguments)
+        return spec
+    name: Any = spec
+    if isinstance(spec, Mapping):
+        name, own = split_spec("dataset", spec)
+        arguments = {**own, **arguments}
+    return call(f"dataset {shown(name)}", load, {"name": name, **arguments})
 
 
 def canonical(name: str) -> str | None:

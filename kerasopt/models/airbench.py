@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from kerasopt import initializers, layers
+from kerasopt import checks, initializers, layers
 from kerasopt.models import blocks
 from kerasopt.models.registry import register
 
@@ -80,13 +79,18 @@ def airbench(
     """
     height, width, channels = blocks.image_shape(input_shape)
     widths = blocks.positive_integers("widths", widths)
-    (depth,) = blocks.positive_integers(
-        "convolutions_per_group", convolutions_per_group
+    depth = checks.integer(
+        "convolutions_per_group", convolutions_per_group, most=blocks.MOST_LAYERS
     )
+    residual = checks.boolean("residual", residual)
+    any_size = checks.boolean("any_size", any_size)
     _check_groups(widths, depth, residual, min(height, width))
-    _check_normalization(channels, mean, std)
+    mean, std = _statistics(channels, mean, std)
     blocks.check_activation(activation)
-    norm = {"momentum": batch_norm_momentum, "epsilon": batch_norm_epsilon}
+    norm = {
+        "momentum": checks.fraction("batch_norm_momentum", batch_norm_momentum),
+        "epsilon": checks.positive("batch_norm_epsilon", batch_norm_epsilon),
+    }
 
     def activate(x: Any) -> Any:
         return keras.layers.Activation(activation)(x)
@@ -121,11 +125,12 @@ def _normalization(mean: Any, std: Any) -> keras.layers.Layer:
     if mean is None:
         return layers.Normalization(dtype="float32", name="normalization")
     return keras.layers.Normalization(
-        mean=mean, variance=_squares(std), dtype="float32"
+        mean=mean, variance=[value**2 for value in std], dtype="float32"
     )
 
 
 def _convolve(x: Any, filters: int, place: str) -> Any:
+    blocks.check_weights(f"{filters} filters", 3, 3, x.shape[-1], filters)
     layer = keras.layers.Conv2D(
         filters,
         3,
@@ -138,9 +143,9 @@ def _convolve(x: Any, filters: int, place: str) -> Any:
 
 
 def _head(x: Any, num_classes: int, logit_scale: float) -> Any:
-    blocks.check_classes(num_classes)
-    if not isinstance(logit_scale, (int, float)) or not 0 < logit_scale < math.inf:
-        raise ValueError(f"logit_scale must be a number > 0; given: {logit_scale!r}.")
+    num_classes = blocks.classes(num_classes)
+    blocks.check_weights(f"{num_classes} classes", x.shape[-1], num_classes)
+    logit_scale = checks.positive("logit_scale", logit_scale)
     # U(±1 / sqrt(fan_in)). The head is small, so float32 costs nothing here.
     uniform = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     x = keras.layers.Dense(
@@ -167,21 +172,20 @@ def _check_groups(widths: Sequence[int], depth: int, residual: bool, side: int) 
         )
 
 
-def _check_normalization(channels: int, mean: Any, std: Any) -> None:
+def _statistics(channels: int, mean: Any, std: Any) -> tuple[Any, Any]:
+    """Return mean and standard deviation of each channel, or None for both."""
     if (mean is None) != (std is None):
         raise ValueError(
             "mean and std belong together: give both, or neither for those of the "
-            f"training images; given: mean={mean!r}, std={std!r}."
+            f"training images; given: mean={checks.shown(mean)}, "
+            f"std={checks.shown(std)}."
         )
-    for name, values in (("mean", mean), ("std", std)):
-        if values is None:
-            continue
-        spread = blocks.per_place(
-            name, values, [f"channel {i}" for i in range(channels)]
-        )
-        if name == "std" and min(spread) <= 0:
-            raise ValueError(f"std must be > 0 in every channel; given: {std!r}.")
-
-
-def _squares(std: Any) -> Any:
-    return std**2 if isinstance(std, (int, float)) else [value**2 for value in std]
+    if mean is None:
+        return None, None
+    places = [f"channel {i}" for i in range(channels)]
+    means = blocks.per_place("mean", mean, places)
+    deviations = blocks.per_place("std", std, places)
+    return (
+        [checks.number("mean", value) for value in means],
+        [checks.positive("std", value) for value in deviations],
+    )

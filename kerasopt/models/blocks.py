@@ -15,13 +15,15 @@ __all__ = [
     "BATCH_NORM_MOMENTUM",
     "Style",
     "check_activation",
-    "check_classes",
+    "check_weights",
+    "classes",
     "classifier",
     "image_shape",
     "max_pool",
     "per_place",
     "positive_integers",
     "rates",
+    "sample_shape",
 ]
 
 BATCH_NORM_MOMENTUM = 0.9
@@ -53,23 +55,26 @@ class Style:
 
     def __post_init__(self) -> None:
         for name in ("l1", "l2", "activity_l1"):
-            checks.non_negative(name, getattr(self, name))
-        if self.batch_norm not in (False, True, *BATCH_NORM_PLACES):
+            self._set(name, checks.non_negative(name, getattr(self, name)))
+        place = checks.plain(self.batch_norm)
+        if not isinstance(place, bool) and place not in list(BATCH_NORM_PLACES):
             raise ValueError(
                 f"batch_norm must be False, True or one of {BATCH_NORM_PLACES}; "
-                f"given: {self.batch_norm!r}."
+                f"given: {checks.shown(place)}."
             )
-        if not 0 <= self.batch_norm_momentum < 1:
-            raise ValueError(
-                "batch_norm_momentum must lie in [0, 1); given: "
-                f"{self.batch_norm_momentum!r}."
-            )
-        if isinstance(self.activation, str):
-            check_activation(self.activation)
-        initializers.get(self.kernel_initializer)
+        self._set("batch_norm", place)
+        momentum = checks.fraction("batch_norm_momentum", self.batch_norm_momentum)
+        self._set("batch_norm_momentum", momentum)
+        check_activation(self.activation)
+        with checks.naming("kernel_initializer"):
+            initializers.get(self.kernel_initializer)
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
     def dense(self, x: Any, units: int) -> Any:
         """Apply Dense, activation and batch normalisation."""
+        check_weights(f"{units} units", x.shape[-1], units)
         layer = keras.layers.Dense(units, **self._kernel_arguments())
         return self._activate(layer(x))
 
@@ -83,6 +88,7 @@ class Style:
                 f"feature map of {x.shape[1]}×{x.shape[2]}; use padding='same', "
                 "fewer stages or larger images."
             )
+        check_weights(f"{filters} filters", size, size, x.shape[-1], filters)
         layer = layers.Conv2D(
             filters, size, padding=padding, **self._kernel_arguments()
         )
@@ -117,18 +123,45 @@ class Style:
 
 def classifier(x: Any, num_classes: int) -> Any:
     """Apply the output layer: class probabilities, in float32 at any precision."""
-    check_classes(num_classes)
+    num_classes = classes(num_classes)
+    check_weights(f"{num_classes} classes", x.shape[-1], num_classes)
     # Named, so that an optimizer group can tell it from the hidden layers.
     x = keras.layers.Dense(num_classes, name="logits")(x)
     # 8 bits of mantissa are too few for probabilities near 0 and 1.
     return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
 
 
-def check_classes(num_classes: Any) -> None:
-    """Raise `ValueError` unless it is an integer of at least 2."""
-    if not isinstance(num_classes, int) or num_classes < 2:
+def classes(num_classes: Any) -> int:
+    """Return the number of classes, or raise unless it is an integer >= 2."""
+    return checks.integer("num_classes", num_classes, least=2)
+
+
+MOST_WEIGHTS = 2**29
+"""Largest kernel: 2 GiB in float32, four times that with gradient and moments."""
+
+MOST_LAYERS = 1000
+"""Most layers or stages of a model, of each kind: deeper ones aren't meant."""
+
+
+def check_weights(what: str, *sizes: int) -> None:
+    """Raise `ValueError` if a kernel of these sizes can't be meant.
+
+    Args:
+        what: What makes it so large, for the message (``"512 units"``).
+        *sizes: The sizes of the kernel's axes.
+
+    Example:
+        >>> check_weights("99999999999 units", 64, 99_999_999_999)
+        Traceback (most recent call last):
+        ...
+        ValueError: A layer of 99999999999 units has 6.4e+12 weights here, ...
+    """
+    weights = math.prod(sizes)
+    if weights > MOST_WEIGHTS:
         raise ValueError(
-            f"num_classes must be an integer >= 2; given: {num_classes!r}."
+            f"A layer of {what} has {weights:.2g} weights here, "
+            f"{4 * weights / 2**30:,.0f} GiB; at most {MOST_WEIGHTS:,} are accepted. "
+            "Use a smaller layer or input."
         )
 
 
@@ -143,19 +176,31 @@ def max_pool(x: Any, size: int) -> Any:
     return keras.layers.MaxPooling2D(size)(x)
 
 
-def image_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
+def sample_shape(input_shape: Any) -> tuple[int, ...]:
+    """Return the shape of a sample as a tuple of integers, or raise."""
+    return tuple(checks.each("input_shape", input_shape, checks.integer, least=1))
+
+
+def image_shape(input_shape: Any) -> tuple[int, int, int]:
     """Return (height, width, channels), or raise `ValueError` for anything else."""
-    if len(tuple(input_shape)) != 3:
+    shape = checks.plain(input_shape)
+    if not isinstance(shape, list | tuple) or len(shape) != 3:
         raise ValueError(
             "input_shape must be (height, width, channels); given: "
-            f"{tuple(input_shape)}. For vectors use the model 'mlp'."
+            f"{checks.shown(input_shape)}. For vectors use the model 'mlp'."
         )
-    height, width, channels = input_shape
+    height, width, channels = (
+        checks.integer(f"The {name} in input_shape", size)
+        for name, size in zip(("height", "width", "channels"), shape, strict=True)
+    )
     return height, width, channels
 
 
-def check_activation(name: str) -> None:
+def check_activation(name: Any) -> None:
     """Raise a `ValueError` that lists Keras's activations if it isn't one."""
+    if callable(name):
+        return
+    checks.text("activation", name)
     try:
         keras.activations.get(name)
     except ValueError:
@@ -164,20 +209,32 @@ def check_activation(name: str) -> None:
         raise names.unknown("activation", name, choices) from None
 
 
-def positive_integers(name: str, values: Sequence[int] | int) -> tuple[int, ...]:
+def positive_integers(name: str, values: Any) -> tuple[int, ...]:
     """Return layer sizes as a tuple, or raise `ValueError`.
+
+    Args:
+        name: Name of the argument, for the message.
+        values: One integer or several, one a layer.
 
     Example:
         >>> positive_integers("units", [64, 64])
         (64, 64)
     """
-    sizes = tuple(values) if isinstance(values, Sequence) else (values,)
+    sizes = checks.plain(values)
+    sizes = list(sizes) if isinstance(sizes, list | tuple) else [sizes]
     for value in sizes:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(
-                f"{name} must be integers >= 1, one a layer; given: {list(sizes)!r}."
-            )
-    return sizes
+        try:
+            checks.integer(name, value)
+        except ValueError:
+            raise checks.ArgumentTypeError(
+                f"{name} must be integers >= 1 and < 2³¹, one a layer; given: "
+                f"{checks.shown(values)}."
+            ) from None
+    if len(sizes) > MOST_LAYERS:
+        raise ValueError(
+            f"{name} must be at most {MOST_LAYERS} integers; given: {len(sizes)}."
+        )
+    return tuple(checks.integer(name, value) for value in sizes)
 
 
 def per_place(name: str, values: Any, places: Sequence[str]) -> tuple[Any, ...]:
@@ -187,15 +244,16 @@ def per_place(name: str, values: Any, places: Sequence[str]) -> tuple[Any, ...]:
         >>> per_place("dropout", 0.5, ["dense 1", "dense 2"])
         (0.5, 0.5)
     """
-    if isinstance(values, (int, float)):
+    values = checks.plain(values)
+    if not isinstance(values, list | tuple):
         return (values,) * len(places)
-    values = tuple(values)
     if len(values) != len(places):
         raise ValueError(
             f"{name} takes one value, or one for each of these {len(places)} places: "
-            f"{', '.join(places) or 'none'}; given {len(values)}: {list(values)!r}."
+            f"{', '.join(places) or 'none'}; given {len(values)}: "
+            f"{checks.shown(values)}."
         )
-    return values
+    return tuple(checks.plain(value) for value in values)
 
 
 def rates(name: str, values: Any, places: Sequence[str]) -> tuple[float, ...]:
@@ -208,10 +266,11 @@ def rates(name: str, values: Any, places: Sequence[str]) -> tuple[float, ...]:
     spread = per_place(name, values, places)
     # A single bad rate is refused even where there is no place for it.
     for rate in spread or per_place(name, values, ["nowhere"]):
-        is_number = isinstance(rate, (int, float)) and not isinstance(rate, bool)
-        if not is_number or not math.isfinite(rate) or not 0 <= rate < 1:
-            raise ValueError(
+        try:
+            checks.fraction(name, rate)
+        except ValueError:
+            raise checks.ArgumentTypeError(
                 f"{name} must be rates in [0, 1), the share that is dropped; "
-                f"given: {rate!r}."
-            )
-    return spread
+                f"given: {checks.shown(values)}."
+            ) from None
+    return tuple(map(float, spread))

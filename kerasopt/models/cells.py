@@ -50,11 +50,16 @@ def read_stages(given: Any) -> list[Stage]:
         >>> read_stages([{"width": 8}])[0].kernel_size
         3
     """
+    given = checks.plain(given)
     is_listed = isinstance(given, Sequence) and not isinstance(given, str)
     if not is_listed or not given or not all(isinstance(s, Mapping) for s in given):
         raise ValueError(
             "stages must be a list of at least one mapping, such as "
-            f"[{{'depth': 1, 'width': 32}}]; given: {given!r}."
+            f"[{{'depth': 1, 'width': 32}}]; given: {checks.shown(given)}."
+        )
+    if len(given) > blocks.MOST_LAYERS:
+        raise ValueError(
+            f"stages must be at most {blocks.MOST_LAYERS}; given: {len(given)}."
         )
     found = []
     for number, stage in enumerate(given, start=1):
@@ -73,12 +78,14 @@ def _read(
     block: str = "plain",
     attention: bool | str | None = False,
 ) -> Stage:
+    attention = checks.plain(attention)
     if isinstance(attention, str):
         attention = names.normalize(attention)
-    if attention not in (False, None, *ATTENTIONS):
+    is_off = attention is None or attention is False
+    if not is_off and attention not in list(ATTENTIONS):
         raise names.unknown("attention", attention, ["False", *ATTENTIONS])
     return Stage(
-        depth=checks.integer("depth", depth),
+        depth=checks.integer("depth", depth, most=blocks.MOST_LAYERS),
         width=checks.integer("width", width),
         kernel_size=checks.integer("kernel_size", kernel_size),
         block=BLOCKS.canonical(block),
@@ -100,7 +107,7 @@ class CellStyle(blocks.Style):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.integer("expansion", self.expansion)
+        self._set("expansion", checks.integer("expansion", self.expansion))
 
     def cell(self, x: Any, stage: Stage, name: str) -> Any:
         """Apply one cell of a stage; its layers' names begin with ``name``."""
@@ -110,6 +117,7 @@ class CellStyle(blocks.Style):
         self, x: Any, filters: int, size: int, name: str, *, activate: bool = True
     ) -> Any:
         """Apply a convolution with batch normalisation and activation."""
+        blocks.check_weights(f"{filters} filters", size, size, x.shape[-1], filters)
         arguments = self._kernel_arguments()
         if not activate and self.batch_norm:
             arguments["use_bias"] = False  # The normalisation has one.
@@ -118,6 +126,7 @@ class CellStyle(blocks.Style):
 
     def depthwise(self, x: Any, size: int, name: str) -> Any:
         """Convolve each channel by itself, without a bias."""
+        blocks.check_weights(f"kernel_size {size}", size, size, x.shape[-1])
         arguments = self._kernel_arguments()
         layer = keras.layers.DepthwiseConv2D(
             size,

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kerasopt import names
+from kerasopt import checks, names
 from kerasopt.models import blocks
 from kerasopt.models.registry import register
 
@@ -101,17 +101,18 @@ def cnn(
         l2=l2,
         activity_l1=activity_l1,
     )
-    blocks.image_shape(input_shape)
-    if not filters:
-        raise ValueError("filters must name at least one stage; given: none.")
+    shape = blocks.image_shape(input_shape)
     _check_choice("padding", padding, ("same", "valid"))
     _check_choice("global_pool", global_pool, (None, *_GLOBAL_POOLING))
     filters = blocks.positive_integers("filters", filters)
+    if not filters:
+        raise ValueError("filters must name at least one stage; given: none.")
+    pool_first = checks.boolean("pool_first", pool_first)
     dense = blocks.positive_integers("dense", dense)
-    (depth,) = blocks.positive_integers(
-        "convolutions_per_stage", convolutions_per_stage
+    depth = checks.integer(
+        "convolutions_per_stage", convolutions_per_stage, most=blocks.MOST_LAYERS
     )
-    (size,) = blocks.positive_integers("kernel_size", kernel_size)
+    size = checks.integer("kernel_size", kernel_size)
     pools = _pool_sizes(pool, len(filters))
     places = [f"pooled stage {i + 1}" for i, p in enumerate(pools) if p > 1]
     places += [f"dense {i + 1}" for i in range(len(dense))]
@@ -121,7 +122,7 @@ def cnn(
         rate = next(drop_rates)
         return keras.layers.Dropout(rate)(x) if rate else x
 
-    inputs = keras.Input(tuple(input_shape))
+    inputs = keras.Input(shape)
     x = inputs
     for width, pool_size in zip(filters, pools, strict=True):
         for i in range(depth):
@@ -136,14 +137,15 @@ def cnn(
     return keras.Model(inputs, blocks.classifier(x, num_classes), name="cnn")
 
 
-def _pool_sizes(pool: int | Sequence[int], stages: int) -> tuple[int, ...]:
-    if isinstance(pool, int):
+def _pool_sizes(pool: Any, stages: int) -> tuple[int, ...]:
+    pool = checks.plain(pool)
+    if not isinstance(pool, list | tuple):
         return blocks.positive_integers("pool", (pool,) * (stages - 1) + (1,))
     places = [f"stage {i + 1}" for i in range(stages)]
     return blocks.positive_integers("pool", blocks.per_place("pool", pool, places))
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
-    if value not in choices:
+    if checks.plain(value) not in list(choices):
         accepted = [str(choice) for choice in choices]
         raise names.unknown(name, value, accepted)

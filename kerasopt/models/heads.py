@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
-from kerasopt import tasks
+from kerasopt import checks, tasks
 
-__all__ = ["ACTIVATIONS", "check_outputs", "replace"]
+__all__ = ["ACTIVATIONS", "outputs", "replace"]
 
 ACTIVATIONS = {"multilabel": "sigmoid", "regression": "linear"}
 """Of the output, by task, where it isn't the classifiers' softmax."""
@@ -51,7 +51,7 @@ def replace(
     task = tasks.get(task)
     if task.has_classes:
         return model
-    check_outputs(num_outputs)
+    num_outputs = outputs(num_outputs)
     head, *after = _tail(model)
     between = [layer for layer in after if not _is_activation(layer)]
     x = _resized(head, num_outputs)(head.input)
@@ -63,13 +63,9 @@ def replace(
     return keras.Model(model.input, x, name=model.name)
 
 
-def check_outputs(num_outputs: Any) -> None:
-    """Raise `ValueError` unless it is an integer of at least 1."""
-    if not isinstance(num_outputs, int) or num_outputs < 1:
-        raise ValueError(
-            "num_classes must be an integer >= 1, the number of labels or targets; "
-            f"given: {num_outputs!r}."
-        )
+def outputs(num_outputs: Any) -> int:
+    """Return the number of labels or targets, or raise unless it is an integer >= 1."""
+    return checks.integer("num_classes, the number of labels or targets,", num_outputs)
 
 
 def _tail(model: keras.Model) -> list[keras.layers.Layer]:

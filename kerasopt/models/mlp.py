@@ -75,8 +75,9 @@ def mlp(
     places = [f"dense {i + 1}" for i in range(len(units))]
     drop_rates = blocks.rates("dropout", dropout, places)
 
-    inputs = keras.Input(tuple(input_shape))
-    x = keras.layers.Flatten()(inputs) if len(input_shape) > 1 else inputs
+    shape = blocks.sample_shape(input_shape)
+    inputs = keras.Input(shape)
+    x = keras.layers.Flatten()(inputs) if len(shape) > 1 else inputs
     for width, rate in zip(units, drop_rates, strict=True):
         x = style.dense(x, width)
         if rate:

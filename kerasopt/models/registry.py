@@ -52,8 +52,7 @@ def get(
     if tasks.get(task).has_classes:
         return _TABLE.build(spec, arguments)
     given = spec.get("num_classes") if isinstance(spec, Mapping) else None
-    outputs: Any = arguments.get("num_classes", given)
-    heads.check_outputs(outputs)
+    outputs = heads.outputs(arguments.get("num_classes", given))
     # Factories build classifiers, of two classes or more; their head is replaced.
     classifier = _TABLE.build(spec, {**arguments, "num_classes": max(2, outputs)})
     return heads.replace(classifier, task, outputs)

@@ -117,7 +117,7 @@ def stages(
     )
     plan = cells.read_stages(stages)
     shape = _shape(input_shape, len(plan))
-    checks.integer("stem_width", stem_width)
+    stem_width = checks.integer("stem_width", stem_width)
     rate = checks.fraction("dropout", dropout)
     inputs = keras.Input(shape, name="images")
     x = style.convolution(inputs, stem_width, 3, "stem")
@@ -134,8 +134,6 @@ def stages(
 
 def _shape(input_shape: Sequence[int], num_stages: int) -> tuple[int, int, int]:
     sizes = blocks.image_shape(input_shape)
-    for name, size in zip(("height", "width", "channels"), sizes, strict=True):
-        checks.integer(f"The {name} in input_shape", size)
     least = 2 ** (num_stages - 1)
     if min(sizes[:2]) < least:
         raise ValueError(

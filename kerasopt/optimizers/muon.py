@@ -92,7 +92,7 @@ class ConvMuon(keras.optimizers.Muon):
             name=name,
             **kwargs,
         )
-        self.normalize = bool(normalize)
+        self.normalize = checks.boolean("normalize", normalize)
 
     def _should_use_adamw(self, variable: Any) -> bool:
         if len(variable.shape) > 2:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
 from kerasopt import checks, schedules
 from kerasopt.names import Names, normalize
+from kerasopt.optimizers.arguments import NO_DECAY, checked
 from kerasopt.optimizers.grouped import Grouped
 from kerasopt.optimizers.muon import ConvMuon
 from kerasopt.optimizers.schedule_free import ScheduleFreeAdamW
 from kerasopt.optimizers.sgd import CoupledSGD
 
 __all__ = ["NO_DECAY", "complete", "copy", "get", "names", "register"]
-
-NO_DECAY = ("bias", "gamma", "beta", "scale")
-"""Names of the variables that weight decay leaves alone, those of biases and
-normalisation: smaller kernels are simpler, offsets and scales are not."""
 
 _TABLE = Names("optimizer")
 register = _TABLE.register
@@ -160,14 +156,22 @@ def _carry_exclusions(old: Any, new: Any) -> None:
 @register("grouped")
 def _grouped(*, default: Any, groups: Mapping[str, Any]) -> Grouped:
     if not isinstance(groups, Mapping):
-        raise ValueError(
+        raise checks.ArgumentTypeError(
             "groups must map a pattern of variable paths to an optimizer; given: "
-            f"{groups!r}."
+            f"{checks.shown(groups)}."
         )
     return Grouped(
-        default=get(default),
-        groups={pattern: get(inner) for pattern, inner in groups.items()},
+        default=_group("default", default),
+        groups={
+            pattern: _group(f"groups[{pattern!r}]", inner)
+            for pattern, inner in groups.items()
+        },
     )
+
+
+def _group(name: str, spec: Any) -> keras.optimizers.Optimizer:
+    with checks.naming(name):
+        return get(spec)
 
 
 def _register_keras_optimizers() -> None:
@@ -187,31 +191,37 @@ def _register_keras_optimizers() -> None:
         optimizers.RMSprop,
     )
     for optimizer in classes:
-        register(optimizer.__name__)(_checked(optimizer))
+        name = optimizer.__name__
+        register(name)(_checked(normalize(name), optimizer))
     register("schedule_free_adamw", aliases=("ScheduleFreeAdamW",))(
-        _checked(ScheduleFreeAdamW)
+        _checked("schedule_free_adamw", ScheduleFreeAdamW)
     )
-    register("conv_muon")(_checked(ConvMuon))
-    register("sgd")(_checked(CoupledSGD))
-    register("momentum")(_checked(CoupledSGD, momentum=0.9))
-    register("nesterov")(_checked(CoupledSGD, momentum=0.9, nesterov=True))
+    register("conv_muon")(_checked("conv_muon", ConvMuon))
+    register("sgd")(_checked("sgd", CoupledSGD))
+    register("momentum")(_checked("momentum", CoupledSGD, momentum=0.9))
+    register("nesterov")(_checked("nesterov", CoupledSGD, momentum=0.9, nesterov=True))
 
 
-def _checked(optimizer: type[keras.optimizers.Optimizer], **defaults: Any) -> Any:
-    """Give a Keras optimizer checks of its keywords and of its rates."""
+def _checked(
+    name: str, optimizer: type[keras.optimizers.Optimizer], **defaults: Any
+) -> Any:
+    """Give an optimizer's class strict keywords, each checked by its rule."""
     signature = inspect.signature(optimizer)
     # Keras's **kwargs only serves to ignore words of older versions.
-    strict = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    strict = [
+        p.replace(default=defaults.get(p.name, p.default))
+        for p in signature.parameters.values()
+        if p.kind is not p.VAR_KEYWORD
+    ]
+    own = inspect.Parameter(
+        "exclude_from_weight_decay", inspect.Parameter.KEYWORD_ONLY, default=NO_DECAY
+    )
+    known = {p.name: p.default for p in [*strict, own]}
 
-    def build(
-        exclude_from_weight_decay: Sequence[str] = NO_DECAY, **arguments: Any
-    ) -> keras.optimizers.Optimizer:
-        arguments = {**defaults, **arguments}
-        undecayed = _pattern(exclude_from_weight_decay)
-        if "learning_rate" in arguments:
-            arguments["learning_rate"] = schedules.get(arguments["learning_rate"])
-        if arguments.get("weight_decay") is not None:
-            checks.non_negative("weight_decay", arguments["weight_decay"])
+    def build(**given: Any) -> keras.optimizers.Optimizer:
+        given = {"exclude_from_weight_decay": NO_DECAY, **defaults, **given}
+        arguments = checked(name, known, given)
+        undecayed = arguments.pop("exclude_from_weight_decay")
         if optimizer is CoupledSGD and not arguments.get("l2"):
             arguments.pop("l2", None)
             built = keras.optimizers.SGD(**arguments)  # Needs no class of ours.
@@ -220,26 +230,8 @@ def _checked(optimizer: type[keras.optimizers.Optimizer], **defaults: Any) -> An
         built.exclude_from_weight_decay(var_names=undecayed)
         return built
 
-    own = inspect.Parameter(
-        "exclude_from_weight_decay", inspect.Parameter.KEYWORD_ONLY, default=NO_DECAY
-    )
     build.__signature__ = signature.replace(parameters=[*strict, own])  # type: ignore[attr-defined]
     return build
-
-
-def _pattern(variables: Any) -> list[str]:
-    """Return what Keras should search for in a variable's name to find these."""
-    is_list = isinstance(variables, Iterable) and not isinstance(variables, str)
-    if not is_list or not all(isinstance(v, str) for v in variables):
-        raise ValueError(
-            "exclude_from_weight_decay must be a list of names of variables, such as "
-            f"{list(NO_DECAY)}; given: {variables!r}."
-        )
-    if not variables:
-        return []
-    names_ = "|".join(map(re.escape, variables))
-    # TensorFlow's own name of the variable is "dense/bias:0", "dense/bias/replica_1:0".
-    return [rf"(^|/)({names_})(/replica_\d+)?(:\d+)?$"]
 
 
 _register_keras_optimizers()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from kerasopt.checks import ArgumentTypeError, shown
 from kerasopt.names import unknown
 from kerasopt.recipes.recipe import Recipe
 
-__all__ = ["load", "names"]
+__all__ = ["get", "load", "names"]
 
 
 def names() -> list[str]:
@@ -36,6 +39,10 @@ def load(name: str | os.PathLike[str]) -> Recipe:
         >>> load("digits").data.name
         'digits'
     """
+    if not isinstance(name, str | os.PathLike):
+        raise ArgumentTypeError(
+            f"name must be the name of a recipe or a path; given: {shown(name)}."
+        )
     text = os.fspath(name)
     if text.endswith((".yaml", ".yml")):
         return Recipe.from_file(text)
@@ -44,3 +51,21 @@ def load(name: str | os.PathLike[str]) -> Recipe:
     resource = importlib.resources.files("kerasopt.recipes") / f"{text}.yaml"
     with importlib.resources.as_file(resource) as path:
         return Recipe.from_file(path)
+
+
+def get(spec: str | os.PathLike[str] | Mapping[str, Any] | Recipe) -> Recipe:
+    """Return the recipe that a name, a path or the fields of one stand for.
+
+    Args:
+        spec: What `load` takes, the fields as a dict, or a recipe, returned as it is.
+
+    Raises:
+        ValueError: if there is no such recipe, or it has a mistake.
+
+    Example:
+        >>> get({"name": "mine", "data": {"name": "digits"}, "model": {"name": "mlp"}})
+        Recipe('mine')
+    """
+    if isinstance(spec, Recipe):
+        return spec
+    return Recipe(spec) if isinstance(spec, Mapping) else load(spec)

@@ -141,10 +141,15 @@ class Cyclical(LearningRateSchedule):
                 f"{max_learning_rate!r} and {base_learning_rate!r}."
             )
         self.half_cycle_steps = lengths.whole("half_cycle_steps", half_cycle_steps)
-        if mode not in self.MODES:
+        if checks.plain(mode) not in list(self.MODES):
             raise names.unknown("mode of a cyclical schedule", mode, self.MODES)
         if checks.positive("gamma", gamma) > 1:
             raise ValueError(f"gamma must lie in (0, 1]; given: {gamma!r}.")
+        if gamma != 1 and mode != "exp_range":
+            raise ValueError(
+                f"gamma has no effect with mode={mode!r}, only with 'exp_range'; "
+                f"given: gamma={gamma!r}."
+            )
         self.mode = mode
         self.gamma = gamma
 

@@ -64,7 +64,7 @@ def piecewise(
         >>> [round(float(schedule(step)), 3) for step in (0, 200, 201)]
         [0.1, 0.1, 0.01]
     """
-    rates = [checks.positive("each of values", value) for value in values]
+    rates = checks.each("values", values, checks.positive)
     found = lengths.boundaries(boundaries, boundary_epochs, steps_per_epoch)
     if len(rates) != len(found) + 1:
         raise ValueError(
@@ -110,7 +110,7 @@ def exponential(
         checks.positive("initial_learning_rate", initial_learning_rate),
         lengths.steps("decay", decay_steps, decay_epochs, steps_per_epoch),
         checks.positive("decay_rate", decay_rate),
-        staircase=staircase,
+        staircase=checks.boolean("staircase", staircase),
     )
 
 
@@ -148,7 +148,7 @@ def inverse_time(
         checks.positive("initial_learning_rate", initial_learning_rate),
         lengths.steps("decay", decay_steps, decay_epochs, steps_per_epoch),
         checks.positive("decay_rate", decay_rate),
-        staircase=staircase,
+        staircase=checks.boolean("staircase", staircase),
     )
 
 
@@ -194,7 +194,7 @@ def polynomial(
         ),
         end_learning_rate=checks.non_negative("end_learning_rate", end_learning_rate),
         power=checks.positive("power", power),
-        cycle=cycle,
+        cycle=checks.boolean("cycle", cycle),
     )
 
 
@@ -263,7 +263,8 @@ def cosine_restarts(
         first_decay_steps: Optimizer steps of the first period.
         first_decay_epochs: The same in epochs.
         steps_per_epoch: Optimizer steps in one epoch, for epochs.
-        t_mul: How many times as long each period is as the one before; 2 by default.
+        t_mul: How many times as long each period is as the one before, >= 1; 2 by
+            default.
         m_mul: How many times as high each period begins; 1 by default.
         alpha: Lowest rate as a share of the first, in [0, 1]; 0 by default.
 
@@ -283,7 +284,15 @@ def cosine_restarts(
         lengths.steps(
             "first_decay", first_decay_steps, first_decay_epochs, steps_per_epoch
         ),
-        t_mul=checks.positive("t_mul", t_mul),
+        t_mul=_at_least_one("t_mul", t_mul),
         m_mul=checks.positive("m_mul", m_mul),
         alpha=checks.share("alpha", alpha),
     )
+
+
+def _at_least_one(name: str, value: float) -> float:
+    # Shorter and shorter periods would end at a finite step, in NaN.
+    found = checks.positive(name, value)
+    if found < 1:
+        raise ValueError(f"{name} must be a number >= 1; given: {checks.shown(value)}.")
+    return found

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from kerasopt.checks import positive
+from kerasopt.checks import each, positive, shown
 
 __all__ = ["boundaries", "steps", "whole"]
 
 
+MOST_STEPS = 10**15
+"""More optimizer steps than any training takes."""
+
+
 def whole(name: str, value: Any) -> int:
-    """Return a whole number >= 1, or raise `ValueError`.
+    """Return a whole number from 1 to 10¹⁵, or raise `ValueError`.
 
     Example:
         >>> whole("total_steps", 100)
         100
     """
-    positive(name, value)
-    if value != int(value):
-        raise ValueError(f"{name} must be a whole number; given: {value!r}.")
-    return int(value)
+    found = positive(name, value)
+    if found != int(found) or found > MOST_STEPS:
+        raise ValueError(
+            f"{name} must be a whole number from 1 to {MOST_STEPS:,}; given: "
+            f"{shown(value)}."
+        )
+    return int(found)
 
 
 def steps(
@@ -57,9 +65,14 @@ def steps(
             f"{in_epochs!r}. Give one of them."
         )
     if in_steps is not None:
+        _refuse_idle(
+            f"{what}_steps", epochs=training_epochs, steps_per_epoch=steps_per_epoch
+        )
         return whole(f"{what}_steps", in_steps)
     name = f"{what}_epochs"
-    if in_epochs is None:
+    if in_epochs is not None:
+        _refuse_idle(name, epochs=training_epochs)
+    else:
         name, in_epochs = "epochs", training_epochs
     if in_epochs is None:
         raise ValueError(
@@ -86,28 +99,41 @@ def boundaries(
             f"steps_per_epoch; given: {in_steps!r} and {in_epochs!r}."
         )
     name = "boundaries" if in_epochs is None else "boundary_epochs"
-    given: Any = in_steps if in_epochs is None else in_epochs
-    given = given.tolist() if hasattr(given, "tolist") else given
-    if isinstance(given, str) or not isinstance(given, Sequence) or not given:
-        raise ValueError(f"{name} must be a list of numbers; given: {given!r}.")
+    given = in_steps if in_epochs is None else in_epochs
     if in_epochs is None:
-        found = [whole("each of boundaries", each) for each in given]
+        _refuse_idle(name, steps_per_epoch=steps_per_epoch)
+        found = each(name, given, whole, least=1)
     else:
-        found = [
-            round(_epochs_in_steps("boundary_epochs", each, steps_per_epoch))
-            for each in given
-        ]
+        found = each(name, given, partial(_rounded, steps_per_epoch), least=1)
     if found != sorted(set(found)):
-        raise ValueError(f"{name} must rise; given: {list(given)}.")
+        raise ValueError(f"{name} must rise; given: {shown(given)}.")
     return found
 
 
+def _rounded(steps_per_epoch: Any, name: str, epochs: Any) -> int:
+    return round(_epochs_in_steps(name, epochs, steps_per_epoch))
+
+
+def _refuse_idle(horizon: str, **lengths: Any) -> None:
+    """Refuse lengths that change nothing beside the horizon that is given."""
+    for name, value in lengths.items():
+        if value is not None:
+            raise ValueError(
+                f"{name}={shown(value)} has no effect beside {horizon}: leave one out."
+            )
+
+
 def _epochs_in_steps(name: str, epochs: Any, steps_per_epoch: Any) -> float:
-    positive(name, epochs)
+    found = positive(name, epochs)
     if steps_per_epoch is None:
         raise ValueError(
-            f"{name}={epochs!r} counts epochs, a Keras schedule counts optimizer "
+            f"{name}={shown(epochs)} counts epochs, a Keras schedule counts optimizer "
             "steps: give steps_per_epoch=ceil(samples / batch_size) as well, or the "
             f"horizon in steps. kerasopt.fit and recipes fill it in by themselves."
         )
-    return epochs * whole("steps_per_epoch", steps_per_epoch)
+    steps_ = found * whole("steps_per_epoch", steps_per_epoch)
+    if steps_ > MOST_STEPS:
+        raise ValueError(
+            f"{name}={shown(epochs)} makes more than {MOST_STEPS:,} optimizer steps."
+        )
+    return steps_

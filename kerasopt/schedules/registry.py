@@ -49,7 +49,7 @@ def get(
     if isinstance(spec, LearningRateSchedule):
         _TABLE.refuse_arguments(spec, arguments)
         return spec
-    if isinstance(spec, Real) and not isinstance(spec, bool):
+    if isinstance(checks.plain(spec), Real) and not isinstance(spec, bool):
         _TABLE.refuse_arguments(spec, arguments)
         return checks.positive("learning_rate", spec)
     return _TABLE.build(spec, arguments)
@@ -88,7 +88,8 @@ def complete(spec: Any, *, epochs: float, steps_per_epoch: int) -> Any:
     spec = _fill(spec, epochs=epochs, steps_per_epoch=steps_per_epoch)
     if _TABLE.factory(spec["name"]) is warmup and "schedule" in spec:
         length = spec.get("warmup_steps"), spec.get("warmup_epochs")
-        rise = lengths.steps("warmup", *length, steps_per_epoch) / steps_per_epoch
+        per_epoch = steps_per_epoch if length[0] is None else None
+        rise = lengths.steps("warmup", *length, per_epoch) / steps_per_epoch
         rest = epochs - rise
         if rest <= 0:
             raise ValueError(
@@ -132,10 +133,27 @@ def warmup(
         >>> [round(float(schedule(step)), 4) for step in (50, 100, 550, 1000)]
         [0.05, 0.1, 0.05, 0.0]
     """
-    length = lengths.steps("warmup", warmup_steps, warmup_epochs, steps_per_epoch)
+    per_epoch = steps_per_epoch
     if steps_per_epoch is not None:
-        schedule = _fill(schedule, steps_per_epoch=steps_per_epoch)
-    return Warmup(get(schedule), length, initial_factor)
+        filled = _fill(schedule, steps_per_epoch=steps_per_epoch)
+        if filled != schedule and warmup_steps is not None:
+            per_epoch = None  # It counts for what follows.
+        schedule = filled
+    length = lengths.steps("warmup", warmup_steps, warmup_epochs, per_epoch)
+    with checks.naming("schedule"):
+        following = get(schedule)
+    return Warmup(following, length, initial_factor)
+
+
+_IN_STEPS = {
+    "boundaries",
+    "decay_steps",
+    "first_decay_steps",
+    "half_cycle_steps",
+    "total_steps",
+    "warmup_steps",
+}
+"""Horizons in optimizer steps: with one of them no length is left to be filled in."""
 
 
 def _fill(spec: Any, **length: float) -> Any:
@@ -143,6 +161,11 @@ def _fill(spec: Any, **length: float) -> Any:
     if not isinstance(spec, Mapping) or "name" not in spec:
         return spec
     accepted = inspect.signature(_TABLE.factory(spec["name"])).parameters
+    given = {name for name, value in spec.items() if value is not None}
+    if given & _IN_STEPS:
+        return spec
+    if any(name.endswith("_epochs") for name in given & accepted.keys()):
+        length.pop("epochs", None)
     return {**{k: v for k, v in length.items() if k in accepted}, **spec}
 
 

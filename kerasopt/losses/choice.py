@@ -1,70 +1,36 @@
-"""The loss that fits the task, the labels and the model's output.
-
-``get("auto", ...)`` chooses:
-
-==============  ===================  ==============================================
-task            model output         loss
-==============  ===================  ==============================================
-``binary``      one sigmoid          `keras.losses.BinaryCrossentropy`
-``binary``      two softmax classes  as ``multiclass``
-``multiclass``  k softmax classes    sparse cross-entropy for integer labels,
-                                     categorical cross-entropy for one-hot rows
-``multilabel``  k sigmoids           `keras.losses.BinaryCrossentropy`
-``regression``  one linear a target  `keras.losses.MeanSquaredError`
-==============  ===================  ==============================================
-
-Each cross-entropy takes logits with ``from_logits=True``.
-"""
+"""The loss that fits the task, the labels and the model's output."""
 
 from __future__ import annotations
 
-import functools
-import inspect
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
+from kerasopt import checks, tasks
 from kerasopt import names as lookups
-from kerasopt import tasks
+from kerasopt.losses.named import by_name, is_spec
+from kerasopt.losses.smoothed import SmoothedSparseCategoricalCrossentropy
 
-__all__ = [
-    "SmoothedSparseCategoricalCrossentropy",
-    "for_labels",
-    "for_task",
-    "get",
-    "names",
-]
-
-_SHORT_NAMES = ("bce", "kld", "mae", "mape", "mse", "msle")
-
-
-def names() -> list[str]:
-    """Return the accepted names: ``"auto"`` and the names of Keras's losses.
-
-    Example:
-        >>> [name in names() for name in ("auto", "huber", "mse", "dice")]
-        [True, True, True, True]
-    """
-    return ["auto", *_keras_names()]
+__all__ = ["for_labels", "for_task", "get"]
 
 
 def get(
-    spec: str | Any | None,
+    spec: str | Mapping[str, Any] | Any | None,
     *,
     labels: Any = None,
     task: str | tasks.Task | None = None,
     num_outputs: int | None = None,
     from_logits: bool = False,
     label_smoothing: float = 0.0,
+    **arguments: Any,
 ) -> Any:
     """Return a loss; ``"auto"`` chooses the usual loss of the task.
 
     Args:
-        spec: ``"auto"`` or None, a Keras name, a `keras.losses.Loss`, or a function
+        spec: ``"auto"`` or None, a Keras name, a dict with ``name`` and arguments
+            (``{"name": "huber", "delta": 2.0}``), a `keras.losses.Loss`, or a function
             of labels and outputs. Objects and functions are returned as they are.
             For several outputs a dict or list of these, without ``"auto"``.
         labels: The training labels; their rank tells integers from one-hot rows.
@@ -77,14 +43,16 @@ def get(
             applies to a cross-entropy that is given by name.
         label_smoothing: Share of the target spread over all classes, in [0, 1).
             Only with ``"auto"``, and not for regression.
+        **arguments: Arguments of the Keras class, for a name; they win over the dict's.
 
     Returns:
         A `keras.losses.Loss`, or the function that Keras has under a name; a dict or
         list of them for such a ``spec``.
 
     Raises:
-        ValueError: if the name is unknown, no loss fits the labels, neither labels
-            nor task is given with ``"auto"``, or smoothing can't be applied.
+        ValueError: if the name or an argument is unknown or out of its range, no loss
+            fits the labels, neither labels nor task is given with ``"auto"``, or
+            smoothing can't be applied.
         TypeError: if ``spec`` is something else.
 
     Example:
@@ -94,27 +62,38 @@ def get(
         'binary_crossentropy'
         >>> get("binary_crossentropy", from_logits=True).get_config()["from_logits"]
         True
+        >>> float(get({"name": "huber", "delta": 2.0})([0.0], [4.0]))
+        6.0
     """
-    _check_smoothing(label_smoothing)
+    label_smoothing = checks.fraction("label_smoothing", label_smoothing)
+    checks.boolean("from_logits", from_logits)
+    if isinstance(spec, Mapping) and is_spec(spec):
+        name, own = lookups.split_spec("loss", spec)
+        spec, arguments = name, {**own, **arguments}
+    if arguments and (not isinstance(spec, str) or spec == "auto"):
+        raise ValueError(
+            f"Arguments go with the name of a loss, not with {checks.shown(spec)}; "
+            f"given: {sorted(arguments)}."
+        )
     if spec is None or (isinstance(spec, str) and spec == "auto"):
         return _automatic(labels, task, num_outputs, from_logits, label_smoothing)
     if label_smoothing:
         raise ValueError(
             "label_smoothing works with loss='auto' only. For another loss, set its "
-            "own label_smoothing, as in keras.losses.CategoricalCrossentropy("
-            f"label_smoothing=0.1). Given: loss={spec!r}, "
+            "own label_smoothing, as in {'name': 'categorical_crossentropy', "
+            f"'label_smoothing': 0.1}}. Given: loss={checks.shown(spec)}, "
             f"label_smoothing={label_smoothing!r}."
         )
     if isinstance(spec, str):
-        return _by_name(spec, from_logits=from_logits)
+        return by_name(spec, arguments, from_logits=from_logits)
     if isinstance(spec, Mapping):
         return {name: _of_output(own) for name, own in spec.items()}
     if isinstance(spec, list | tuple):
         return [_of_output(own) for own in spec]
     if isinstance(spec, type) or not callable(spec):
-        raise TypeError(
+        raise checks.ArgumentTypeError(
             "loss must be 'auto', a name, a keras.losses.Loss or a function of "
-            f"(y_true, y_pred); given: {spec!r}."
+            f"(y_true, y_pred); given: {checks.shown(spec)}."
         )
     return spec
 
@@ -143,7 +122,7 @@ def for_labels(
         >>> for_labels([[0.0, 1.0], [1.0, 0.0]]).name
         'categorical_crossentropy'
     """
-    _check_smoothing(label_smoothing)
+    label_smoothing = checks.fraction("label_smoothing", label_smoothing)
     shape = np.shape(labels)
     if _is_one_column(shape):
         if label_smoothing:
@@ -188,66 +167,6 @@ def for_task(task: str) -> keras.losses.Loss:
         'mean_squared_error'
     """
     return get("auto", task=task)
-
-
-@keras.saving.register_keras_serializable(package="kerasopt")
-class SmoothedSparseCategoricalCrossentropy(keras.losses.Loss):
-    """Cross-entropy of integer labels with label smoothing, which Keras lacks.
-
-    The target of class c out of K is ``(1 - a) * onehot(c) + a / K``.
-
-    Args:
-        label_smoothing: The a above, in [0, 1).
-        reduction: As in Keras.
-        name: As in Keras.
-        from_logits: Whether the predictions are logits.
-
-    Example:
-        >>> loss = SmoothedSparseCategoricalCrossentropy(0.1)
-        >>> round(float(loss([1], [[0.25, 0.75]])), 4)
-        0.3426
-
-    References:
-        Szegedy et al. (2016), https://arxiv.org/abs/1512.00567, section 7.
-    """
-
-    def __init__(
-        self,
-        label_smoothing: float = 0.1,
-        reduction: str = "sum_over_batch_size",
-        name: str = "smoothed_sparse_categorical_crossentropy",
-        from_logits: bool = False,
-    ) -> None:
-        super().__init__(reduction=reduction, name=name)
-        self.label_smoothing = label_smoothing
-        self.from_logits = from_logits
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Return one loss a sample, shape (batch,)."""
-        y_pred = ops.convert_to_tensor(y_pred)
-        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
-        targets = ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
-        return keras.losses.categorical_crossentropy(
-            targets,
-            y_pred,
-            from_logits=self.from_logits,
-            label_smoothing=self.label_smoothing,
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, for serialisation."""
-        return {
-            **super().get_config(),
-            "label_smoothing": self.label_smoothing,
-            "from_logits": self.from_logits,
-        }
-
-
-def _check_smoothing(label_smoothing: float) -> None:
-    if not 0 <= label_smoothing < 1:
-        raise ValueError(
-            f"label_smoothing must lie in [0, 1); given {label_smoothing!r}."
-        )
 
 
 def _is_one_column(shape: tuple[int, ...]) -> bool:
@@ -308,45 +227,3 @@ def _of_output(spec: Any) -> Any:
             "give each its loss by name."
         )
     return None if spec is None else get(spec)
-
-
-def _by_name(name: str, *, from_logits: bool) -> Any:
-    try:
-        found = keras.losses.get(name)
-    except ValueError:
-        raise lookups.unknown("loss", name, names()) from None
-    if not from_logits:
-        return found
-    own_name = found.name if isinstance(found, keras.losses.Loss) else found.__name__
-    of_logits = _classes_with_logits().get(own_name)
-    return found if of_logits is None else of_logits(from_logits=True)
-
-
-@functools.cache
-def _classes_with_logits() -> dict[str, type[keras.losses.Loss]]:
-    """Return Keras's losses that have an argument ``from_logits``, by name."""
-    return {
-        re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(): found
-        for name, found in vars(keras.losses).items()
-        if isinstance(found, type)
-        and "from_logits" in inspect.signature(found).parameters
-    }
-
-
-@functools.cache
-def _keras_names() -> tuple[str, ...]:
-    functions = [
-        name
-        for name, found in vars(keras.losses).items()
-        if inspect.isfunction(found) and "y_true" in inspect.signature(found).parameters
-    ]
-    return tuple(filter(_is_known, sorted([*functions, *_SHORT_NAMES])))
-
-
-def _is_known(name: str) -> bool:
-    # Keras exports a few losses that its own lookup doesn't have.
-    try:
-        keras.losses.get(name)
-    except ValueError:
-        return False
-    return True

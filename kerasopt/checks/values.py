@@ -1,0 +1,125 @@
+"""Values of any kind, as plain Python ones and in messages; flags and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = [
+    "ArgumentTypeError",
+    "boolean",
+    "choice",
+    "plain",
+    "shown",
+    "text",
+]
+
+SHOWN = 200
+"""Most characters of a value in a message."""
+
+
+class ArgumentTypeError(TypeError, ValueError):
+    """An argument has a wrong type.
+
+    It is a `TypeError`, and a `ValueError` as well, so that one ``except ValueError``
+    catches whatever is wrong with an argument.
+    """
+
+
+def plain(value: Any) -> Any:
+    """Return NumPy scalars and arrays as Python's numbers and lists, all else as it is.
+
+    Args:
+        value: Anything.
+
+    Example:
+        >>> import numpy as np
+        >>> plain(np.int64(3)), plain(np.array([0.5, 1.0])), plain("mlp")
+        (3, [0.5, 1.0], 'mlp')
+    """
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+        return value.tolist()
+    return value
+
+
+def shown(value: Any) -> str:
+    """Return the text of a value for a message, shortened.
+
+    Args:
+        value: Anything.
+
+    Example:
+        >>> len(shown("a" * 1000))
+        200
+    """
+    found = repr(plain(value))
+    return found if len(found) <= SHOWN else f"{found[: SHOWN - 1]}…"
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Return True or False, or raise: no other value is taken for one of them.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The given value; NumPy's booleans are fine.
+
+    Raises:
+        ArgumentTypeError: if the value isn't a boolean.
+
+    Example:
+        >>> boolean("nesterov", True)
+        True
+        >>> boolean("nesterov", "no")
+        Traceback (most recent call last):
+        ...
+        kerasopt.checks.values.ArgumentTypeError: nesterov must be True or False; ...
+    """
+    found = plain(value)
+    if not isinstance(found, bool):
+        raise ArgumentTypeError(f"{name} must be True or False; given: {shown(value)}.")
+    return found
+
+
+def text(name: str, value: Any) -> str:
+    """Return a text of at least one character, or raise.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The given value.
+
+    Raises:
+        ArgumentTypeError: if the value isn't a text.
+        ValueError: if it is empty.
+
+    Example:
+        >>> text("name", "adam")
+        'adam'
+    """
+    found = plain(value)
+    if not isinstance(found, str):
+        raise ArgumentTypeError(f"{name} must be a text; given: {shown(value)}.")
+    if not found:
+        raise ValueError(f"{name} must not be empty; given: ''.")
+    return found
+
+
+def choice(name: str, value: Any, accepted: Iterable[str | None]) -> Any:
+    """Return a value that is one of the accepted ones, or raise.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The given value.
+        accepted: The accepted texts; None may be among them.
+
+    Raises:
+        ValueError: if the value is none of them.
+
+    Example:
+        >>> choice("padding", "same", ("same", "valid"))
+        'same'
+    """
+    found, accepted = plain(value), list(accepted)
+    if not (found is None or isinstance(found, str)) or found not in accepted:
+        words = ", ".join(map(repr, accepted))
+        raise ValueError(f"{name} must be one of {words}; given: {shown(value)}.")
+    return found
