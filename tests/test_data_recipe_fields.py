@@ -79,8 +79,15 @@ def test_bad_fields_are_refused(fields, arguments, message):
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("data.test", float("nan"), "test=nan isn't a fraction"),
-        ("data.test", float("inf"), "test=inf isn't a fraction"),
+        ("data.test", float("nan"), "data.test: must be a finite number; given: nan"),
+        ("data.test", float("inf"), "data.test: must be a finite number; given: inf"),
+        ("data.test", np.float32("nan"), "data.test: must be a finite number"),
+        ("data.test", True, "data.test: must be a finite number; given: True"),
+        ("data.validation", "0.5", "data.validation: must be a finite .* given: '0.5'"),
+        ("data.seed", True, "data.seed: must be a finite number"),
+        ("data.size", "10", "data.size: must be a finite number"),
+        ("data.image_size", [8, True], "data.image_size: must be a finite number"),
+        ("data.image_size", "88", "data.image_size: must be a finite number"),
         ("data.test", -0.5, "test=-0.5 isn't a fraction"),
         ("data.validation", 1.5, "validation=1.5 isn't a fraction"),
         ("data.size", 0, "max_images=0 must be a whole number"),
@@ -95,6 +102,22 @@ def test_bad_fields_of_a_recipe_are_refused(photos, field, value, message):
     assert recipe.load_data().sizes["train"] == 18
     with pytest.raises(ValueError, match=message):
         recipe.replace(field, value).load_data()
+
+
+def test_numpy_numbers_are_numbers(photos):
+    recipe = recipes.load("digits").replace("data.name", "directory")
+    for field, value in (
+        ("path", photos),
+        ("validation", np.float64(0.25)),
+        ("test", np.int64(4)),
+        ("seed", np.int32(3)),
+        ("size", np.int64(12)),
+        ("image_size", np.array([4, 5])),
+    ):
+        recipe = recipe.replace(f"data.{field}", value)
+    data = recipe.load_data()
+    assert data.sizes == {"train": 6, "validation": 2, "test": 4}
+    assert data.input_shape == (4, 5, 3)
 
 
 def test_a_recipe_refuses_fields_without_effect():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any, Literal
 
 import pydantic
@@ -39,6 +40,21 @@ class DataSection(Section):
     test: int | float | None = None
     seed: int = 0
     size: int | None = None
+
+    @pydantic.field_validator(
+        "image_size", "validation", "test", "seed", "size", mode="before"
+    )
+    @classmethod
+    def _are_finite_numbers(cls, value: Any) -> Any:
+        """Refuse true, text and NaN, which would be read as numbers or pass."""
+        if hasattr(value, "tolist"):
+            value = value.tolist()  # NumPy's as Python's: 4 isn't 4.0.
+        for number in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(number, (bool, str)) or (
+                isinstance(number, numbers.Real) and not math.isfinite(number)
+            ):
+                raise ValueError(f"must be a finite number; given: {number!r}.")
+        return value
 
 
 class Measured(Section):
