@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.ticker import PercentFormatter
 
-from kerasopt.charts import GRID, INK, MUTED, Chart, apply_style, label
+from kerasopt.charts import GRID, INK, MUTED, Chart, apply_style, labels
 
 __all__ = ["CLEAR_TO_BLUE", "confusion"]
 
@@ -98,7 +98,7 @@ def _checked_confusion(
             f"The matrix has {len(counts)} classes but class_names has "
             f"{len(class_names)} names; give one for each."
         )
-    return counts, [label(name) for name in class_names]
+    return counts, labels(class_names)
 
 
 def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:

@@ -136,8 +136,12 @@ class Classification:
 
         A class that is neither among the labels nor predicted has no part in them.
         """
-        seen = np.union1d(self.labels, self.predicted)
-        return dict(self.per_class.iloc[seen][["precision", "recall", "f1"]].mean())
+        return averages(self.labels, self.predicted, "macro", self.weights)
+
+    @cached_property
+    def weighted(self) -> dict[str, float]:
+        """The same means, each class weighted by its share of the samples."""
+        return averages(self.labels, self.predicted, "weighted", self.weights)
 
     def worst_mistakes(self, count: int = 24) -> np.ndarray:
         """Return the wrongly classified samples with the highest loss.
@@ -163,7 +167,8 @@ class Classification:
             "confidence": self.confidence,
             "loss": self.loss,
             "samples": len(self),
-            "macro": formatting.plain(self.macro),
+            "macro": self.macro,
+            "weighted": self.weighted,
             "per_class": formatting.plain(
                 self.per_class.reset_index().to_dict(orient="records")
             ),
@@ -211,6 +216,33 @@ def classification(
     return Classification(
         **checked(y_true, probabilities, class_names, confidence, sample_weight)
     )
+
+
+def averages(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    average: str,
+    weights: np.ndarray | None,
+) -> dict[str, float]:
+    """Return mean precision, recall and F1, each 0 where undefined.
+
+    Args:
+        labels: True classes, shape (n,), or labels, shape (n, k).
+        predicted: Of the same shape.
+        average: ``"macro"``, ``"weighted"`` or ``"micro"``, as in scikit-learn.
+        weights: Sample weights, shape (n,), or None.
+
+    Example:
+        >>> found = averages(np.array([0, 1, 1]), np.array([0, 1, 0]), "weighted", None)
+        >>> round(found["precision"], 3)
+        0.833
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    *means, _ = precision_recall_fscore_support(
+        labels, predicted, average=average, sample_weight=weights, zero_division=0
+    )
+    return dict(zip(("precision", "recall", "f1"), map(float, means), strict=True))
 
 
 def worst_first(candidates: np.ndarray, losses: np.ndarray, count: int) -> np.ndarray:

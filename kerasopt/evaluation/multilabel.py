@@ -13,7 +13,7 @@ import pandas as pd
 from kerasopt import checks
 from kerasopt.evaluation import formatting, inputs
 from kerasopt.evaluation.headlines import Headline
-from kerasopt.evaluation.metrics import worst_first
+from kerasopt.evaluation.metrics import averages, worst_first
 
 __all__ = ["Multilabel", "multilabel"]
 
@@ -119,31 +119,27 @@ class Multilabel:
     @cached_property
     def macro(self) -> dict[str, float]:
         """The means of precision, recall and F1 over all labels."""
-        return dict(self.per_label[["precision", "recall", "f1"]].mean())
+        return averages(self.labels, self.predicted, "macro", self.weights)
+
+    @cached_property
+    def weighted(self) -> dict[str, float]:
+        """The same means, each label weighted by its number of positive samples."""
+        return averages(self.labels, self.predicted, "weighted", self.weights)
+
+    @cached_property
+    def micro(self) -> dict[str, float]:
+        """Precision, recall and F1 of all labels of all samples together."""
+        return averages(self.labels, self.predicted, "micro", self.weights)
 
     @property
     def macro_f1(self) -> float:
         """The mean of the labels' F1."""
-        return float(self.macro["f1"])
-
-    @cached_property
-    def micro_f1(self) -> float:
-        """The F1 of all labels of all samples together."""
-        from sklearn.metrics import f1_score
-
-        found = f1_score(
-            self.labels.ravel(),
-            self.predicted.ravel(),
-            sample_weight=self._weights_of_labels,
-            zero_division=0,
-        )
-        return float(found)
+        return self.macro["f1"]
 
     @property
-    def _weights_of_labels(self) -> np.ndarray | None:
-        if self.weights is None:
-            return None
-        return np.repeat(self.weights, self.labels.shape[1])
+    def micro_f1(self) -> float:
+        """The F1 of all labels of all samples together."""
+        return self.micro["f1"]
 
     @cached_property
     def subset_accuracy(self) -> float:
@@ -181,6 +177,8 @@ class Multilabel:
                 "hamming_loss": self.hamming_loss,
                 "micro_f1": self.micro_f1,
                 "macro": self.macro,
+                "weighted": self.weighted,
+                "micro": self.micro,
                 "loss": self.loss,
                 "threshold": self.threshold,
                 "samples": len(self),

@@ -20,7 +20,7 @@ from kerasopt.charts import (
     Chart,
     add_legend,
     apply_style,
-    label,
+    labels,
 )
 from kerasopt.evaluation import formatting
 from kerasopt.evaluation.binary import Binary
@@ -150,7 +150,8 @@ def per_label(
         )  # fmt: skip
     apply_style(axes)
     axes.grid(False, axis="y")
-    axes.set_yticks(places, [label(name) for name in shown.index], parse_math=False)
+    named = dict(zip(values.index, labels(values.index), strict=True))
+    axes.set_yticks(places, [named[name] for name in shown.index], parse_math=False)
     # Room for the number of a bar of 1.
     axes.set(xlim=(0, 1.12), ylim=(len(shown) - 0.4, -0.6))
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
