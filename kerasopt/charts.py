@@ -129,6 +129,12 @@ def labels(names: Sequence[object], length: int = 18) -> list[str]:
 def undrawable(text: str) -> str:
     """Return the characters of a text that no installed font has, in order.
 
+    Args:
+        text: The text.
+
+    Returns:
+        The characters, each once; empty if every character can be drawn.
+
     Example:
         >>> undrawable("cat"), undrawable("a\U0010ffff") == "\U0010ffff"
         ('', True)

@@ -324,3 +324,23 @@ def test_a_negative_count_of_mistakes_is_refused():
 )
 def test_durations_never_show_sixty_of_a_unit(seconds, text):
     assert formatting.duration(seconds) == text
+
+
+def test_averages_are_those_of_scikit_learns_report():
+    from sklearn.metrics import classification_report
+
+    random = np.random.default_rng(3)
+    labels, predicted = random.integers(0, 4, (2, 80)) % np.array([[4], [3]])
+    weights = random.uniform(0.5, 2, 80)
+    for weight in (None, weights):
+        found = classification(
+            labels, np.eye(4)[predicted] * 0.6 + 0.1, sample_weight=weight
+        )
+        expected = classification_report(
+            labels, predicted, output_dict=True, sample_weight=weight, zero_division=0
+        )
+        for own, name in ((found.macro, "macro avg"), (found.weighted, "weighted avg")):
+            row = expected[name]
+            given = [row["precision"], row["recall"], row["f1-score"]]
+            assert [own["precision"], own["recall"], own["f1"]] == pytest.approx(given)
+        assert found.to_dict()["weighted"] == found.weighted

@@ -140,3 +140,18 @@ def test_one_label_and_extreme_probabilities_are_finite():
 def test_bad_input_is_refused(y, p, options, message):
     with pytest.raises(ValueError, match=message):
         measure("multilabel", y, p, **options)
+
+
+def test_averages_are_those_of_scikit_learns_report():
+    from sklearn.metrics import classification_report
+
+    y, p = sample()
+    expected = classification_report(
+        y, (p >= 0.5).astype(int), output_dict=True, zero_division=0
+    )
+    found = measure("multilabel", y, p)
+    for name in ("macro", "weighted", "micro"):
+        own, row = getattr(found, name), expected[f"{name} avg"]
+        given = [row["precision"], row["recall"], row["f1-score"]]
+        assert [own["precision"], own["recall"], own["f1"]] == pytest.approx(given)
+        assert found.to_dict()[name] == own

@@ -5,16 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import types
 from itertools import combinations
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import special
 from sklearn.metrics import confusion_matrix
 
+from kerasopt import charts
 from kerasopt.charts import Chart, label
 from kerasopt.evaluation import measure, plots
 
@@ -514,3 +517,66 @@ def test_evaluation_loads_neither_pyplot_nor_tensorflow():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+NOWHERE = "\U0010ffff"
+
+
+def test_names_are_drawn_with_another_font_where_theirs_lacks_them(recwarn):
+    """Matplotlib's DejaVu Sans lacks a letter that its STIX fonts have."""
+    letter = "\u210a"
+    figure = plots.confusion(np.eye(2, dtype=int), class_names=[letter, "b"])
+    drawn(figure)
+    text = figure.axes[0].get_yticklabels()[0]
+    assert text.get_text() == letter
+    fonts = [font_manager.findfont(family) for family in text.get_fontfamily()]
+    assert any(
+        font_manager.get_font(font).get_char_index(ord(letter)) for font in fonts
+    )
+    assert not list(recwarn)
+
+
+def test_a_font_is_chosen_by_its_characters(monkeypatch):
+    """Fonts: one without the character, one with half of them, one with all."""
+    glyphs = {
+        "plain": "",
+        "half": "\u7ea2",
+        "all": "\u7ea2\u8272",
+        "Last Resort": NOWHERE,
+    }
+    entries = [
+        types.SimpleNamespace(name=name, fname=name)
+        for name in ("Last Resort", "plain", "half", "all")
+    ]
+    monkeypatch.setattr(charts, "_entries", lambda: iter(entries))
+    monkeypatch.setattr(
+        charts, "_lacking", lambda font, some: some - frozenset(glyphs[font])
+    )
+    choose = charts._fonts_for.__wrapped__
+    both = frozenset("\u7ea2\u8272")
+    assert choose(both) == (("half", "all"), frozenset())
+    assert choose(frozenset("\u7ea2" + NOWHERE)) == (("half",), frozenset(NOWHERE))
+
+
+def test_names_that_no_font_has_become_numbers(recwarn):
+    matrix = np.eye(2, dtype=int)
+    figure = plots.confusion(matrix, class_names=["cat", f"a{NOWHERE}"])
+    drawn(figure)
+    texts = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert texts == ["cat", "class 1"]
+    assert charts.undrawable(f"a{NOWHERE}b") == NOWHERE
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
+
+
+def test_other_texts_say_once_that_no_font_has_them(recwarn):
+    charts._say_once.cache_clear()
+    for _ in range(2):
+        figure = plots.comparison({f"run {NOWHERE}": history()})
+        drawn(figure)
+        assert legend_texts(figure) == ["run \N{REPLACEMENT CHARACTER}"]
+    messages = [str(w.message) for w in recwarn]
+    assert len(messages) == 1 and "Install a font" in messages[0]
+
+
+def test_a_label_holds_no_signs_that_turn_or_control_the_line():
+    assert label("a\u202eb\x1b[31m\x00c\u2066") == "ab[31mc"

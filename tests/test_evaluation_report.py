@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from pages import HOSTILE, Page
+from pages import HOSTILE, Page, laid_out
 from PIL import Image
 
-from kerasopt.evaluation import classification, measure, report
+from kerasopt.evaluation import classification, measure, pictures, report, verdict
 from kerasopt.evaluation.report import ReportData
 
 
@@ -560,7 +560,7 @@ def test_writing_is_atomic(tmp_path):
 PRELOADED = """
 import sys
 import numpy as np, pandas as pd
-from kerasopt.evaluation import classification, measure, report
+from kerasopt.evaluation import classification, measure, pictures, report, verdict
 report.preload()
 before = set(sys.modules)
 rng = np.random.default_rng(0)
@@ -584,3 +584,95 @@ def test_nothing_is_left_to_load_after_preloading():
         [sys.executable, "-c", PRELOADED], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+def test_the_averages_stand_below_the_classes_and_labels():
+    page = Page(complete_html())
+    found = complete().classification
+    for name, row in (("Macro", found.macro), ("Weighted", found.weighted)):
+        shown = " ".join(f"{100 * row[each]:.1f} %" for each in row)
+        assert f"{name} average {shown} 90" in page.text
+    found = multilabel_result()
+    page = Page(html_of(found))
+    mean = f"{100 * found.mean_average_precision:.1f} %"
+    for name, row, first in (
+        ("Macro", found.macro, mean),
+        ("Weighted", found.weighted, "–"),
+        ("Micro", found.micro, "–"),
+    ):
+        shown = " ".join(f"{100 * row[each]:.1f} %" for each in row)
+        assert f"{name} average {first} {shown} {found.labels.sum()}" in page.text
+
+
+def test_the_verdict_has_its_numbers_and_what_helps():
+    falls = 0.9 ** np.arange(12)
+    turns = np.r_[falls[:6], falls[5] + 0.05 * np.arange(1, 7)]
+    found = verdict.diagnose(pd.DataFrame({"loss": falls, "val_loss": turns}))
+    html = html_of(result(), diagnosis=found)
+    assert f"Overfitting : {found.reason}" in Page(html).text
+    assert "epoch 6 of 12" in found.reason
+    assert "<code>training.patience</code>" in html
+    assert html.count("<li>") == len(found.advice)
+    assert "What usually helps" not in html_of(result())
+    fine = verdict.Diagnosis("fitting", "a reason with <b>", ())
+    html = html_of(result(), diagnosis=fine)
+    assert "a reason with &lt;b&gt;" in html and "What usually helps" not in html
+
+
+def test_training_images_are_shown_with_their_labels():
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), dtype="uint8")
+    examples = pictures.TrainingExamples(images, (HOSTILE, ""), (-1.0, 1.0))
+    page = Page(html_of(result(), training_examples=examples))
+    assert "2 images of a first batch" in page.text and "from -1 to 1" in page.text
+    shown = [each for each in page.all("img") if "Training" in each["alt"]]
+    assert [each["alt"] for each in shown] == [
+        f"Training image: {HOSTILE}",
+        "Training image",
+    ]
+    for each, image in zip(shown, images, strict=True):
+        data = base64.b64decode(each["src"].removeprefix("data:image/png;base64,"))
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), image)
+
+
+def test_names_without_a_font_are_numbered_and_the_caption_says_so():
+    nowhere = "\U0010ffff"
+    for found in (result((nowhere, "b", "c")), multilabel_result((nowhere, "b", "c"))):
+        page = Page(html_of(found))
+        assert "numbered as in the table, from 0" in page.text
+        assert nowhere in page.text  # In the table, where the browser has a say.
+    assert "numbered" not in Page(complete_html()).text
+
+
+LONG = "a very long name of a class, " * 4
+UNBROKEN = "Donaudampfschifffahrtsgesellschaftskapitän" * 2
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("kind", ["classes", "many", "binary", "labels", "targets"])
+def test_nothing_is_cut_off_or_runs_into_its_neighbour(kind, width, tmp_path):
+    names = (LONG, UNBROKEN, "شكل")
+    found = {
+        "classes": lambda: result(names),
+        "many": lambda: result([*names, *map(str, range(9))], 300),
+        "binary": lambda: binary_result(class_names=names[:2]),
+        "labels": lambda: multilabel_result(names),
+        "targets": lambda: regression_result(names),
+    }[kind]()
+    files = [f"{UNBROKEN}/{i}.png" for i in found.worst_mistakes(6)]
+    html = report.render(
+        complete(
+            classification=found,
+            mistake_indices=found.worst_mistakes(6),
+            mistake_images=complete().mistake_images[: len(files)],
+            mistake_names=files,
+            metrics={UNBROKEN.lower(): 1, "note": UNBROKEN},
+            notes=[UNBROKEN],
+            diagnosis=verdict.Diagnosis("fitting", UNBROKEN, (f"`{UNBROKEN}`",)),
+        )
+    )
+    laid = laid_out(html, tmp_path, width=width)
+    assert laid["width"] == width  # Else nothing was measured.
+    assert laid["outside"] == [] and laid["page"] <= width
+    assert bool(laid["bars"]) == (kind != "targets")
+    for bar in laid["bars"]:
+        assert bar["clip"] == "content-box" and bar["padding"] > 4 and bar["text"] <= 0

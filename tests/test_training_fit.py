@@ -40,6 +40,7 @@ def test_the_folder_holds_everything(tiny_digits, quick):
         "model.keras",
         "report.html",
         "test_predictions.npz",
+        "training_examples.npz",
         "tensorboard",
         ".kerasopt-lock",
     }

@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import kerasopt as ko
@@ -84,3 +85,15 @@ def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folders = {directories.new_directory("x", None) for _ in range(5)}
     assert len(folders) == 5
+
+
+def test_the_kept_epoch_is_that_of_the_monitor_not_of_the_lowest_loss(tmp_path):
+    """Training kept epoch 1, the best by val_accuracy; val_loss is lowest in 5."""
+    epochs = np.arange(1, 6)
+    run = ko.Run(tmp_path, metrics={"kept_epoch": 1, "epochs": 5})
+    run.history = pd.DataFrame(
+        {"epoch": epochs, "loss": 1 / epochs, "val_loss": 1 / epochs}
+    ).assign(accuracy=0.5, val_accuracy=0.5 - 0.01 * epochs)
+    for axes in run.plot().axes[:2]:
+        shown = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert any(text.startswith("kept epoch 1:") for text in shown)

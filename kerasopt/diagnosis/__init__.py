@@ -1,7 +1,7 @@
 """What to look at before and during a training."""
 
-from kerasopt.diagnosis.curves import Diagnosis, diagnose, overfits, statistics_lag
 from kerasopt.diagnosis.rate_range import RateRange, lr_range_test
+from kerasopt.evaluation.verdict import Diagnosis, diagnose, overfits, statistics_lag
 
 __all__ = [
     "Diagnosis",

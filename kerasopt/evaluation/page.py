@@ -40,7 +40,8 @@ def environment(*packages: str) -> jinja2.Environment:
 
     Returns:
         The environment, with the filters percent, interval, count, duration, number
-        and epochs of `kerasopt.evaluation.formatting`.
+        and epochs of `kerasopt.evaluation.formatting`, and code, which marks what
+        stands between backticks.
 
     Example:
         >>> template = environment("kerasopt.evaluation").from_string("{{ x }}")
@@ -64,8 +65,18 @@ def environment(*packages: str) -> jinja2.Environment:
         duration=formatting.duration,
         number=formatting.number,
         epochs=formatting.epochs,
+        code=_marked_code,
     )
     return found
+
+
+def _marked_code(text: str) -> Any:
+    """Return a text whose parts between backticks are marked as code."""
+    import markupsafe
+
+    parts = [str(markupsafe.escape(part)) for part in text.split("`")]
+    parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
+    return markupsafe.Markup("".join(parts))
 
 
 def inline_svg(

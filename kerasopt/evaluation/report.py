@@ -1,7 +1,8 @@
 """One self-contained HTML page about one run.
 
 The page loads nothing: style, figures and images lie in it, and it has no script.
-It follows the reader's light or dark theme, fits a phone and prints.
+It follows the reader's light or dark theme, fits a phone and prints. Wide tables and
+figures scroll in their own box.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import numpy as np
 import pandas as pd
 
 from kerasopt import tasks
-from kerasopt.evaluation import formatting, headlines, page, plots, tta
+from kerasopt.evaluation import formatting, headlines, page, pictures, plots, tta
 from kerasopt.evaluation import report_sections as sections
 from kerasopt.evaluation.measuring import Result, measure
 from kerasopt.evaluation.metrics import Classification
 from kerasopt.evaluation.multilabel import Multilabel
 from kerasopt.evaluation.page import write
 from kerasopt.evaluation.regression import Regression
+from kerasopt.evaluation.verdict import Diagnosis
 
 __all__ = ["ReportData", "preload", "render", "write"]
 
@@ -57,6 +59,8 @@ class ReportData:
             the result.
         notes: Sentences for the top of the page, such as a caveat.
         curve_notes: Sentences below the curves that say how to read them.
+        diagnosis: What `kerasopt.diagnosis.diagnose` says of the training, or None.
+        training_examples: Training images as the model is handed them, or None.
     """
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -73,6 +77,8 @@ class ReportData:
     task: str | tasks.Task | None = None
     kept_epoch: float | None = None
     mistake_names: Sequence[str] | None = None
+    diagnosis: Diagnosis | None = None
+    training_examples: pictures.TrainingExamples | None = None
 
 
 def render(data: ReportData) -> str:
@@ -105,6 +111,8 @@ def render(data: ReportData) -> str:
         boxes=_boxes(data, found, headline),
         curves=_curves(data),
         curve_notes=list(data.curve_notes),
+        diagnosis=data.diagnosis,
+        examples=_examples(data.training_examples),
         details=None if found is None else sections.details(found),
         mistakes=None if found is None else _mistakes(data, found),
         kind=_kind(data),
@@ -223,7 +231,17 @@ def _length(metrics: Mapping[str, Any]) -> str | None:
 
 def _kind(data: ReportData) -> str:
     images = data.mistake_images
-    return "images" if images is not None and sections.are_images(images) else "samples"
+    return "images" if images is not None and pictures.are_images(images) else "samples"
+
+
+def _examples(found: pictures.TrainingExamples | None) -> dict[str, Any] | None:
+    if found is None or not len(found.images):
+        return None
+    addresses = pictures.data_addresses(found.images)
+    return {
+        "shown": list(zip(addresses, found.labels, strict=True)),
+        "range": formatting.measure("value", tuple(found.value_range)),
+    }
 
 
 def _curves(data: ReportData) -> list[Any]:

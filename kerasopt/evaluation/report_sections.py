@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from kerasopt.charts import label
-from kerasopt.evaluation import formatting, page, plots
+from kerasopt.charts import label, undrawable
+from kerasopt.evaluation import formatting, page, pictures, plots
 from kerasopt.evaluation.binary import Binary
 from kerasopt.evaluation.measuring import Result
 from kerasopt.evaluation.metrics import Classification
 from kerasopt.evaluation.multilabel import Multilabel
 from kerasopt.evaluation.regression import Regression
 
-__all__ = ["are_images", "boxes", "details", "mistakes", "num_mistakes", "renamed"]
+__all__ = ["boxes", "details", "mistakes", "num_mistakes", "renamed"]
 
 _MAX_TARGETS_DRAWN = 4
 
@@ -89,8 +87,20 @@ def _classes(found: Classification) -> dict[str, Any]:
     return {
         "confusion": _figure(plots.confusion(found.confusion), "confusion", text),
         "rows": found.per_class.reset_index().to_dict(orient="records"),
-        "macro": found.macro,
+        "averages": {"Macro": found.macro, "Weighted": found.weighted},
+        "total": len(found),
+        "numbered": _numbered(found.class_names),
     }
+
+
+def _numbered(names: Sequence[str]) -> str:
+    """Return what a caption says of the names that no font can draw, or nothing."""
+    if not any(map(undrawable, names)):
+        return ""
+    return (
+        "No installed font has the characters of some names: these are numbered as in "
+        "the table, from 0."
+    )
 
 
 def _decision(found: Binary) -> dict[str, Any]:
@@ -125,7 +135,16 @@ def _labels(found: Multilabel) -> dict[str, Any]:
         "rows": formatting.plain(
             found.per_label.reset_index().to_dict(orient="records")
         ),
-        "mean": {**found.macro, "average_precision": found.mean_average_precision},
+        "averages": {
+            "Macro": {
+                **found.macro,
+                "average_precision": found.mean_average_precision,
+            },
+            "Weighted": {**found.weighted, "average_precision": None},
+            "Micro": {**found.micro, "average_precision": None},
+        },
+        "total": int(found.labels.sum()),
+        "numbered": _numbered(found.class_names),
         "threshold": found.threshold,
         "hamming_loss": found.hamming_loss,
     }
@@ -197,14 +216,14 @@ def mistakes(
     else:
         indices = np.asarray(indices, dtype=int)
     _check_mistakes(found, images, indices, sample_names)
-    pictures: Sequence[str | None] = [None] * len(indices)
-    if images is not None and are_images(images):
-        pictures = [_png(image) for image in _as_bytes(np.asarray(images))]
+    shown: Sequence[str | None] = [None] * len(indices)
+    if images is not None and pictures.are_images(images):
+        shown = pictures.data_addresses(images)
     samples = map(str, indices) if sample_names is None else map(str, sample_names)
     describe = _describer(found)
     return [
-        {"picture": picture, "sample": label(sample, 60), **describe(int(index))}
-        for picture, sample, index in zip(pictures, samples, indices, strict=True)
+        {"picture": picture, "sample": label(sample, 120), **describe(int(index))}
+        for picture, sample, index in zip(shown, samples, indices, strict=True)
     ]
 
 
@@ -255,28 +274,3 @@ def _numbers(values: np.ndarray, sign: str = "") -> str:
 
 def _chosen(names: Sequence[str], row: np.ndarray) -> str:
     return ", ".join(np.array(names, dtype=object)[row == 1]) or "no label"
-
-
-def are_images(samples: Any) -> bool:
-    """Return whether samples can be shown as pictures."""
-    shape = np.shape(samples)
-    return len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3))
-
-
-def _as_bytes(images: np.ndarray) -> np.ndarray:
-    if images.shape[-1] == 1 and images.ndim == 4:
-        images = images[..., 0]
-    if images.dtype == np.uint8 or not images.size:
-        return images.astype(np.uint8)
-    values = np.nan_to_num(images.astype(np.float64))
-    low, high = min(values.min(), 0.0), max(values.max(), 1.0)
-    return np.round((values - low) / (high - low) * 255).astype(np.uint8)
-
-
-def _png(image: np.ndarray) -> str:
-    """Return the address of an image that lies in the page itself."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

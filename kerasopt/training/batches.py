@@ -252,6 +252,17 @@ class Feed:
         x, *others = pipeline.as_tensors(cut)
         return (pipeline.scale_all(x, self.pixel_scale), *others)
 
+    def drawn(self, samples: int, seed: int) -> Any:
+        """Return samples of the first batch, without augmentation; see `some`."""
+        train = self.dataset.train
+        if isinstance(train, Stream):
+            return self.some(samples)
+        rows = _order(_number(train), seed, 0)[:samples]
+        parts = pipeline.parts_of(*self._arrays("train"))
+        taken = keras.tree.map_structure(lambda each: each[rows], parts)
+        x, *others = pipeline.as_tensors(taken)
+        return (pipeline.scale_all(x, self.pixel_scale), *others)
+
     def as_handed_over(self, batch: tuple[Any, ...]) -> Any:
         """Return what `some` gave as a step of the training gets it."""
         train = self.dataset.train

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import numpy as np
 from kerasopt import distribute, evaluation, files
 from kerasopt.console import Console
 from kerasopt.data import Stream, pipeline
-from kerasopt.evaluation import tta
+from kerasopt.evaluation import tta, verdict
+from kerasopt.evaluation.pictures import is_image_shape
 from kerasopt.training import environment, preflight, run_folder, saving
 from kerasopt.training.batches import Feed, evaluation_batch_size
 from kerasopt.training.preparation import Prepared
 from kerasopt.training.run import Run
+from kerasopt.training.sources import ArraySource, Source
 from kerasopt.training.spec import TrainingSettings
 
 __all__ = [
@@ -30,6 +33,8 @@ __all__ = [
 ]
 
 MISTAKES_KEPT = 24
+INFERENCE_SAMPLES = 512
+"""So many training samples tell whether batch normalisation lags behind."""
 
 
 def finish(
@@ -69,6 +74,10 @@ def finish(
                 found |= measure(model, ready, split, folder, found)
             except Exception as error:
                 _warn(f"measure the {split} data", "run.evaluate(data)", error)
+        try:
+            found |= _in_inference(model, ready)
+        except Exception as error:
+            _warn("measure training data in inference mode", "run.evaluate", error)
     run = Run(folder, model=model, metrics=found)
     try:
         run.report()
@@ -136,7 +145,8 @@ def measure(
     result = evaluation.measure(task, y, plain, **given)
     found |= flat(result, split)
     if split == "test":
-        _keep_predictions(folder, x, y, plain, result, weights)
+        names = _sample_names(dataset.test_paths, result.worst_mistakes(MISTAKES_KEPT))
+        _keep_predictions(folder, x, y, plain, result, weights, names)
         if settings.tta != "none":
             viewed = tta.predict(
                 predicted,
@@ -206,13 +216,9 @@ def _rounded(value: Any) -> Any:
 
 def _logged(model: keras.Model, ready: Prepared, split: str) -> dict[str, Any]:
     """Measure loss and metrics alone, as the validation of each epoch does."""
-    from kerasopt.training.trainer import Trainer
-
     source = ready.feed.evaluation(split, ready.settings)
     assert source is not None
-    steps = ready.steps if model is ready.model else None
-    trainer = Trainer(model, source, epochs=1, steps=steps)
-    measured = trainer.measure(source)
+    measured = _measured_logs(model, ready, source)
     samples = ready.feed.dataset.sizes[split]
     prefix = run_folder.PREFIX[split]
     return {
@@ -221,17 +227,72 @@ def _logged(model: keras.Model, ready: Prepared, split: str) -> dict[str, Any]:
     }
 
 
+def _measured_logs(model: keras.Model, ready: Prepared, source: Source) -> Any:
+    from kerasopt.training.trainer import Trainer
+
+    steps = ready.steps if model is ready.model else None
+    return Trainer(model, source, epochs=1, steps=steps).measure(source)
+
+
+def _in_inference(model: keras.Model, ready: Prepared) -> dict[str, Any]:
+    """Measure training samples in inference mode, for `kerasopt.diagnosis.diagnose`.
+
+    Only batch normalisation makes the two modes differ in a way that matters. A time
+    budget has no time for it.
+    """
+    normalises = any(
+        isinstance(layer, keras.layers.BatchNormalization)
+        for layer in model._flatten_layers()
+    )
+    if not normalises or ready.settings.budget_seconds is not None:
+        return {}
+    batch = ready.feed.drawn(INFERENCE_SAMPLES, ready.settings.seed)
+    size = evaluation_batch_size(ready.feed.dataset, ready.settings)
+    source = ArraySource(batch, size)
+    measured = _measured_logs(model, ready, source)
+    return {
+        f"train_{name}_inference": _rounded(measured[name])
+        for name in verdict.MEASURES
+        if name in measured
+    }
+
+
 def _keep_predictions(
-    folder: Path, x: Any, y: Any, predictions: Any, result: Any, weights: Any
+    folder: Path,
+    x: Any,
+    y: Any,
+    predictions: Any,
+    result: Any,
+    weights: Any,
+    names: Any,
 ) -> None:
     mistakes = result.worst_mistakes(MISTAKES_KEPT)
     kept = {} if weights is None else {"weights": weights}
-    if hasattr(x, "shape"):
+    if is_image_shape(tuple(getattr(x, "shape", ()))[1:]):
         kept["mistake_images"] = np.asarray(x[mistakes])
+    if names is not None:
+        kept["mistake_names"] = np.array(names, dtype=str)
     with files.atomic(folder / run_folder.PREDICTIONS) as temporary:
         np.savez_compressed(
             temporary, labels=y, probabilities=predictions, mistakes=mistakes, **kept
         )
+
+
+def _sample_names(paths: Sequence[str], rows: np.ndarray) -> list[str] | None:
+    """Return the files of some samples, relative to the folder of all; None of none.
+
+    Example:
+        >>> _sample_names(["photos/cat/1.png", "photos/dog/1.png"], np.array([1]))
+        ['dog/1.png']
+    """
+    if not paths:
+        return None
+    chosen = [paths[row] for row in rows]
+    try:
+        folder = os.path.commonpath([os.path.dirname(path) for path in paths])
+    except ValueError:  # Of several drives, or some absolute.
+        return chosen
+    return [Path(os.path.relpath(path, folder)).as_posix() for path in chosen]
 
 
 def resolved_recipe(

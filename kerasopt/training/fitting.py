@@ -20,6 +20,7 @@ from kerasopt.training import (
     batches,
     compiling,
     directories,
+    examples,
     finishing,
     placement,
     preparation,
@@ -202,6 +203,7 @@ def fit(
             directories.check_new(folder)
         run_folder.write(folder, run_folder.RECIPE, resolved)
         run_folder.write(folder, run_folder.ENVIRONMENT, about)
+        examples.keep(folder, ready)
         return _trained(ready, model, folder, budget, started, console, resume)
 
 

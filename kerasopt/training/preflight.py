@@ -39,13 +39,16 @@ __all__ = [
 SAMPLES = 8
 """Samples of the preflight; enough to tell probabilities from logits."""
 
+SHOWN = 12
+"""So many augmented samples are kept to be shown."""
+
 MOST_STRETCH = 10.0
 """An augmentation that stretches the values by more changes their scale."""
 
 
 def check_augmentation(
     augmentation: Any, feed: Feed, settings: TrainingSettings, *, key: str | None = None
-) -> None:
+) -> Any:
     """Refuse an augmentation that scales, or takes another scale than the data have.
 
     Validation batches aren't augmented, so both must have values in one range.
@@ -55,15 +58,19 @@ def check_augmentation(
         feed: The data.
         settings: Of the training.
         key: Stands for the augmentation, if the training shall use the same stream.
+
+    Returns:
+        A few augmented samples with what belongs to them, as a step takes them; None
+        without augmentation.
     """
     if augmentation is None:
-        return
+        return None
     plain, *_ = feed.some(SAMPLES)
     shape = keras.tree.map_structure(lambda each: tuple(each.shape[1:]), plain)
     try:
         source: Any = feed.training(settings, augmentation=augmentation, key=key)
         source.begin(0)
-        augmented, *_ = next(source.iterator)
+        augmented, *others = next(source.iterator)
         source.close()
     except Exception as error:  # Of the user's function, or of TensorFlow.
         raise ValueError(
@@ -76,8 +83,9 @@ def check_augmentation(
             f"The augmentation {augmentation!r} turns samples of shape {shape} into "
             f"samples of shape {after}: it must keep their shape."
         )
+    some = keras.tree.map_structure(lambda each: each[:SHOWN], (augmented, *others))
     if isinstance(plain, (dict, tuple)):
-        return
+        return some
     ranges = [
         float(tf.reduce_max(tf.abs(tf.cast(each, tf.float32))))
         for each in (plain, augmented)
@@ -91,6 +99,7 @@ def check_augmentation(
             "and give layers such as RandomBrightness value_range=(0, 1) or (0, 255) "
             "as the samples have it."
         )
+    return some
 
 
 def check_is_dataset(dataset: Any) -> None:

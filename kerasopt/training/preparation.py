@@ -61,6 +61,8 @@ class Prepared:
         monitor_mode: ``"min"`` or ``"max"``: what is better.
         measures_logs: Whether metrics were asked for, which the evaluation then
             measures besides the task's own.
+        augmented: A few augmented samples with their labels, as a step takes them;
+            None without augmentation and where nothing was tried before.
         notes: What was decided without being asked, for people.
     """
 
@@ -78,6 +80,7 @@ class Prepared:
     steps_per_epoch: int | None
     monitor_mode: str
     measures_logs: bool
+    augmented: Any = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -143,6 +146,7 @@ def prepare(
         some = feed.some(preflight.SAMPLES)
         for callback in callbacks:
             callback_table.check_no_schedule(optimizer or model.optimizer, callback)
+        augmented = None
         is_new = cache is None or spec.compile_key not in cache
         parallel = placement.is_parallel(strategy)
         compiled = compiling.compiled(
@@ -162,7 +166,7 @@ def prepare(
                 head=chosen.head,
                 class_names=feed.dataset.class_names,
             )
-            preflight.check_augmentation(
+            augmented = preflight.check_augmentation(
                 augmentation, feed, settings, key=repr(spec.augment)
             )
         watching.check_callbacks(callbacks, model, dataset)
@@ -181,6 +185,7 @@ def prepare(
         steps_per_epoch=steps,
         monitor_mode=watching.check_monitor(model, settings.monitor, settings.patience),
         measures_logs=measures_logs,
+        augmented=augmented,
         notes=[
             *chosen.notes,
             *_notes(settings, build, feed),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kerasopt.evaluation import report as html_report
-from kerasopt.training import run_folder
+from kerasopt.evaluation import verdict
+from kerasopt.training import examples, run_folder
 from kerasopt.training.run import TEST_AS_VALIDATION_NOTE
 
 if TYPE_CHECKING:
@@ -16,10 +17,8 @@ __all__ = ["report_data"]
 
 def report_data(run: Run) -> html_report.ReportData:
     """Return what the report of a run is made from."""
-    images = indices = None
-    saved = run_folder.read_predictions(run.directory)
-    if saved is not None:
-        indices, images = saved["mistakes"], saved.get("mistake_images")
+    saved = run_folder.read_predictions(run.directory) or {}
+    names = saved.get("mistake_names")
     return html_report.ReportData(
         recipe=run.recipe,
         environment=run.environment,
@@ -27,12 +26,22 @@ def report_data(run: Run) -> html_report.ReportData:
         metrics=run.metrics,
         result=run.test_result,
         task=run.task and run.task.name,
-        mistake_images=images,
-        mistake_indices=indices,
+        mistake_images=saved.get("mistake_images"),
+        mistake_indices=saved.get("mistakes"),
+        mistake_names=None if names is None else names.tolist(),
         class_names=run.class_names,
         notes=_notes(run),
         curve_notes=_curve_notes(run),
+        diagnosis=_diagnosis(run),
+        training_examples=examples.load(run.directory),
     )
+
+
+def _diagnosis(run: Run) -> verdict.Diagnosis | None:
+    """Return what the history shows; None without validation data."""
+    if run.history.empty or not {"loss", "val_loss"} <= set(run.history.columns):
+        return None
+    return verdict.diagnose(run)
 
 
 def _notes(run: Run) -> list[str]:

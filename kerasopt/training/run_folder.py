@@ -27,6 +27,7 @@ __all__ = [
     "CHECKPOINT",
     "CHECKSUMS",
     "ENVIRONMENT",
+    "EXAMPLES",
     "HISTORY",
     "LOCK",
     "METRICS",
@@ -57,6 +58,7 @@ METRICS, MODEL, REPORT = "metrics.json", "model.keras", "report.html"
 WEIGHTS, LOCK = "model.weights.h5", ".kerasopt-lock"
 PREDICTIONS, CHECKSUMS = "test_predictions.npz", "checksums.json"
 CHECKPOINT, TENSORBOARD = "checkpoints/last.npz", "tensorboard"
+EXAMPLES = "training_examples.npz"
 
 PREFIX = {"validation": "val", "test": "test"}
 """What the measures of each part of the data begin with, as in Keras's logs."""
@@ -100,8 +102,8 @@ def read_predictions(folder: Path) -> dict[str, np.ndarray] | None:
     """Return what was kept of the test part, None where nothing was.
 
     Returns:
-        labels, probabilities and mistakes; weights and mistake_images where there are
-        some.
+        labels, probabilities and mistakes; weights, mistake_images and mistake_names
+        where there are some.
 
     Raises:
         DamagedRunError: if the file can't be read, or its arrays don't go together.

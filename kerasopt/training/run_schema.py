@@ -171,5 +171,6 @@ def check_predictions(arrays: Mapping[str, Any]) -> None:
     mistakes = arrays["mistakes"]
     if mistakes.size and not 0 <= mistakes.min() <= mistakes.max() < samples:
         raise ValueError("mistakes aren't numbers of samples")
-    if "mistake_images" in arrays and len(arrays["mistake_images"]) != len(mistakes):
-        raise ValueError("mistakes and their images differ in number")
+    for name in ("mistake_images", "mistake_names"):
+        if name in arrays and len(arrays[name]) != len(mistakes):
+            raise ValueError(f"mistakes and {name} differ in number")

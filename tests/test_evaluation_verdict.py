@@ -1,5 +1,6 @@
-"""kerasopt.diagnosis.curves on curves whose reading is plain, and on real ones."""
+"""kerasopt.evaluation.verdict on curves whose reading is plain, and on real ones."""
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +38,37 @@ def test_bad_arguments():
         diagnosis.overfits(history)
     with pytest.raises(ValueError, match="patience must be an integer >= 1"):
         diagnosis.overfits(history.assign(val_loss=1.0), patience=0)
+
+
+def test_what_has_no_history_is_named():
+    with pytest.raises(TypeError, match=r"a kerasopt\.Run.*given: int"):
+        diagnosis.diagnose(3)
+    empty = pd.DataFrame({"loss": [], "val_loss": []})
+    with pytest.raises(ValueError, match="has no row"):
+        diagnosis.diagnose(empty)
+
+
+def test_the_history_of_keras_is_read_too():
+    history = keras.callbacks.History()
+    history.history = {"loss": list(FALLS), "val_loss": list(TURNS)}
+    assert diagnosis.diagnose(history).verdict == "overfitting"
+
+
+def test_one_epoch_tells_nothing_yet():
+    history = pd.DataFrame({"loss": [1.0], "val_loss": [1.0], "accuracy": [0.5]})
+    found = diagnosis.diagnose(history)
+    assert (found.verdict, found.reason) == (
+        "unfinished",
+        "only one epoch was trained.",
+    )
+
+
+def test_epochs_without_validation_count():
+    sparse = np.where(np.arange(12) % 2, TURNS, np.nan)
+    history = pd.DataFrame({"loss": FALLS, "val_loss": sparse})
+    found = diagnosis.diagnose(history)
+    assert found.verdict == "overfitting"
+    assert "lowest in epoch 6 of 12" in found.reason
 
 
 FLAT = np.r_[FALLS[:6], np.full(6, FALLS[5])]
@@ -127,12 +159,12 @@ def test_a_lag_is_a_verdict_with_its_numbers():
     history = pd.DataFrame({"loss": FALLS, "val_loss": TURNS, "accuracy": 0.9})
     found = diagnosis.diagnose(history, inference={"accuracy": 0.34})
     assert found.verdict == "lagging"
-    assert "34.0% in inference mode and in 90.0% in training mode" in found.reason
+    assert "accuracy is 34.0% in inference mode and 90.0% in training" in found.reason
     assert "batch_norm_momentum" in repr(found)
     assert diagnosis.diagnose(history).verdict == "overfitting"
     bare = history.drop(columns="accuracy")
     found = diagnosis.diagnose(bare, inference={"loss": 7})
-    assert "loss 7 in inference" in found.reason
+    assert "loss is 7 in inference" in found.reason
 
 
 @pytest.mark.slow

@@ -1,17 +1,16 @@
-"""Reading a history."""
+"""What the history of a training shows: over- or underfitting, and what helps."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from kerasopt import checks, names
-from kerasopt.training import Run
 
 __all__ = ["Diagnosis", "diagnose", "overfits", "statistics_lag"]
 
@@ -32,7 +31,7 @@ LAG_IN_LOSS = 1.5
 
 _ADVICE = {
     "lagging": (
-        "a momentum of batch normalisation that forgets the start sooner: "
+        "a smaller momentum of batch normalisation, which forgets the start sooner: "
         "`model.batch_norm_momentum: 0.9`, or 0.8 for fewer than 50 steps",
         "more steps: `training.epochs`, or a smaller `training.batch_size`",
         "no early stopping before the statistics have caught up: a larger "
@@ -49,7 +48,7 @@ _ADVICE = {
         "dropout, L2, weight decay or label smoothing: `model.dropout`, `model.l2`, "
         "`optimizer.weight_decay`, `training.label_smoothing`",
         "a smaller network: fewer `model.units` or `model.filters`",
-        "what each of them is worth here, `kerasopt.tuning.ablate` measures",
+        "`kerasopt.tuning.ablate`, which measures what each of them gains",
     ),
     "underfitting": (
         "a larger or deeper network: `model.units`, `model.filters`",
@@ -61,6 +60,14 @@ _ADVICE = {
     "unfinished": ("more epochs: `training.epochs`", "a higher learning rate"),
     "fitting": (),
 }
+
+
+class HasHistory(Protocol):
+    """A `kerasopt.Run`, or what `keras.Model.fit` returns."""
+
+    @property
+    def history(self) -> Any:
+        """One row an epoch: a table, or {column: values}."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,7 +91,7 @@ class Diagnosis:
 
 
 def diagnose(
-    history: pd.DataFrame | Run,
+    history: pd.DataFrame | HasHistory,
     *,
     goal: float | None = None,
     patience: int = 3,
@@ -112,7 +119,8 @@ def diagnose(
 
     Args:
         history: One row an epoch with the columns loss and val_loss, and accuracy for
-            underfitting; or the run that it belongs to.
+            underfitting; or what has one: a run, or the ``History`` that
+            `keras.Model.fit` returns.
         goal: Accuracy that is wanted, in [0, 1]; 0.95 by default.
         patience: As in `overfits`, and how far back "the last epochs" go.
         inference: ``"loss"`` and ``"accuracy"``, or one of them, of the trained network
@@ -124,6 +132,7 @@ def diagnose(
         A `Diagnosis`.
 
     Raises:
+        TypeError: if `history` is no table and has none.
         ValueError: if a column is missing or an argument is out of its range.
 
     Example:
@@ -132,20 +141,34 @@ def diagnose(
         >>> diagnose(history).verdict
         'overfitting'
         >>> print(diagnose(history).reason)
-        validation was best in epoch 2 of 5, and the training loss fell on to 0.5.
+        the validation loss was lowest in epoch 2 of 5; the training loss fell to 0.5.
 
     References:
         Goodfellow, Bengio and Courville (2016), Deep Learning, section 5.2 and 11.4.
     """
-    if isinstance(history, Run):
-        inference = inference or _inference_of(history.metrics)
-        history = history.history
+    inference = inference or _inference_of(getattr(history, "metrics", {}))
+    history = _table(history)
     wanted = USUAL_GOAL if goal is None else checks.share("goal", goal)
     overfitting = overfits(history, patience=patience)
     verdict, reason = _failed(history, inference or {}) or _judged(
         history, overfitting, wanted, patience
     )
     return Diagnosis(verdict, reason, _ADVICE[verdict])
+
+
+def _table(history: pd.DataFrame | HasHistory) -> pd.DataFrame:
+    """Return the table of a history, with at least one row."""
+    if not isinstance(history, pd.DataFrame):
+        if not hasattr(history, "history"):
+            raise TypeError(
+                "history must be a table with one row an epoch, a kerasopt.Run, or "
+                f"what Keras's fit returns; given: {type(history).__name__}."
+            )
+        history = pd.DataFrame(history.history)
+    _check_columns(history)
+    if history.empty:
+        raise ValueError("history has no row: train for at least one epoch.")
+    return history
 
 
 def _inference_of(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -170,30 +193,34 @@ def _judged(
 ) -> tuple[str, str]:
     """Return the verdict and the sentence that gives its numbers."""
     loss = history["loss"].to_numpy(dtype=float)
-    validated = history["val_loss"].dropna()
-    best = int(np.argmin(validated)) + 1 if len(validated) else 0
+    # Validation may have been measured every few epochs only.
+    measured = np.flatnonzero(history["val_loss"].notna())
+    best = int(np.argmin(history["val_loss"].iloc[measured])) if len(measured) else -1
+    lowest = (
+        f"the validation loss was lowest in epoch {measured[best] + 1} of {len(loss)}"
+        if len(measured)
+        else "the validation loss wasn't measured"
+    )
     if overfitting:
-        return "overfitting", (
-            f"validation was best in epoch {best} of {len(validated)}, and the "
-            f"training loss fell on to {loss[-1]:.3g}."
-        )
+        return "overfitting", f"{lowest}; the training loss fell to {loss[-1]:.3g}."
+    if len(loss) < 2:
+        return "unfinished", "only one epoch was trained."
     fall = _fall_an_epoch(loss, patience)
-    if fall > STILL_FALLS and best > len(validated) - patience:
+    if fall > STILL_FALLS and best >= len(measured) - patience:
         return "unfinished", (
-            f"the training loss still falls by {fall:.1%} an epoch, and validation was "
-            f"best in epoch {best} of {len(validated)}."
+            f"the training loss still falls by {fall:.1%} an epoch; {lowest}."
         )
     if "accuracy" not in history:
         return "fitting", "the history has no accuracy to compare with a goal."
     accuracy = float(history["accuracy"].iloc[-1])
     if accuracy < goal:
         return "underfitting", (
-            f"on the training data it is right in {accuracy:.1%}, wanted is "
-            f"{goal:.1%}, and it no longer improves."
+            f"the training accuracy is {accuracy:.1%}, the goal {goal:.1%}, and the "
+            f"training loss falls by only {max(fall, 0):.1%} an epoch."
         )
     return "fitting", (
-        f"on the training data it is right in {accuracy:.1%}, and validation doesn't "
-        "get worse."
+        f"the training accuracy is {accuracy:.1%}, and the validation loss doesn't "
+        "rise."
     )
 
 
@@ -214,14 +241,14 @@ def _lag(history: pd.DataFrame, inference: Mapping[str, float]) -> str:
     if not statistics_lag(training, inference):
         return ""
     if {"accuracy"} <= training.keys() & inference.keys():
-        found = f"right in {inference['accuracy']:.1%} in inference mode and in "
-        found += f"{training['accuracy']:.1%} in training mode"
+        name, shown = "accuracy", "{:.1%}"
     else:
-        found = f"of loss {inference['loss']:.3g} in inference mode and "
-        found += f"{training['loss']:.3g} in training mode"
+        name, shown = "loss", "{:.3g}"
+    found = shown.format(inference[name])
     return (
-        f"on the same training data it is {found}. The running mean and variance of "
-        "batch normalisation lag behind the weights."
+        f"on the training data the {name} is {found} in inference mode and "
+        f"{shown.format(training[name])} in training mode. The running mean and "
+        "variance of batch normalisation lag behind the weights."
     )
 
 
@@ -294,12 +321,7 @@ def overfits(history: pd.DataFrame, *, patience: int = 3) -> bool:
         >>> overfits(history)
         True
     """
-    missing = {"loss", "val_loss"} - set(history.columns)
-    if missing:
-        raise ValueError(
-            f"history needs the columns loss and val_loss; missing: {sorted(missing)}. "
-            "Train with validation data."
-        )
+    _check_columns(history)
     patience = checks.integer("patience", patience)
     measured = history.dropna(subset=["val_loss"])
     if measured.empty:
@@ -308,3 +330,12 @@ def overfits(history: pd.DataFrame, *, patience: int = 3) -> bool:
     since = len(measured) - 1 - best
     falls = measured["loss"].iloc[-1] < measured["loss"].iloc[best]
     return bool(since >= patience and falls)
+
+
+def _check_columns(history: pd.DataFrame) -> None:
+    missing = {"loss", "val_loss"} - set(history.columns)
+    if missing:
+        raise ValueError(
+            f"history needs the columns loss and val_loss; missing: {sorted(missing)}. "
+            "Train with validation data."
+        )
