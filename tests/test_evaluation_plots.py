@@ -529,7 +529,10 @@ def test_names_are_drawn_with_another_font_where_theirs_lacks_them(recwarn):
     drawn(figure)
     text = figure.axes[0].get_yticklabels()[0]
     assert text.get_text() == letter
-    fonts = [font_manager.findfont(family) for family in text.get_fontfamily()]
+    fonts = [
+        font_manager.findfont(font_manager.FontProperties(family=family))
+        for family in text.get_fontfamily()
+    ]
     assert any(
         font_manager.get_font(font).get_char_index(ord(letter)) for font in fonts
     )
