@@ -530,7 +530,7 @@ def test_names_are_drawn_with_another_font_where_theirs_lacks_them(recwarn):
     text = figure.axes[0].get_yticklabels()[0]
     assert text.get_text() == letter
     fonts = [
-        font_manager.findfont(font_manager.FontProperties(family=family))
+        font_manager.findfont(font_manager.FontProperties(family=[family]))
         for family in text.get_fontfamily()
     ]
     assert any(
