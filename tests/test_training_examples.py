@@ -11,7 +11,7 @@ from PIL import Image
 
 import kerasopt as ko
 from kerasopt import tasks
-from kerasopt.training import examples, finishing
+from kerasopt.training import examples, finishing, run_folder
 
 
 def prepared(images, labels=None, *, task="multiclass", augmented=False, names="ab"):
@@ -83,7 +83,7 @@ def test_samples_that_are_no_images_are_not_kept(shape, tmp_path):
 
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "training_examples.npz").write_bytes(b"PK nothing")
-    with pytest.raises(ko.DamagedRunError, match=r"training_examples\.npz"):
+    with pytest.raises(run_folder.DamagedRunError, match=r"training_examples\.npz"):
         examples.load(tmp_path)
 
 
