@@ -90,6 +90,7 @@ def test_two_runs_of_one_second_get_two_folders(tmp_path, monkeypatch):
 def test_the_kept_epoch_is_that_of_the_monitor_not_of_the_lowest_loss(tmp_path):
     """Training kept epoch 1, the best by val_accuracy; val_loss is lowest in 5."""
     epochs = np.arange(1, 6)
+    (tmp_path / "recipe.yaml").touch()  # That alone is asked for on opening.
     run = ko.Run(tmp_path, metrics={"kept_epoch": 1, "epochs": 5})
     run.history = pd.DataFrame(
         {"epoch": epochs, "loss": 1 / epochs, "val_loss": 1 / epochs}
