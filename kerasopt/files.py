@@ -66,6 +66,29 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a file that can't be written, before the work for it begins.
+
+    Args:
+        path: The file. Its folder is made if need be.
+
+    Raises:
+        ValueError: naming the file and the reason.
+
+    Example:
+        >>> check_writable(Path(tempfile.mkdtemp()) / "new" / "results.json")
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"'{path}' can't be written ({error.strerror or error}); name another file."
+        ) from None
+
+
 def shown(path: str | os.PathLike[str]) -> str:
     """Return a path as messages show it: relative if it is in the working directory.
 

@@ -2,8 +2,8 @@
 
 Every ``get("name")`` of kerasopt looks its name up in a :class:`Names` table,
 so that spelling, aliases, duplicates and error messages are treated alike
-everywhere. Beside `kerasopt.checks` this module imports nothing but the standard
-library.
+everywhere. Beside `kerasopt.checks` and `kerasopt.meanings` this module imports
+nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from kerasopt import meanings
 from kerasopt.checks.values import SHOWN, shown
 
 __all__ = [
@@ -44,13 +45,17 @@ def normalize(name: str) -> str:
     return name.strip().lower().replace("-", "_").replace(" ", "_")
 
 
-def unknown(kind: str, given: object, choices: Iterable[str]) -> ValueError:
+def unknown(
+    kind: str, given: object, choices: Iterable[str], *, meant: str | None = None
+) -> ValueError:
     """Build the error for a name that isn't in a table.
 
     Args:
         kind: What the name names, in the singular (``"optimizer"``).
         given: What the user typed.
         choices: Every accepted name.
+        meant: What it means elsewhere, if no choice has its meaning
+            (`kerasopt.meanings`) or nearly its spelling.
 
     Returns:
         A `ValueError` (not raised) with the choices and the nearest match.
@@ -60,12 +65,21 @@ def unknown(kind: str, given: object, choices: Iterable[str]) -> ValueError:
         Unknown fruit 'aple'. Did you mean 'apple'? Accepted: apple, pear.
     """
     listed = sorted(set(choices))
-    typed = normalize(str(given))[:SHOWN]
-    nearest = difflib.get_close_matches(typed, listed, n=1, cutoff=0.5)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    word = normalize(str(given))[:SHOWN]
+    nearest = (
+        meanings.nearest(word, listed)
+        or _similar(word, listed, 0.8)
+        or meant
+        or _similar(word, listed, 0.5)
+    )
+    hint = f" Did you mean '{nearest}'?" if nearest else ""
     return ValueError(
         f"Unknown {kind} {shown(given)}.{hint} Accepted: {', '.join(listed)}."
     )
+
+
+def _similar(word: str, choices: list[str], likeness: float) -> str:
+    return "".join(difflib.get_close_matches(word, choices, n=1, cutoff=likeness))
 
 
 class Names:

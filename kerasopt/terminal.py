@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kerasopt.diagnosis import RateRange
     from kerasopt.evaluation import Result
     from kerasopt.recipes import Recipe
+    from kerasopt.recipes.fields import Field
     from kerasopt.training import Run
     from kerasopt.tuning import SearchResult
 
@@ -32,6 +34,7 @@ __all__ = [
     "check_drawing",
     "command",
     "note",
+    "show_fields",
     "show_rate_range",
     "show_recipes",
     "show_result",
@@ -113,6 +116,20 @@ def _measured(recipe: Recipe) -> str:
     accuracy, views, seconds = recipe.measured_text()
     with_views = f", with views {views}" if recipe.measured.test_accuracy_tta else ""
     return f"{accuracy}{with_views}, {seconds} s"
+
+
+def show_fields(fields: Sequence[Field]) -> None:
+    """Print fields of recipes: one line for each, its meaning below.
+
+    Args:
+        fields: What `kerasopt.recipes.fields.fields` returns.
+    """
+    console = Console(stderr=False)
+    for field in fields:
+        value = json.dumps(field.value, ensure_ascii=False, default=str)
+        say(console, f"{field.name}={value}  ({field.type})")
+        for line in textwrap.wrap(field.help, max(40, min(console.width, 88)) - 4):
+            say(console, f"    {line}")
 
 
 def show_run(run: Run, as_json: bool) -> None:

@@ -359,7 +359,7 @@ def test_a_used_folder_is_never_touched(tiny_digits, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epoch": 3}, "Unknown field of training 'epoch'. Did you mean 'epochs'"),
+        ({"epoch": 3}, "Unknown argument of fit 'epoch'. Did you mean 'epochs'"),
         ({"epochs": 0}, r"training.epochs: .*greater than 0; given: 0"),
         ({"epochs": "many"}, r"training.epochs: .*integer; given: 'many'"),
         ({"batch_size": 2.5}, r"training.batch_size: .*integer; given: 2.5"),
@@ -373,7 +373,7 @@ def test_a_used_folder_is_never_touched(tiny_digits, tmp_path):
         ({"augment": "afine"}, "Did you mean 'affine'"),
         ({"loss": "crossentropy"}, "Unknown loss"),
         ({"steps_per_epoch": 5}, "no effect on arrays"),
-        ({"dataset": (np.zeros((4, 2)), np.zeros(4))}, r"input_shape=\(2,\)"),
+        ({"dataset": (np.zeros((4, 2)), np.arange(4) % 2)}, r"input_shape=\(2,\)"),
         ({"model": "mlp"}, "model must be a keras.Model or a function"),
         ({"model": lambda: network(num_classes=3)}, "num_classes=10"),
         ({"model": lambda: network(input_shape=(4,))}, r"input_shape=\(8, 8, 1\)"),

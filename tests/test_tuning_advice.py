@@ -388,3 +388,29 @@ def test_test_data_in_place_of_validation_are_refused():
         advise_settings(dataset)
     with pytest.raises(ValueError, match="train must be a pair"):
         ko.data.Dataset(train=None, test=(x, y))
+
+
+def test_names_of_recipes_and_their_files_are_taken(tmp_path):
+    """As `search_architecture` takes them; the data are the recipe's."""
+    small = ko.recipes.load("digits").replace("data.size", 400)
+    path = tmp_path / "mine.yaml"
+    path.write_text(small.to_yaml(), encoding="utf-8")
+    for given in (str(path), small):
+        facts = advise_settings(given).facts
+        assert facts["samples"] < 400
+    with pytest.raises(
+        ValueError, match=r"Unknown dataset or recipe 'digit'.*'digits'"
+    ):
+        advise_settings("digit")
+
+
+def test_a_recipes_name_stands_for_its_data(monkeypatch):
+    loaded = []
+
+    def load_data(recipe):
+        loaded.append(recipe.data.name)
+        return vectors()
+
+    monkeypatch.setattr(ko.recipes.Recipe, "load_data", load_data)
+    advise_settings("mnist-mlp")
+    assert loaded == ["mnist"]

@@ -39,6 +39,7 @@ __all__ = [
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 _AUGMENTATIONS = Names("augmentation")
+factories = _AUGMENTATIONS
 _AUGMENTATIONS.register("image_data_generator", aliases=("idg",))(image_data_generator)
 _AUGMENTATIONS.register("affine")(affine)
 _AUGMENTATIONS.register("crop")(crop)

@@ -6,6 +6,7 @@ Only typer and rich load here; every command imports what it needs, so that
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -16,12 +17,13 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasopt import terminal
-from kerasopt.cli import errors, runs, streams, tuning
+from kerasopt import __version__, terminal
+from kerasopt.cli import complete, errors, runs, streams, tuning
 from kerasopt.cli.options import (
     DataDir,
     Json,
     Out,
+    RecipeName,
     Seed,
     Set,
     changed,
@@ -30,12 +32,46 @@ from kerasopt.cli.options import (
 )
 from kerasopt.console import show_table
 
-app = typer.Typer(
-    help="Train good Keras models fast, with measured recipes.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+EXAMPLES = {
+    "demo": "kerasopt demo",
+    "recipes": "kerasopt recipes cifar10-chapter",
+    "fields": "kerasopt fields digits",
+    "data": "kerasopt data fashion_mnist",
+    "train": "kerasopt train digits --set model.dropout=0.2 --epochs 20 --out runs/a",
+    "lr-range": "kerasopt lr-range digits --plot rates.png",
+    "evaluate": "kerasopt evaluate runs/a --tta mirror",
+    "predict": "kerasopt predict runs/a photo.png",
+    "compare": "kerasopt compare runs/a runs/b",
+    "tune": "kerasopt tune digits --max-trials 20 --epochs 10",
+    "ablate": "kerasopt ablate digits --factors dropout,augment --seeds 3",
+    "bench": "kerasopt bench throughput",
+}
+"""What the help of each command shows."""
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"kerasopt {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="Example: kerasopt train digits; kerasopt COMMAND --help has more."
 )
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Show the version and end.",
+            callback=_show_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Train good Keras models fast, with measured recipes."""
 
 
 def main() -> None:
@@ -49,7 +85,8 @@ def main() -> None:
     # TensorFlow greets in a dozen lines that say nothing to our users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        code = app(standalone_mode=False)
+        # Its name, whatever started it: shells complete by it.
+        code = app(standalone_mode=False, prog_name="kerasopt")
         streams.flush()
     except SystemExit as end:  # Of typer and rich, for a closed pipe among others.
         closed = isinstance(end.__context__, BrokenPipeError)
@@ -89,7 +126,7 @@ def demo(
 
 @app.command("recipes")
 def show_recipes(
-    name: Annotated[str | None, typer.Argument(help="Print this one.")] = None,
+    name: RecipeName = None,
     json_: Json = False,
 ) -> None:
     """List the recipes with their measured results, or print one."""
@@ -106,10 +143,35 @@ def show_recipes(
     terminal.show_recipes(found)
 
 
+@app.command("fields")
+def show_fields(recipe: RecipeName = None, json_: Json = False) -> None:
+    """List what --set changes: type, value and meaning of each field.
+
+    With a recipe the arguments of its model, optimizer, schedule and augmentation are
+    listed, too, and the values are its own.
+    """
+    if recipe is not None:
+        terminal.start_tensorflow()
+    from kerasopt import recipes
+    from kerasopt.recipes.fields import fields
+
+    found = fields(recipes.load(recipe) if recipe is not None else None)
+    if json_:
+        rows = [dataclasses.asdict(field) for field in found]
+        print(json.dumps(rows, indent=2, default=str))
+        return
+    terminal.show_fields(found)
+    if recipe is None:
+        terminal.note("The model's and the optimizer's: kerasopt fields RECIPE.")
+
+
 @app.command("data")
 def show_data(
     name: Annotated[
-        str | None, typer.Argument(help="Fetch and describe this one.")
+        str | None,
+        typer.Argument(
+            help="Fetch and describe this one.", autocompletion=complete.datasets
+        ),
     ] = None,
     data_dir: DataDir = None,
     json_: Json = False,
@@ -139,9 +201,7 @@ def show_data(
 
 @app.command()
 def train(
-    recipe: Annotated[
-        str | None, typer.Argument(help="A recipe's name or YAML file.")
-    ] = None,
+    recipe: RecipeName = None,
     set_: Set = None,
     epochs: Annotated[
         int | None, typer.Option(help="Same as --set training.epochs")
@@ -184,7 +244,14 @@ def train(
 
 @app.command("lr-range")
 def lr_range(
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A name that 'kerasopt recipes' lists, or a YAML file.",
+            autocompletion=complete.recipes,
+        ),
+    ],
     set_: Set = None,
     low: Annotated[float, typer.Option(help="First learning rate.")] = 1e-6,
     high: Annotated[float, typer.Option(help="Last learning rate.")] = 10.0,
@@ -240,14 +307,21 @@ def bench(
     minutes, race, budgets and recipes, which are whole trainings, hours.
     """
     from kerasopt import files
-    from kerasopt.benchmarks import suite
 
     path = out or Path("runs") / f"bench-{time.strftime('%Y%m%d-%H%M%S')}.json"
     if path.exists():
         raise ValueError(f"'{path}' exists already; name another file.")
+    files.check_writable(path)
+    from kerasopt.benchmarks import suite
+
     results = suite.run(parts or suite.DEFAULT, say=terminal.note)
     files.write_text(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     print(f"{'results':20} {path}")
+
+
+for registered in app.registered_commands:
+    name_ = registered.name or getattr(registered.callback, "__name__", "")
+    registered.epilog = f"Example: {EXAMPLES[str(name_)]}"
 
 
 def _sizes(dataset: Any) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from kerasopt import meanings
 from kerasopt.console import Console, say
+from kerasopt.names import normalize
 
 __all__ = ["BUG", "CLOSED", "INTERRUPTED", "MISTAKE", "explain"]
 
@@ -34,10 +36,17 @@ def explain(error: BaseException) -> int:
         return CLOSED
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
         error.show()
+        _suggest(str(getattr(error, "option_name", "")))
         return int(error.exit_code)
     known = _known(error)
     _print(known or _bug(error))
     return MISTAKE if known else BUG
+
+
+def _suggest(option: str) -> None:
+    """Say how to set what an unknown option means, such as ``--lr``."""
+    if field := meanings.field_of(normalize(option.lstrip("-"))):
+        say(Console(), f"Set a recipe's field with --set {field}=…")
 
 
 def _known(error: BaseException) -> str | None:

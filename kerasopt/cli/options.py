@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasopt import terminal
+from kerasopt.cli import complete
 
 if TYPE_CHECKING:
     from kerasopt.recipes import Recipe
@@ -16,6 +17,7 @@ __all__ = [
     "DataDir",
     "Json",
     "Out",
+    "RecipeName",
     "Seed",
     "Set",
     "changed",
@@ -32,7 +34,21 @@ DataDir = Annotated[
 Seed = Annotated[int | None, typer.Option(help="Instead of the recipe's seed.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change a field: optimizer.learning_rate=0.05"),
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Change a field, as in optimizer.learning_rate=0.05; several times for "
+        "several. 'kerasopt fields RECIPE' lists them.",
+        autocompletion=complete.changes,
+    ),
+]
+RecipeName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A name that 'kerasopt recipes' lists, or a YAML file.",
+        autocompletion=complete.recipes,
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option(help="Folder of the run; it must be new or empty.")

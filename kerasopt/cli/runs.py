@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasopt import terminal
+from kerasopt.cli import complete
 from kerasopt.cli.options import DataDir, Json, text
 from kerasopt.console import show_table
 
@@ -27,7 +28,10 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     tta: Annotated[
         str,
-        typer.Option(help="Mean over views: none, mirror or mirror_translate."),
+        typer.Option(
+            help="Mean over views: none, mirror or mirror_translate.",
+            autocompletion=complete.words("none", "mirror", "mirror_translate"),
+        ),
     ] = "none",
     tta_share: Annotated[
         float,
@@ -57,7 +61,10 @@ def evaluate(
 
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run of images.")],
-    images: Annotated[list[Path], typer.Argument(help="Pictures of any size.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Pictures of any size, or folders of pictures."),
+    ],
     json_: Json = False,
 ) -> None:
     """Predict your own pictures: their class, labels or numbers, as the run learnt."""
@@ -75,15 +82,34 @@ def predict(
             f"Predict them in Python: kerasopt.Run.load('{run}').predict(x)."
         )
     # All pictures are read first: a bad one shows before the model loads.
-    pixels = np.stack([read_image(path, loaded.input_shape) for path in images])
+    paths = [picture for path in images for picture in _pictures(path)]
+    pixels = np.stack([read_image(path, loaded.input_shape) for path in paths])
     found = [_described(loaded, values) for values in loaded.predict(pixels)]
     rows = [
-        {"image": str(path), **each} for path, each in zip(images, found, strict=True)
+        {"image": str(path), **each} for path, each in zip(paths, found, strict=True)
     ]
     if json_:
         print(json.dumps(rows, indent=2))
     else:
         show_table(list(rows[0]), [_cells(row) for row in rows])
+
+
+def _pictures(path: Path) -> list[Path]:
+    """Return the pictures of a folder and of the folders in it; a file is itself."""
+    from kerasopt.data.images import has_image_ending
+
+    if not path.is_dir():
+        return [path]
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    found = [
+        file
+        for file in files
+        if has_image_ending(file.name)
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    ]
+    if not found:
+        raise ValueError(f"The folder '{path}' has no pictures; name one that does.")
+    return found
 
 
 def compare(

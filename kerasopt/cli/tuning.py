@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from kerasopt import files, terminal
+from kerasopt.cli import complete
 from kerasopt.cli.options import (
     DataDir,
     Json,
+    RecipeName,
     Set,
     changed,
     refuse_beside,
@@ -22,9 +24,6 @@ from kerasopt.names import unknown
 
 __all__ = ["ablate", "tune"]
 
-Name = Annotated[
-    str | None, typer.Argument(metavar="RECIPE", help="A recipe's name or YAML file.")
-]
 Folder = Annotated[
     Path | None,
     typer.Option(help="Folder of all trainings: a new one, or one to resume."),
@@ -32,7 +31,7 @@ Folder = Annotated[
 
 
 def tune(
-    recipe: Name = None,
+    recipe: RecipeName = None,
     space: Annotated[
         Path | None,
         typer.Option(
@@ -42,7 +41,11 @@ def tune(
     ] = None,
     set_: Set = None,
     method: Annotated[
-        str | None, typer.Option(help="bayesian (default), random, grid or hyperband")
+        str | None,
+        typer.Option(
+            help="bayesian (default), random, grid or hyperband",
+            autocompletion=complete.words("bayesian", "random", "grid", "hyperband"),
+        ),
     ] = None,
     max_trials: Annotated[
         int | None, typer.Option(help="Most trials; 30 without a budget.")
@@ -52,14 +55,24 @@ def tune(
         typer.Option(help="Time for all trials: 90s, 10m, 2h; with --resume in all."),
     ] = None,
     objective: Annotated[
-        str | None, typer.Option(help="val_accuracy (default) or val_loss")
+        str | None,
+        typer.Option(
+            help="val_accuracy (default) or val_loss",
+            autocompletion=complete.words("val_accuracy", "val_loss"),
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Length of each trial; the recipe's own.")
     ] = None,
     folds: Annotated[
         int | None, typer.Option(help="Cross-validate by so many folds.")
     ] = None,
     stop: Annotated[
         str | None,
-        typer.Option(help="End hopeless trials by: median (default), halving or none"),
+        typer.Option(
+            help="End hopeless trials by: median (default), halving or none",
+            autocompletion=complete.words("median", "halving", "none"),
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes that train at the same time.")
@@ -102,6 +115,7 @@ def tune(
         refuse_beside(
             resume,
             {"RECIPE": recipe, "--space": space, "--set": set_, "--stop": stop}
+            | {"--epochs": epochs}
             | {f"--{name}": given[name] for name in fixed}
             | {"--out": out},
         )
@@ -111,7 +125,7 @@ def tune(
             f"Name a recipe: {', '.join(recipes.names())}, or a YAML file."
         )
     else:
-        chosen = changed(recipes.load(recipe), set_ or [])
+        chosen = changed(recipes.load(recipe), set_ or [], epochs)
         found = tuning.search(
             chosen, space, data_dir=text(data_dir), directory=out, **settings
         )
@@ -119,7 +133,7 @@ def tune(
 
 
 def ablate(
-    recipe: Name = None,
+    recipe: RecipeName = None,
     factors: Annotated[
         str | None,
         typer.Option(help="Separated by commas: batch_norm,dropout,augment,…"),
@@ -130,7 +144,11 @@ def ablate(
         int | None, typer.Option(help="Length of each training; the recipe's own.")
     ] = None,
     objective: Annotated[
-        str | None, typer.Option(help="val_accuracy (default) or val_loss")
+        str | None,
+        typer.Option(
+            help="val_accuracy (default) or val_loss",
+            autocompletion=complete.words("val_accuracy", "val_loss"),
+        ),
     ] = None,
     budget: Annotated[
         str | None,

@@ -15,7 +15,7 @@ from kerasopt.names import Names
 __all__ = ["defaults", "get", "names", "register"]
 
 _TABLE = Names("model")
-register = _TABLE.register
+register, factories = _TABLE.register, _TABLE
 
 
 def get(

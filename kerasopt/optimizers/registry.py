@@ -19,7 +19,7 @@ from kerasopt.optimizers.sgd import CoupledSGD
 __all__ = ["NO_DECAY", "complete", "copy", "get", "names", "register"]
 
 _TABLE = Names("optimizer")
-register = _TABLE.register
+register, factories = _TABLE.register, _TABLE
 
 
 def get(
@@ -231,7 +231,12 @@ def _checked(
         return built
 
     build.__signature__ = signature.replace(parameters=[*strict, own])  # type: ignore[attr-defined]
+    build.__doc__ = (inspect.getdoc(optimizer) or "").replace("Args:\n", _OWN_HELP, 1)
     return build
 
+
+_OWN_HELP = """Args:
+    exclude_from_weight_decay: Names of the variables that ``weight_decay`` skips.
+"""
 
 _register_keras_optimizers()

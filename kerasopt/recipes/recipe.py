@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kerasopt import data, names
+from kerasopt import data, meanings, names
 from kerasopt.data import recipe_fields
 from kerasopt.recipes import budgets
 from kerasopt.recipes.renamed import current_content, current_field
@@ -117,7 +117,12 @@ class Recipe:
                         f"{field!r}: {whole!r} is {inner!r} here, without fields of "
                         f"its own; set {whole!r} itself."
                     )
-                raise names.unknown(f"field of {owner}", part, target)
+                raise names.unknown(
+                    f"field of {owner}",
+                    part,
+                    target,
+                    meant=meanings.field_of(names.normalize(part)),
+                )
             target = inner
         # Before the value is set, which may be a wrong one for from_budget itself.
         for fields in content["from_budget"].values():

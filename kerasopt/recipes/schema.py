@@ -74,6 +74,17 @@ class RecipeSchema(Section):
 
     Attributes:
         name: Letters, digits, dots, dashes and underscores: runs are named after it.
+        description: What it is, in a sentence.
+        data: The data, and how they are cut.
+        augment: What `kerasopt.augment.get` takes: null, a name, or a mapping of a name
+            and arguments.
+        model: A mapping of a name of `kerasopt.models.names` and arguments.
+        optimizer: What `kerasopt.optimizers.get` takes: a name, or a mapping of a name
+            and arguments.
+        loss: What `kerasopt.losses.get` takes, or "auto" for the task's.
+        callbacks: What `kerasopt.callbacks.get` takes, several.
+        training: How long and how it is trained.
+        measured: The result of the recipe as it is.
         task: A name of `kerasopt.tasks.names`, or "auto" for the dataset's. It decides
             the model's output, loss, metrics and report.
         metrics: Names of the metrics to log, or null for the task's.

@@ -17,7 +17,7 @@ from kerasopt.schedules.warmup import Warmup
 __all__ = ["complete", "get", "names", "register", "warmup"]
 
 _TABLE = Names("schedule")
-register = _TABLE.register
+register, factories = _TABLE.register, _TABLE
 
 
 def get(

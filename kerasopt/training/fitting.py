@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasopt import files
+from kerasopt import files, meanings, names
 from kerasopt.console import Console, say
 from kerasopt.data import Dataset, Stream, as_dataset
 from kerasopt.evaluation import formatting
@@ -301,6 +302,14 @@ def _settings(
     for name in fields:
         if name in KERAS_WORDS:
             raise TypeError(f"fit takes no {name}: {KERAS_WORDS[name]}.")
+        if name not in TrainingSettings.model_fields:
+            accepted = [*inspect.signature(fit).parameters][3:-1]
+            raise names.unknown(
+                "argument of fit",
+                name,
+                [*accepted, *TrainingSettings.model_fields],
+                meant=meanings.in_python(names.normalize(name)),
+            )
     if fields.get("epochs") and fields.get("budget"):
         raise ValueError(
             f"epochs={fields['epochs']} and budget={fields['budget']!r}: a budget "

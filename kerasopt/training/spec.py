@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import pydantic
 
-from kerasopt import names
+from kerasopt import meanings, names
 
 if TYPE_CHECKING:
     import keras
@@ -280,11 +280,22 @@ def _explain(section: type[pydantic.BaseModel], problem: Any, where: str) -> str
     if problem["type"] == "extra_forbidden":
         owner = _section_at(section, place[:-1])
         parent = ".".join([where, *place[:-1]] if where else place[:-1]) or "a recipe"
-        return str(names.unknown(f"field of {parent}", place[-1], owner.model_fields))
+        meant = _elsewhere(section, place) if not where else None
+        what = f"field of {parent}"
+        return str(names.unknown(what, place[-1], owner.model_fields, meant=meant))
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{field}: {message}" if field else message
     return f"{field}: {message[0].lower()}{message[1:]}; given: {problem['input']!r}."
+
+
+def _elsewhere(section: type[pydantic.BaseModel], place: list[str]) -> str | None:
+    """Return the dotted field of a recipe that a name at the wrong place means."""
+    name = names.normalize(place[-1])
+    for other in ("training", "data"):
+        if name in _section_at(section, [other]).model_fields:
+            return f"{other}.{name}"
+    return meanings.field_of(name)
 
 
 def _section_at(

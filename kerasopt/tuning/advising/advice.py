@@ -12,7 +12,7 @@ import re
 import textwrap
 from typing import Any
 
-from kerasopt import checks, data
+from kerasopt import checks, data, names, recipes
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training import preflight
@@ -86,8 +86,9 @@ def advise_settings(
 
     Args:
         dataset: What `kerasopt.data.load` or `kerasopt.data.from_arrays` gives, a name
-            that the former takes, or a recipe, whose data are taken; with validation
-            data. Only its training samples are measured, 5,000 at most.
+            that the former takes, or a recipe or its name or YAML file, whose data are
+            taken; with validation data. Only its training samples are measured, 5,000
+            at most.
         budget: Time for everything, ``"10m"`` or a number of seconds; None for as long
             as it takes.
         seed: Draws the samples that are measured, and is the recipe's.
@@ -129,7 +130,12 @@ def advise_settings(
 
 def _loaded(given: Any) -> Any:
     if isinstance(given, str):
-        return data.load(given)
+        if given in data.available():
+            return data.load(given)
+        if not given.endswith((".yaml", ".yml")) and given not in recipes.names():
+            choices = [*data.available(), *recipes.names(), "PATH.yaml"]
+            raise names.unknown("dataset or recipe", given, choices)
+        given = recipes.load(given)
     return given.load_data() if isinstance(given, Recipe) else given
 
 
