@@ -300,6 +300,63 @@ def test_an_iterator_that_cannot_start_again_is_named():
         list(stream.read())
 
 
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ((X * 1j, Y), r"x in batch 1 of the train stream must hold numbers.*imaginary"),
+        ((Y.astype("datetime64[D]"), Y), "x in batch 1 .* parts of dates"),
+        ((np.array([[None, "a"]] * 20), Y), "x in batch 1 .* must hold numbers"),
+        ((np.ma.masked_array(X, X > 0), Y), "x has masked values"),
+        ((X, np.ma.masked_array(Y, Y > 0)), "y has masked values"),
+        ((X[:0], Y[:0]), "x in batch 1 of the train stream is empty"),
+        ((None, Y), r"a batch of \(None, y\); accepted: x, \(x, y\)"),
+        ((X, None, Y), r"a batch of \(x, None, sample_weight\); accepted"),
+        (None, "a batch of"),
+        ((X, Y, -np.ones(20)), "sample_weight .* has 20 negative weights"),
+        ((X, Y, np.array(["a"] * 20)), "sample_weight .* must hold numbers"),
+        ((X, Y * 10**8), "200,000,001 is too large"),
+    ],
+)
+def test_batches_that_cannot_be_used_are_refused(batch, message):
+    with pytest.raises(ValueError, match=message):
+        from_stream(lambda: iter([batch]))
+
+
+def test_numbers_as_objects_and_text_pass():
+    objects = from_stream(lambda: iter([(X.astype(object), Y)]))
+    assert objects.train.first()[0].dtype == np.float32
+    text = from_stream(lambda: iter([(np.array(["a", "b"] * 10), Y, None)]))
+    assert len(text.train.first()) == 2
+
+
+def test_ragged_batches_are_named():
+    ragged = tf.data.Dataset.from_tensors(
+        (tf.ragged.constant([[1.0], [1, 2.0]]), [0, 1])
+    )
+    with pytest.raises(ValueError, match=r"failed at batch 1: .*x is a RaggedTensor"):
+        from_stream(ragged)
+
+
+def test_labels_from_one_in_a_stream_are_told_of():
+    with pytest.warns(
+        UserWarning, match=r"labels of the stream are 1 to 3.*subtract 1"
+    ):
+        assert from_stream(lambda: iter([(X, Y + 1)])).num_classes == 4
+
+
+def test_steps_without_effect_and_unknown_lengths_are_refused():
+    for validation in (None, (X + 1, Y)):
+        with pytest.raises(ValueError, match="validation_steps has no effect"):
+            from_stream(tf_data(), validation=validation, validation_steps=2)
+
+    class Lengthless(keras.utils.PyDataset):
+        def __getitem__(self, index):
+            return X, Y
+
+    with pytest.raises(ValueError, match="Lengthless doesn't say how many batches"):
+        from_stream(Lengthless())
+
+
 def test_pixels_of_a_stream():
     photos = RNG.integers(0, 256, (8, 6, 6, 3)).astype("uint8")
     assert from_stream(factory(photos, Y[:8])).pixel_scale == 255

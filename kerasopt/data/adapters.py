@@ -63,6 +63,12 @@ def from_stream(
         >>> data.task.name, data.num_classes, data.sizes["train"]
         ('multiclass', 3, None)
     """
+    if validation_steps is not None and (
+        validation is None or isinstance(validation, (tuple, list))
+    ):
+        raise ValueError(
+            "validation_steps has no effect without a validation stream: leave it out."
+        )
     given = {"train": stream, "validation": validation, "test": test}
     steps = {"train": steps_per_epoch, "validation": validation_steps}
     splits: dict[str, Any] = {}

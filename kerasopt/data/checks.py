@@ -20,6 +20,7 @@ __all__ = [
     "check_features",
     "check_finite",
     "check_weights",
+    "hint_for",
     "is_lazy",
 ]
 
@@ -235,7 +236,7 @@ def check_features(x: Any, *, what: str) -> Any:
     array = as_array(x, what=what)
     if array.dtype.kind not in "buif":
         raise ValueError(
-            f"{what} must hold numbers; given: dtype {array.dtype}. {_hint(array)}"
+            f"{what} must hold numbers; given: dtype {array.dtype}. {hint_for(array)}"
         )
     if not array.ndim:
         raise ValueError(
@@ -254,8 +255,13 @@ def check_features(x: Any, *, what: str) -> Any:
     return array
 
 
-def _hint(array: np.ndarray) -> str:
-    """Return how to make numbers of what an array holds."""
+def hint_for(array: np.ndarray) -> str:
+    """Return how to make numbers of what an array holds.
+
+    Example:
+        >>> hint_for(np.array(["red"]))
+        'Encode text and categories as numbers first.'
+    """
     if array.dtype == object and any(hasattr(v, "shape") for v in array.flat):
         return "Its elements are arrays: stack them if they have one shape, \
 numpy.stack(x)."

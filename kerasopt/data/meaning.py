@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,6 +121,14 @@ def _count(
         if not exact and not names and whole:
             number = max(2, int(train.max()) + 1)
             check_num_classes(number)
+            if train.min() == 1:
+                warnings.warn(
+                    f"The first {len(train):,} labels of the stream are 1 to "
+                    f"{number - 1}, so {number} classes from 0 are assumed. If the "
+                    "labels start at 1, subtract 1.",
+                    UserWarning,
+                    stacklevel=2,
+                )
             return number
         given = [y for y in labels.values() if y is not None]
         return count_classes(given, class_names=names)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasopt.data.checks import as_array, hint_for
 from kerasopt.data.structure import first_leaf, leaves, map_leaves
 
 __all__ = [
@@ -61,7 +62,18 @@ def as_batch(parts: tuple[Any, ...]) -> tuple[Any, ...]:
             f"a batch of {len(parts)} parts; accepted: x, (x, y) or "
             "(x, y, sample_weight). Several inputs: ((a, b), y)"
         )
-    return tuple(_several(part) for part in parts if part is not None)
+    while parts and parts[-1] is None:
+        parts = parts[:-1]
+    if not parts or any(part is None for part in parts):
+        names = ", ".join(
+            "None" if part is None else name
+            for name, part in zip(_PARTS, parts, strict=False)
+        )
+        raise ValueError(
+            f"a batch of ({names or 'None'}); accepted: x, (x, y) or "
+            "(x, y, sample_weight)"
+        )
+    return tuple(map(_several, parts))
 
 
 def _several(part: Any) -> Any:
@@ -79,11 +91,14 @@ def as_arrays(batch: Any) -> tuple[Any, ...]:
         (dtype('float32'), dtype('int64'))
     """
     parts = as_batch(batch if isinstance(batch, tuple) else (batch,))
-    return tuple(map_leaves(_as_array, part) for part in parts)
+    return tuple(
+        map_leaves(lambda values, name=name: _as_array(values, name), part)
+        for name, part in zip(_PARTS, parts, strict=False)
+    )
 
 
-def _as_array(values: Any) -> np.ndarray:
-    array = np.asarray(values)
+def _as_array(values: Any, what: str) -> np.ndarray:
+    array = as_array(values, what=what)
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
@@ -114,7 +129,8 @@ def check_batch(batch: tuple[Any, ...], *, number: int, what: str) -> None:
         what: How messages call the stream.
 
     Raises:
-        ValueError: if it has no batch axis, parts of different lengths, or NaN.
+        ValueError: if it has no batch axis, no samples, parts of different lengths,
+            NaN, values that are neither numbers nor text, or negative weights.
 
     Example:
         >>> check_batch((np.zeros((3, 2)), np.zeros(3)), number=1, what="train")
@@ -133,13 +149,39 @@ def check_batch(batch: tuple[Any, ...], *, number: int, what: str) -> None:
             f"Batch {number} of the {what} stream has parts of different lengths "
             f"({sizes}). {advice}"
         )
+    where = f"in batch {number} of the {what} stream"
     for name, array in named:
+        if not array.size:
+            raise ValueError(
+                f"{name} {where} is empty: its shape is {array.shape}. Leave such "
+                "batches out."
+            )
+        if not _holds_numbers_or_text(array, name):
+            raise ValueError(
+                f"{name} {where} must hold numbers; given: dtype {array.dtype}. "
+                f"{hint_for(array)}"
+            )
+        if name == _PARTS[2] and (array < 0).any():
+            raise ValueError(
+                f"{name} {where} has {int((array < 0).sum()):,} negative weights. "
+                "Weights are 0 or larger."
+            )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(
-                f"{name} in batch {number} of the {what} stream has "
-                f"{int((~np.isfinite(array)).sum()):,} NaN or infinite values. Drop "
-                "those samples or fill the gaps before training."
+                f"{name} {where} has {int((~np.isfinite(array)).sum()):,} NaN or "
+                "infinite values. Drop those samples or fill the gaps before training."
             )
+
+
+def _holds_numbers_or_text(array: np.ndarray, name: str) -> bool:
+    """Return whether a model can take an array; text may go into a vectorization."""
+    if array.dtype.kind in "buif" or array.dtype.name == "bfloat16":
+        return True
+    if name == _PARTS[2]:
+        return False
+    if array.dtype == object:
+        return all(isinstance(value, (str, bytes)) for value in array.flat)
+    return array.dtype.kind in "SUT"
 
 
 def spec_of(batches: list[tuple[Any, ...]]) -> Any:

@@ -103,7 +103,14 @@ class _PyDataset:
 
     def __init__(self, source: Any) -> None:
         self._source = source
-        self.steps: int | None = source.num_batches
+        try:
+            self.steps: int | None = source.num_batches
+        except NotImplementedError as error:
+            raise ValueError(
+                f"The {type(source).__name__} doesn't say how many batches it has: "
+                "define its __len__, or its property num_batches as None if it never "
+                "ends."
+            ) from error
         self.endless = self.steps is None
 
     def element_spec(self) -> None:

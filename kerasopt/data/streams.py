@@ -118,8 +118,9 @@ class Stream:
         number = 0
         try:
             for batch in self._source.first_batches(_BATCHES_TO_SEE):
+                arrays = as_arrays(batch)
                 number += 1
-                yield as_arrays(batch)
+                yield arrays
         except Exception as error:
             raise self.failure(error, number + 1) from error
 
@@ -215,8 +216,8 @@ class Stream:
             for current in itertools.count(epoch):
                 before = number
                 for batch in self._source.epoch(current, seed):
-                    number += 1
                     arrays = as_arrays(batch)
+                    number += 1
                     check_like(arrays, spec, number=number, what=self.what)
                     yield arrays
                 if number == before:
