@@ -169,6 +169,15 @@ def test_only_unused_stores_of_ours_are_removed(folder, home):
     assert not old.exists() and fresh.exists() and all(p.exists() for p in kept)
 
 
+def test_without_a_home_folder_nothing_is_kept_on_disk(folder, monkeypatch):
+    monkeypatch.setenv("KERASOPT_HOME", "~nosuchuser/data")
+    monkeypatch.setattr("kerasopt.data.image_reading.free_memory", lambda: 1)
+    x = from_directory(folder, validation=0).train[0]
+    assert isinstance(x, ImageFiles) and x._store is None
+    with pytest.raises(ValueError, match="KERASOPT_HOME='~nosuchuser/data'"):
+        from_directory(folder, cache="disk")
+
+
 def test_a_full_disk_is_not_the_end(folder, home, monkeypatch, capsys):
     def full(*_):
         raise OSError(28, "No space left on device")

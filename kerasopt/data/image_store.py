@@ -115,6 +115,8 @@ def store_path(paths: Sequence[Path], *, size: tuple[int, int], color: str) -> P
 def room_on_disk(needed: int) -> bool:
     """Return whether the cache's disk has room: at most half of what is free.
 
+    Without a home folder there is no cache, and so no room.
+
     Args:
         needed: Bytes to write.
 
@@ -122,7 +124,10 @@ def room_on_disk(needed: int) -> bool:
         >>> room_on_disk(0)
         True
     """
-    place = cache.folder().absolute()
+    try:
+        place = cache.folder().absolute()
+    except ValueError:
+        return False
     while not place.exists():
         place = place.parent
     return os.access(place, os.W_OK) and (
