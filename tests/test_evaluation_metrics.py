@@ -33,7 +33,7 @@ def test_numbers_agree_with_scikit_learn(seed):
     found = classification(labels, probabilities)
     predicted = probabilities.argmax(axis=1)
     assert found.accuracy == pytest.approx(oracle.accuracy_score(labels, predicted))
-    assert found.loss == pytest.approx(oracle.log_loss(labels, probabilities))
+    assert found.log_loss == pytest.approx(oracle.log_loss(labels, probabilities))
     np.testing.assert_array_equal(
         found.confusion, oracle.confusion_matrix(labels, predicted)
     )
@@ -50,8 +50,8 @@ def test_a_certain_mistake_has_the_finite_loss_of_scikit_learn(dtype):
     probabilities = np.array([[1, 0], [0, 1], [0.5, 0.5]], dtype)
     expected = oracle.log_loss([0, 0, 1], probabilities)
     found = classification([0, 0, 1], probabilities)
-    assert np.isfinite(found.loss)
-    assert found.loss == pytest.approx(expected, rel=1e-5)
+    assert np.isfinite(found.log_loss)
+    assert found.log_loss == pytest.approx(expected, rel=1e-5)
 
 
 @given(
@@ -70,7 +70,7 @@ def test_any_prediction_agrees_with_scikit_learn(logits, data):
     )
     probabilities = special.softmax(logits, axis=1)
     found = classification(labels, probabilities)
-    assert found.loss == pytest.approx(
+    assert found.log_loss == pytest.approx(
         oracle.log_loss(labels, probabilities, labels=range(classes)), abs=1e-12
     )
     assert found.accuracy == pytest.approx(
@@ -123,7 +123,7 @@ def test_labels_may_be_one_hot_a_column_or_floats():
     ):
         found = classification(given_labels, probabilities)
         np.testing.assert_array_equal(found.labels, expected.labels)
-        assert found.loss == expected.loss
+        assert found.log_loss == expected.log_loss
 
 
 def test_worst_mistakes_are_wrong_and_sorted_by_loss():
@@ -187,7 +187,7 @@ def test_weights_agree_with_scikit_learn():
     assert found.accuracy == pytest.approx(
         oracle.accuracy_score(labels, predicted, sample_weight=weights)
     )
-    assert found.loss == pytest.approx(
+    assert found.log_loss == pytest.approx(
         oracle.log_loss(labels, probabilities, sample_weight=weights)
     )
     expected = oracle.precision_recall_fscore_support(
@@ -208,7 +208,7 @@ def test_whole_weights_count_as_repeated_samples():
         np.repeat(labels, weights), np.repeat(probabilities, weights, axis=0)
     )
     assert found.accuracy == pytest.approx(again.accuracy)
-    assert found.loss == pytest.approx(again.loss)
+    assert found.log_loss == pytest.approx(again.log_loss)
     # Repeats bring nothing new, so the interval is wider.
     assert np.diff(found.interval) > np.diff(again.interval)
 
@@ -218,7 +218,7 @@ def test_equal_weights_change_nothing():
     plain = classification(labels, probabilities)
     equal = classification(labels, probabilities, sample_weight=np.full(400, 3))
     assert equal.interval == pytest.approx(plain.interval)
-    assert equal.loss == pytest.approx(plain.loss)
+    assert equal.log_loss == pytest.approx(plain.log_loss)
 
 
 @pytest.mark.parametrize("classes", [3, 9])
@@ -240,7 +240,7 @@ def test_soft_labels_take_the_largest_share_and_keep_their_loss():
     np.testing.assert_array_equal(found.labels, labels)
     assert found.accuracy == hard.accuracy
     expected = special.rel_entr(soft, probabilities) + special.entr(soft)
-    assert found.loss == pytest.approx(expected.sum(axis=1).mean())
+    assert found.log_loss == pytest.approx(expected.sum(axis=1).mean())
 
 
 def test_the_headline_is_the_accuracy():
@@ -255,7 +255,7 @@ def test_rows_of_bfloat16_are_read():
     labels, probabilities = predictions()
     rough = classification(labels, probabilities.astype(ml_dtypes.bfloat16))
     exact = classification(labels, probabilities)
-    assert rough.loss == pytest.approx(exact.loss, rel=1e-2)
+    assert rough.log_loss == pytest.approx(exact.log_loss, rel=1e-2)
 
 
 ROWS = [[0.9, 0.1], [0.2, 0.8]]

@@ -46,7 +46,7 @@ def test_numbers_agree_with_keras(weighted):
     accuracy = value(keras.metrics.BinaryAccuracy(), y, p, **options)
     assert 1 - found.hamming_loss == pytest.approx(float(accuracy), rel=1e-5)
     loss = value(keras.metrics.BinaryCrossentropy(), y, p, **options)
-    assert found.loss == pytest.approx(float(loss), rel=1e-4)
+    assert found.log_loss == pytest.approx(float(loss), rel=1e-4)
     for label in range(4):
         column = {"y_true": y[:, label], "y_pred": p[:, label], **options}
         for name, metric in (
@@ -119,7 +119,7 @@ def test_a_label_that_never_occurs_has_no_average_precision(recwarn):
 
 def test_one_label_and_extreme_probabilities_are_finite():
     found = measure("multilabel", [1, 0], np.array([[0.0], [1.0]], "float32"))
-    assert np.isfinite(found.loss) and found.micro_f1 == 0
+    assert np.isfinite(found.log_loss) and found.micro_f1 == 0
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_sigmoids_for_classes_are_normalised_as_keras_does():
     found = measure("multiclass", labels, predictions("multiclass", p))
     loss = keras.losses.SparseCategoricalCrossentropy()(labels, p)
     assert isinstance(found, Classification)
-    assert found.loss == pytest.approx(float(loss), rel=1e-5)
+    assert found.log_loss == pytest.approx(float(loss), rel=1e-5)
 
 
 def test_extremes_are_finite_and_silent(recwarn):

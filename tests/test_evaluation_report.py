@@ -87,7 +87,7 @@ def test_the_page_says_everything():
         f"{100 * data.classification.accuracy:.2f} %",
         f"95 % interval {100 * low:.2f} to {100 * high:.2f} %",
         "Test images 90",
-        f"{data.classification.loss:.4f}",
+        f"{data.classification.log_loss:.4f}",
         "87.50 %",
         "4 min 32 s",
         "1,250,858",

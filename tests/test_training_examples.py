@@ -11,7 +11,7 @@ from PIL import Image
 
 import kerasopt as ko
 from kerasopt import tasks
-from kerasopt.training import examples, finishing, run_folder
+from kerasopt.training import examples, predictions, run_folder
 
 
 def prepared(images, labels=None, *, task="multiclass", augmented=False, names="ab"):
@@ -142,7 +142,6 @@ def test_a_run_keeps_what_its_model_is_handed(kind, augment, folder, quick):
 @pytest.mark.parametrize(
     ("paths", "expected"),
     [
-        ((), None),
         (("/a/b/1.png", "/a/c/1.png"), ["c/1.png"]),
         (("x.png", "y.png"), ["y.png"]),
         (("/a/1.png", "b/1.png"), ["b/1.png"]),  # no folder is common
@@ -150,7 +149,7 @@ def test_a_run_keeps_what_its_model_is_handed(kind, augment, folder, quick):
     ],
 )
 def test_mistakes_are_named_from_the_folder_of_all(paths, expected):
-    assert finishing._sample_names(paths, np.array([1])) == expected
+    assert predictions.names_of(paths, np.array([1])) == expected
 
 
 @pytest.mark.parametrize("normalises", [True, False])

@@ -62,7 +62,7 @@ def test_measures_are_those_of_scikit_learn(tiny_digits, quick):
             accuracy_score(y, probabilities.argmax(axis=1)), abs=1e-5
         )
         expected = log_loss(y, probabilities, labels=range(10))
-        assert run.metrics[f"{split}_loss"] == pytest.approx(expected, rel=1e-3)
+        assert run.metrics[f"{split}_log_loss"] == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])

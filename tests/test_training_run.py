@@ -2,9 +2,11 @@
 
 import shutil
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score, log_loss
 
 import kerasopt as ko
 from kerasopt.training import directories
@@ -98,3 +100,89 @@ def test_the_kept_epoch_is_that_of_the_monitor_not_of_the_lowest_loss(tmp_path):
     for axes in run.plot().axes[:2]:
         shown = [text.get_text() for text in axes.get_legend().get_texts()]
         assert any(text.startswith("kept epoch 1:") for text in shown)
+
+
+def half_right(y, p):
+    """A metric of one's own: always a half."""
+    return keras.ops.mean(p) * 0 + 0.5
+
+
+@pytest.mark.parametrize("units", [1, 2])
+def test_evaluate_measures_the_metrics_that_were_asked_for(units, quick):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(120, 3)).astype("float32")
+    y = (x[:, 0] + random.normal(size=120) > 0).astype(int)
+    last = keras.layers.Dense(units, activation="sigmoid" if units == 1 else "softmax")
+    data = ko.data.from_arrays(x[:80], y[:80], test=(x[80:], y[80:]))
+    asked = ["f1", keras.metrics.AUC(name="area"), half_right]
+    if units == 2:  # Keras's AUC takes rows of labels.
+        asked = ["f1", half_right]
+    model = keras.Sequential([keras.Input((3,)), last])
+    run = ko.fit(model, data, metrics=asked, **{**quick, "epochs": 2})
+    found = run.evaluate(data)
+    assert found["half_right"] == 0.5
+    positive = run.predict(x[80:])[:, 1]
+    expected = f1_score(y[80:], positive >= 0.5)
+    assert found["f1"] == pytest.approx(run.metrics["test_f1"]) == expected
+    if units == 1:
+        assert found["area"] == pytest.approx(run.metrics["test_area"], abs=1e-6)
+    again = ko.Run.load(run.directory).evaluate(data)
+    assert again["f1"] == pytest.approx(expected) and "half_right" not in again
+
+
+def test_the_loss_is_the_trained_one_beside_the_log_loss(quick):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(120, 3)).astype("float32")
+    y = (x[:, 0] > 0).astype(int)
+    data = ko.data.from_arrays(x[:80], y[:80], test=(x[80:], y[80:]))
+    dense = keras.layers.Dense(2, activation="softmax", kernel_regularizer="l2")
+    run = ko.fit(
+        keras.Sequential([keras.Input((3,)), dense]),
+        data,
+        loss=keras.losses.SparseCategoricalCrossentropy(),
+        optimizer={"name": "sgd", "learning_rate": 0.1},
+        **{**quick, "epochs": 3},
+    )
+    probabilities = run.predict(x[80:])
+    expected = log_loss(y[80:], probabilities)
+    assert run.metrics["test_log_loss"] == pytest.approx(expected, rel=1e-5)
+    penalty = 0.01 * (dense.kernel.numpy() ** 2).sum()
+    assert run.metrics["test_loss"] == pytest.approx(expected + penalty, rel=1e-5)
+    last = run.history["val_loss"].iloc[-1]
+    assert run.metrics["val_loss"] == pytest.approx(last, rel=1e-5)
+    found = run.evaluate(data)
+    assert found["log_loss"] == pytest.approx(expected) and "loss" not in dict(found)
+    with pytest.warns(DeprecationWarning, match="'loss' is now 'log_loss'"):
+        assert found["loss"] == found["log_loss"]
+
+
+@pytest.mark.parametrize("has_column", [True, False])
+def test_another_loss_is_the_one_that_was_trained(has_column, quick):
+    """Labels (n,) of one sigmoid are handed over as a column, lest they broadcast."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(60, 3)).astype("float32")
+    y = (x[:, 0] > 0).astype(int)
+    units = 1 if has_column else 2
+    labels = y if has_column else np.eye(2)[y]
+    data = ko.data.from_arrays(x[:40], labels[:40], test=(x[40:], labels[40:]))
+    last = keras.layers.Dense(units, activation="sigmoid" if has_column else "softmax")
+    model = keras.Sequential([keras.Input((3,)), last])
+    run = ko.fit(model, data, loss="mse", **{**quick, "epochs": 1})
+    outputs = model.predict(x[40:], verbose=0)
+    expected = ((outputs - labels[40:].reshape(outputs.shape)) ** 2).mean()
+    assert run.metrics["test_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_measures_of_several_labels_say_what_is_right(quick):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(80, 4)).astype("float32")
+    y = (x[:, :3] > 0).astype(int)
+    data = ko.data.from_arrays(x[:50], y[:50], test=(x[50:], y[50:]))
+    last = keras.layers.Dense(3, activation="sigmoid")
+    run = ko.fit(keras.Sequential([last]), data, **{**quick, "epochs": 1})
+    right = (run.predict(x[50:]) >= 0.5) == y[50:]
+    assert run.metrics["test_binary_accuracy"] == pytest.approx(right.mean())
+    subset = right.all(axis=1).mean()
+    assert run.metrics["test_subset_accuracy"] == pytest.approx(subset)
+    page = (run.directory / "report.html").read_text()
+    assert "The accuracy in the curves is the binary accuracy" in page

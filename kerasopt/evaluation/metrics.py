@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kerasopt import checks
+from kerasopt import names as lookups
 from kerasopt.evaluation import formatting, inputs, intervals
 from kerasopt.evaluation.headlines import Headline
 from kerasopt.evaluation.intervals import wilson
@@ -51,7 +52,7 @@ class Classification:
         low, high = self.interval
         return (
             f"{type(self).__name__}(accuracy={self.accuracy:.4f} "
-            f"[{low:.4f}, {high:.4f}], loss={self.loss:.4f}, "
+            f"[{low:.4f}, {high:.4f}], log_loss={self.log_loss:.4f}, "
             f"samples={len(self)}, classes={len(self.class_names)})"
         )
 
@@ -87,9 +88,18 @@ class Classification:
         return float(np.average(self.predicted == self.labels, weights=self.weights))
 
     @cached_property
-    def loss(self) -> float:
-        """The mean cross-entropy in nats (natural logarithm)."""
+    def log_loss(self) -> float:
+        """The mean cross-entropy in nats (natural logarithm).
+
+        It is the loss of the training only where that is the plain cross-entropy.
+        """
         return float(np.average(self.losses, weights=self.weights))
+
+    @property
+    def loss(self) -> float:
+        """The former name of `log_loss`."""
+        lookups.warn_renamed("The measure 'loss'", "'log_loss'")
+        return self.log_loss
 
     @cached_property
     def interval(self) -> tuple[float, float]:
@@ -165,7 +175,7 @@ class Classification:
             "accuracy": self.accuracy,
             "interval": list(self.interval),
             "confidence": self.confidence,
-            "loss": self.loss,
+            "log_loss": self.log_loss,
             "samples": len(self),
             "macro": self.macro,
             "weighted": self.weighted,
@@ -199,7 +209,7 @@ def classification(
         sample_weight: Weights of the samples, shape (n,), or None.
 
     Returns:
-        A `Classification` with accuracy, loss, interval, confusion matrix,
+        A `Classification` with accuracy, log loss, interval, confusion matrix,
         per-class table and worst mistakes.
 
     Raises:
@@ -208,7 +218,7 @@ def classification(
 
     Example:
         >>> result = classification([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
-        >>> round(result.accuracy, 3), round(result.loss, 3)
+        >>> round(result.accuracy, 3), round(result.log_loss, 3)
         (0.667, 0.511)
         >>> result.worst_mistakes().tolist()
         [2]

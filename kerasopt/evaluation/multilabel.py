@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kerasopt import checks
+from kerasopt import names as lookups
 from kerasopt.evaluation import formatting, inputs
 from kerasopt.evaluation.headlines import Headline
 from kerasopt.evaluation.metrics import averages, worst_first
@@ -69,9 +70,15 @@ class Multilabel:
         return -np.log(np.clip(own, self.epsilon, 1 - self.epsilon)).mean(axis=1)
 
     @cached_property
-    def loss(self) -> float:
+    def log_loss(self) -> float:
         """The mean binary cross-entropy in nats."""
         return float(np.average(self.losses, weights=self.weights))
+
+    @property
+    def loss(self) -> float:
+        """The former name of `log_loss`."""
+        lookups.warn_renamed("The measure 'loss'", "'log_loss'")
+        return self.log_loss
 
     @cached_property
     def per_label(self) -> pd.DataFrame:
@@ -143,9 +150,14 @@ class Multilabel:
 
     @cached_property
     def subset_accuracy(self) -> float:
-        """The share of samples with every label right."""
+        """The share of samples with every label right (exact match)."""
         right = (self.predicted == self.labels).all(axis=1)
         return float(np.average(right, weights=self.weights))
+
+    @property
+    def binary_accuracy(self) -> float:
+        """The share of right labels, 1 minus the Hamming loss."""
+        return 1 - self.hamming_loss
 
     @cached_property
     def hamming_loss(self) -> float:
@@ -174,12 +186,13 @@ class Multilabel:
             {
                 "mean_average_precision": self.mean_average_precision,
                 "subset_accuracy": self.subset_accuracy,
+                "binary_accuracy": self.binary_accuracy,
                 "hamming_loss": self.hamming_loss,
                 "micro_f1": self.micro_f1,
                 "macro": self.macro,
                 "weighted": self.weighted,
                 "micro": self.micro,
-                "loss": self.loss,
+                "log_loss": self.log_loss,
                 "threshold": self.threshold,
                 "samples": len(self),
                 "per_label": self.per_label.reset_index().to_dict(orient="records"),

@@ -21,7 +21,6 @@ from kerasopt.evaluation.measuring import Result, measure
 from kerasopt.evaluation.metrics import Classification
 from kerasopt.evaluation.multilabel import Multilabel
 from kerasopt.evaluation.page import write
-from kerasopt.evaluation.regression import Regression
 from kerasopt.evaluation.verdict import Diagnosis
 
 __all__ = ["ReportData", "preload", "render", "write"]
@@ -199,15 +198,16 @@ def _boxes(
     """Return the small numbers at the top; what is missing is left out."""
     metrics = data.metrics
     samples = metrics.get("test_samples") if found is None else len(found)
-    loss = metrics.get("test_loss") if found is None else getattr(found, "loss", None)
-    unit = None if isinstance(found, Regression) else "nats a sample"
+    log_loss = getattr(found, "log_loss", metrics.get("test_log_loss"))
     name = headline or "result"
     validation = metrics.get(f"val_{name}")
     boxes = [] if found is None else sections.boxes(found)
     if samples is not None:
         boxes.append(_box(f"Test {_kind(data)}", formatting.count(samples)))
-    if loss is not None and headline != "loss":
-        boxes.append(_box("Test loss", f"{loss:.4f}", unit))
+    if log_loss is not None:
+        boxes.append(_box("Test log loss", f"{log_loss:.4f}", "nats a sample"))
+    elif metrics.get("test_loss") is not None and headline != "loss":
+        boxes.append(_box("Test loss", f"{metrics['test_loss']:.4f}"))
     if validation is not None:
         words = f"Validation {formatting.metric_name(name)}"
         boxes.append(_box(words, formatting.measure(name, validation)))

@@ -45,6 +45,7 @@ def boxes(found: Result) -> list[dict[str, Any]]:
     if isinstance(found, Multilabel):
         return [
             _box("subset_accuracy", found.subset_accuracy),
+            _box("binary_accuracy", found.binary_accuracy),
             _box("micro_f1", found.micro_f1),
         ]
     if isinstance(found, Binary):

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerasopt import distribute, evaluation, files
+from kerasopt import distribute, evaluation
 from kerasopt.console import Console
 from kerasopt.data import Stream, pipeline
 from kerasopt.evaluation import tta, verdict
-from kerasopt.evaluation.pictures import is_image_shape
-from kerasopt.training import environment, preflight, run_folder, saving
+from kerasopt.training import (
+    environment,
+    predictions,
+    preflight,
+    run_folder,
+    saving,
+)
 from kerasopt.training.batches import Feed, evaluation_batch_size
 from kerasopt.training.preparation import Prepared
 from kerasopt.training.run import Run
@@ -32,7 +36,6 @@ __all__ = [
     "settings_of",
 ]
 
-MISTAKES_KEPT = 24
 INFERENCE_SAMPLES = 512
 """So many training samples tell whether batch normalisation lags behind."""
 
@@ -124,13 +127,16 @@ def measure(
     x, y = data
     weights = dataset.weights.get(split)
 
-    def predicted(samples: Any) -> np.ndarray:
-        outputs = predict(model, samples, ready.feed, settings)
+    def converted(outputs: Any) -> np.ndarray:
         return evaluation.predictions(
             task, outputs, from_logits=ready.head.gives_logits
         )
 
-    plain = predicted(x)
+    def predicted(samples: Any) -> np.ndarray:
+        return converted(predict(model, samples, ready.feed, settings))
+
+    outputs = predict(model, x, ready.feed, settings)
+    plain = converted(outputs)
     threshold = before.get("threshold")
     found: dict[str, Any] = {}
     if task.name == "binary" and split == "validation":
@@ -145,8 +151,9 @@ def measure(
     result = evaluation.measure(task, y, plain, **given)
     found |= flat(result, split)
     if split == "test":
-        names = _sample_names(dataset.test_paths, result.worst_mistakes(MISTAKES_KEPT))
-        _keep_predictions(folder, x, y, plain, result, weights, names)
+        predictions.keep(
+            folder, (x, y, weights), plain, result, paths=dataset.test_paths
+        )
         if settings.tta != "none":
             viewed = tta.predict(
                 predicted,
@@ -159,9 +166,33 @@ def measure(
             seen = evaluation.measure(task, y, viewed, **given)
             found |= _headline(seen, split, "_tta")
             found |= {"tta": settings.tta, "tta_share": settings.tta_share}
-    if ready.measures_logs:
-        found = {**_logged(model, ready, split), **found}
-    return found
+    if ready.measures_logs or not _has_plain_loss(model, ready):
+        return {**_logged(model, ready, split), **found}
+    loss = _trained_loss(model, ready, y, outputs, weights)
+    return {f"{run_folder.PREFIX[split]}_loss": loss, **found}
+
+
+def _has_plain_loss(model: keras.Model, ready: Prepared) -> bool:
+    """Say whether outputs and labels alone give the loss that was trained."""
+    as_keras = type(model).compute_loss is keras.Model.compute_loss
+    own_step = type(model).test_step is not keras.Model.test_step
+    return model is ready.model and as_keras and not own_step
+
+
+def _trained_loss(
+    model: keras.Model, ready: Prepared, y: Any, outputs: Any, weights: Any
+) -> float:
+    """Return the loss that was trained, penalties of the weights included."""
+    if ready.feed.has_column and y.ndim == 1:
+        y = y[:, np.newaxis]
+    # On the CPU, where all the outputs have room.
+    with keras.device("cpu"):
+        given = (
+            None if each is None else keras.ops.convert_to_tensor(each)
+            for each in (y, outputs, weights)
+        )
+        loss = model.compute_loss(None, *given, training=False)
+    return _rounded(float(loss))
 
 
 def predict(
@@ -255,44 +286,6 @@ def _in_inference(model: keras.Model, ready: Prepared) -> dict[str, Any]:
         for name in verdict.MEASURES
         if name in measured
     }
-
-
-def _keep_predictions(
-    folder: Path,
-    x: Any,
-    y: Any,
-    predictions: Any,
-    result: Any,
-    weights: Any,
-    names: Any,
-) -> None:
-    mistakes = result.worst_mistakes(MISTAKES_KEPT)
-    kept = {} if weights is None else {"weights": weights}
-    if is_image_shape(tuple(getattr(x, "shape", ()))[1:]):
-        kept["mistake_images"] = np.asarray(x[mistakes])
-    if names is not None:
-        kept["mistake_names"] = np.array(names, dtype=str)
-    with files.atomic(folder / run_folder.PREDICTIONS) as temporary:
-        np.savez_compressed(
-            temporary, labels=y, probabilities=predictions, mistakes=mistakes, **kept
-        )
-
-
-def _sample_names(paths: Sequence[str], rows: np.ndarray) -> list[str] | None:
-    """Return the files of some samples, relative to the folder of all; None of none.
-
-    Example:
-        >>> _sample_names(["photos/cat/1.png", "photos/dog/1.png"], np.array([1]))
-        ['dog/1.png']
-    """
-    if not paths:
-        return None
-    chosen = [paths[row] for row in rows]
-    try:
-        folder = os.path.commonpath([os.path.dirname(path) for path in paths])
-    except ValueError:  # Of several drives, or some absolute.
-        return chosen
-    return [Path(os.path.relpath(path, folder)).as_posix() for path in chosen]
 
 
 def resolved_recipe(

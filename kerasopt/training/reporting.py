@@ -53,11 +53,16 @@ def _notes(run: Run) -> list[str]:
 
 def _curve_notes(run: Run) -> list[str]:
     notes = []
+    if run.task and run.task.name == "multilabel" and "accuracy" in run.history:
+        notes.append(
+            "The accuracy in the curves is the binary accuracy, the share of right "
+            "labels; the subset accuracy counts samples with every label right."
+        )
     if smoothing := run.recipe["training"].get("label_smoothing"):
         notes.append(
             f"The loss in the curves is the one that was trained on, with label "
-            f"smoothing {smoothing:g}; the measures give the plain cross-entropy, "
-            "which is lower."
+            f"smoothing {smoothing:g}; the log loss among the measures is the "
+            "plain cross-entropy, which is lower."
         )
     if sizes := run.recipe["training"].get("image_sizes"):
         sides = ", ".join(f"{side}×{side}" for side in sizes)

@@ -19,7 +19,7 @@ from kerasopt.data.pixels import scale_of_new
 from kerasopt.data.streams import is_stream
 from kerasopt.evaluation import report as html_report
 from kerasopt.names import RenamedKeys
-from kerasopt.training import batches, new_data, run_folder
+from kerasopt.training import batches, new_data, own_metrics, run_folder
 from kerasopt.training.run_folder import METRICS, MODEL, RECIPE, REPORT, WEIGHTS
 
 if TYPE_CHECKING:
@@ -268,14 +268,15 @@ class Run:
             tta_share: As in `predict`.
 
         Returns:
-            The task's measures by name, such as accuracy and its interval; without a
-            task, loss and metrics.
+            The task's measures by name, such as accuracy and its interval, and the
+            metrics that were asked for; without a task, loss and metrics.
 
         Raises:
             ValueError: if the data don't fit the model.
         """
         if self.task is not None:
-            return self.measure(data, tta=tta, tta_share=tta_share).to_dict()
+            result = self.measure(data, tta=tta, tta_share=tta_share)
+            return _with_log_loss(own_metrics.added(self, data, result))
         if not self.model.compiled:
             raise ValueError(
                 "The saved model has neither task nor loss. Compile it first: "
@@ -391,6 +392,9 @@ def how_to_resume(folder: str | os.PathLike[str]) -> str:
         "was given"
     )
 
+
+# The cross-entropy was called the loss, whatever loss was trained.
+_with_log_loss = functools.partial(RenamedKeys, old="loss", new="log_loss")
 
 # ``validation_…``, as version 0.1 wrote them, can be read and asked for.
 _with_old_names = functools.partial(RenamedKeys, old="validation_", new="val_")

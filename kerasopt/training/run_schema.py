@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 SHARES = re.compile(
-    r"(test|val|validation)_(accuracy|auc|average_precision|f1|hamming_loss|interval|"
+    r"(test|val|validation)_(accuracy|auc|average_precision|binary_accuracy|f1|hamming_loss|interval|"
     r"mean_average_precision|micro_f1|precision|recall|subset_accuracy)"
     r"(_at_threshold|_tta)*"
 )
