@@ -69,6 +69,7 @@ def test_the_table_has_one_row_a_run():
         "val_accuracy",
         "test_accuracy",
         "test_accuracy_tta",
+        "test_log_loss",
         "test_loss",
         "test_interval",
         "train_seconds",
