@@ -20,7 +20,8 @@ from kerasopt.evaluation.paired import mean_interval
 __all__ = ["Comparison", "compare"]
 
 _COMMON = (
-    "test_log_loss", "test_loss", "test_interval", "train_seconds", "parameters", "epochs"
+    "test_log_loss", "test_loss", "test_interval",
+    "train_seconds", "parameters", "epochs",
 )  # fmt: skip
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "train_seconds": formatting.duration,
@@ -62,10 +63,9 @@ class Comparison:
 
     Attributes:
         table: One row a run: run, recipe, seed, val_accuracy, test_accuracy,
-            test_accuracy_tta (by the mean of views), test_log_loss, test_loss (the
-            trained one), test_interval (95 %, of the single view), train_seconds,
-            parameters, epochs. For other tasks their headline stands in place of
-            accuracy, such as test_rmse.
+            test_accuracy_tta (by the mean of views), test_log_loss, test_loss (as
+            trained), test_interval (95 %, of one view), train_seconds, parameters,
+            epochs. Other tasks have their headline instead, such as test_rmse.
         summary: One row a recipe, seeds together: n (runs with a test result),
             mean and std (n - 1 in the divisor) of the headline on the test set;
             against the baseline, over the seeds that both have: shared_seeds,
