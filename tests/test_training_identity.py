@@ -57,6 +57,18 @@ SETTINGS = {
     },
     "affine": {"augment": {"name": "affine", "rotation_range": 20}},
     "crop": {"augment": {"name": "crop"}},
+    "mixed": {
+        "augment": [
+            "random_resized_crop",
+            "randaugment",
+            {"name": "random_erasing", "probability": 0.8},
+            "noise",
+            {"name": "mixup", "alpha": 0.4},
+            "cutmix",
+        ]
+    },
+    "keras_layers": {"augment": [L.RandomRotation(0.1), L.RandomFlip(), L.MixUp(0.4)]},
+    "standardized": {"augment": [{"name": "standardize", "mean": 0.3, "std": 0.4}]},
 }
 """With dropout and batch normalisation each, which are in the network."""
 
@@ -149,7 +161,14 @@ def unbroken(tmp_path_factory):
 
 ONE_BY_ONE = {"momentum", "adam"}
 STREAMED = {"cosine", "averages", "sharpness_aware"}
-INTERRUPTED = {"crop", "early_stopping", "lookahead", "plateau"}
+INTERRUPTED = {
+    "crop",
+    "early_stopping",
+    "keras_layers",
+    "lookahead",
+    "mixed",
+    "plateau",
+}
 """What `make test` runs of each of the three tests below."""
 
 
@@ -232,6 +251,13 @@ STREAMS = {
         {},
     ),
     "augmented": (tf_data, {"augment": {"name": "affine", "rotation_range": 20}}),
+    "mixed": (
+        tf_data,
+        {
+            "augment": ["mixup", L.RandomFlip()],
+            "class_weight": {0: 2.0, 1: 0.5, 2: 1.0},
+        },
+    ),
     "weighted": (tf_data, {"class_weight": {0: 2.0, 1: 0.5, 2: 1.0}}),
     "endless": (lambda: tf_data().repeat(), {"steps_per_epoch": 5}),
     "py_dataset": (PyDataset, {}),
@@ -242,7 +268,9 @@ STREAMS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_unless({"generator"}.__contains__, STREAMS))
+@pytest.mark.parametrize(
+    "name", slow_unless({"generator", "mixed"}.__contains__, STREAMS)
+)
 def test_an_interrupted_stream(name, tmp_path):
     stream, arguments = STREAMS[name]
     arguments = {**arguments, "validation_data": (X[:24], Y[:24])}

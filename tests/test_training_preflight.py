@@ -224,16 +224,6 @@ BAD = {
         {"augment": "affine"},
         r"Affine\(\).*samples of shape \(4,\).*Choose one for this kind of input",
     ),
-    "augmentation that scales": (
-        lambda: (of_images(), (IMAGES, BRIGHT)),
-        {"augment": keras.Sequential([L.Rescaling(1 / 255), L.RandomFlip()])},
-        "reach 0.00.*it scales the samples",
-    ),
-    "augmentation of another scale": (
-        lambda: (of_images(), (IMAGES, BRIGHT)),
-        {"augment": L.RandomInvert(1.0, value_range=(0, 255))},
-        r"reach 25.*value_range=\(0, 1\)",
-    ),
     "augmentation that crops": (
         lambda: (of_images(), (IMAGES, BRIGHT)),
         {"augment": lambda images: images[:, :4]},

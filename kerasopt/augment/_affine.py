@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasopt.augment._resample import resample
+from kerasopt.augment._seeds import pair_of
 from kerasopt.augment._settings import check
 
 __all__ = ["Affine", "affine"]
@@ -142,7 +143,7 @@ class Affine:
         # All rows are drawn whatever the settings, so that switching one on
         # leaves the others' draws as they were.
         draws = tf.random.stateless_uniform(
-            (10, batch_size), _seed_pair(seed), alg="philox"
+            (10, batch_size), pair_of(seed), alg="philox"
         )
         u = tf.unstack(draws)
         theta = _angle(u[0], self.rotation_range)
@@ -256,11 +257,6 @@ def affine(
         cval=cval,
         legacy_axes=legacy_axes,
     )
-
-
-def _seed_pair(seed: Any) -> tf.Tensor:
-    seed = tf.convert_to_tensor(seed)
-    return tf.stack([seed, tf.zeros_like(seed)]) if seed.shape.rank == 0 else seed
 
 
 def _angle(u: tf.Tensor, degrees: float) -> tf.Tensor:

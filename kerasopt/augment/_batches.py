@@ -1,27 +1,43 @@
-"""Any augmentation on a batch: in the input pipeline, and on a picture."""
+"""Any augmentation on a batch, as the input pipeline applies it."""
 
 from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasopt.augment._affine import Affine
+from kerasopt.augment._chain import is_mixing, steps
 from kerasopt.augment._crop import Crop
+from kerasopt.augment._effects import Noise, RandomErasing
 from kerasopt.augment._generator import ImageDataGenerator, check_generator
+from kerasopt.augment._mixing import CutMix, Mixed, MixUp, mix_labels, mixed_by_layer
+from kerasopt.augment._randaugment import RandAugment
+from kerasopt.augment._resized_crop import RandomResizedCrop
+from kerasopt.augment._seeds import fold, following
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["apply", "preview", "unconverted"]
+__all__ = ["apply", "apply_to_batch", "unconverted"]
 
 # Keras's generator draws from NumPy's global random state.
 _GLOBAL_RANDOM_STATE = threading.Lock()
+
+_OWN = (
+    Affine,
+    Crop,
+    CutMix,
+    ImageDataGenerator,
+    MixUp,
+    Noise,
+    RandAugment,
+    RandomErasing,
+    RandomResizedCrop,
+    keras.layers.Layer,
+)
 
 
 def apply(
@@ -32,29 +48,33 @@ def apply(
     rows: Any = None,
     epoch: Any = None,
     run_seed: Any = None,
+    value_range: Any = None,
 ) -> tf.Tensor:
     """Augment a batch of images with any kind of augmentation.
 
-    For use in ``tf.data.Dataset.map``, but it works eagerly too.
+    For use in ``tf.data.Dataset.map``, but it works eagerly too. Labels that change
+    with the images need `apply_to_batch`.
 
     Args:
-        augmentation: None (the images come back as they are); an `Affine`, a
-            `Crop` or another callable, called with ``(images, seed)``, or with the
-            images alone if it has no second required parameter; a Keras layer,
-            called with ``training=True``; or an ``ImageDataGenerator``, whose
-            random transforms run image by image.
+        augmentation: None (the images come back as they are); an `Affine`, a `Crop` or
+            another callable, called with ``(images, seed)``, or with the images alone
+            if it has no second required parameter; a Keras layer, called with
+            ``training=True``; an ``ImageDataGenerator``, whose random transforms run
+            image by image; or a `Chain` of these.
         images: Batch (batch, height, width, channels).
-        seed: Two integers, shape (2,). The same seed gives the same result
-            (Keras layers carry their own seed and don't follow it).
+        seed: Two integers, shape (2,). The same seed gives the same result, of Keras
+            layers too.
         rows: The images' row numbers in the data, integers of shape (batch,).
         epoch: Number of the epoch.
-        run_seed: An integer that stays the same over all epochs. These three
-            reach callables that take a seed and have keyword-only parameters
-            of these names, such as `Crop`; None is not handed on.
+        run_seed: An integer that stays the same over all epochs.
+        value_range: Lowest and highest value of the images. These four reach callables
+            that take a seed and have keyword-only parameters of these names, such as
+            `Crop`; None is not handed on.
 
     Returns:
-        The batch, on the same scale of values. An ``ImageDataGenerator`` gives
-        float32, an `Affine` or `Crop` the type it got, others what they return.
+        The batch, on the same scale of values. An ``ImageDataGenerator``, `MixUp` and
+        `CutMix` give float32, kerasopt's others the type they got, the rest what they
+        return.
 
     Raises:
         ValueError: if it isn't an augmentation, or is an
@@ -66,23 +86,96 @@ def apply(
         >>> apply(Affine(rotation_range=20), images, seed=[0, 1]).shape
         TensorShape([2, 8, 8, 3])
     """
+    context = {
+        "rows": rows,
+        "epoch": epoch,
+        "run_seed": run_seed,
+        "value_range": value_range,
+    }
     images = tf.convert_to_tensor(images)
+    for step, own_seed in _seeded(augmentation, seed):
+        if is_mixing(step):
+            images = _mixed(step, images, own_seed).samples
+        else:
+            images = _applied(step, images, own_seed, context)
+    return images
+
+
+def apply_to_batch(
+    augmentation: Any,
+    batch: tuple[Any, ...],
+    seed: Any,
+    *,
+    by_weight: bool = True,
+    **context: Any,
+) -> tuple[Any, ...]:
+    """Augment a batch of samples, with its labels and weights where they change, too.
+
+    Args:
+        augmentation: What `apply` takes.
+        batch: (x,), (x, y) or (x, y, sample_weight). For augmentations that mix labels,
+            labels are rows or single numbers that can be mixed: see `mix_labels`.
+        seed: Two integers, shape (2,).
+        by_weight: As in `mix_labels`.
+        **context: ``rows``, ``epoch``, ``run_seed`` and ``value_range``, as in `apply`.
+
+    Returns:
+        The batch in the same form.
+
+    Example:
+        >>> from kerasopt.augment import MixUp
+        >>> x, y = np.zeros((2, 8, 8, 3)), np.eye(2)
+        >>> _, labels = apply_to_batch(MixUp(1.0), (x, y), seed=[0, 1])
+        >>> labels.numpy().sum(axis=1).round(4).tolist()
+        [1.0, 1.0]
+    """
+    images, *others = batch
+    if not is_mixing(augmentation):
+        return (apply(augmentation, images, seed, **context), *others)
+    images = tf.convert_to_tensor(images)
+    for step, own_seed in _seeded(augmentation, seed):
+        if not is_mixing(step):
+            images = _applied(step, images, own_seed, context)
+            continue
+        mixed = _mixed(step, images, own_seed)
+        images = mixed.samples
+        if others:
+            parts = mix_labels(mixed, *others, by_weight=by_weight)
+            others = [part for part in parts if part is not None]
+    return (images, *others)
+
+
+def _seeded(augmentation: Any, seed: Any) -> Iterator[tuple[Any, tf.Tensor]]:
+    """Yield each step of an augmentation with a seed of its own."""
     seed = tf.convert_to_tensor(seed)
-    if augmentation is None:
-        return images
+    found = steps(augmentation)
+    for number, step in enumerate(found):
+        yield step, seed if len(found) == 1 else fold(seed, number)
+
+
+def _mixed(step: Any, images: tf.Tensor, seed: tf.Tensor) -> Mixed:
+    if isinstance(step, keras.layers.Layer):
+        return mixed_by_layer(step, tf.cast(images, tf.float32), seed)
+    return step.mix(images, seed)
+
+
+def _applied(
+    augmentation: Any, images: tf.Tensor, seed: tf.Tensor, context: dict[str, Any]
+) -> tf.Tensor:
     if isinstance(augmentation, ImageDataGenerator):
         check_generator(augmentation)
         return _apply_generator(augmentation, images, seed)
     if isinstance(augmentation, keras.layers.Layer):
-        return augmentation(images, training=True)
+        with following(augmentation, seed):
+            return augmentation(images, training=True)
     if not callable(augmentation):
         raise ValueError(
             f"{augmentation!r} is not an augmentation; give None, an Affine, a Crop, "
-            "an ImageDataGenerator, a Keras layer or a callable on batches."
+            "an ImageDataGenerator, a Keras layer, a callable on batches, or a list of "
+            "these."
         )
     if not _takes_seed(augmentation):
         return augmentation(images)
-    context = {"rows": rows, "epoch": epoch, "run_seed": run_seed}
     return augmentation(images, seed, **_wanted(augmentation, context))
 
 
@@ -100,88 +193,9 @@ def unconverted(function: Callable[..., Any], augmentation: Any = None) -> Any:
         >>> unconverted(len)([1, 2])
         2
     """
-    own = (Affine, Crop, ImageDataGenerator, keras.layers.Layer)
-    if augmentation is None or isinstance(augmentation, own):
+    if all(isinstance(step, _OWN) for step in steps(augmentation)):
         return tf.autograph.experimental.do_not_convert(function)
     return function
-
-
-def preview(
-    augmentation: Any,
-    images: Any,
-    *,
-    columns: int = 8,
-    rows: int = 3,
-    seed: int = 0,
-) -> Figure:
-    """Draw images above augmented versions of themselves.
-
-    Args:
-        augmentation: Whatever `apply` takes.
-        images: Batch (batch, height, width, channels) of 1, 3 or 4 channels,
-            uint8 or float; the first `columns` are shown.
-        columns: Number of images.
-        rows: Number of augmented versions of each.
-        seed: Row `r` is drawn with the seed pair ``(seed, r)``, as epoch `r`.
-
-    Returns:
-        A Matplotlib figure, which a notebook shows by itself; save it with
-        ``figure.savefig(path)``.
-
-    Raises:
-        ValueError: if there are no images, or they aren't a batch of pictures.
-
-    Example:
-        >>> from kerasopt.augment import Affine
-        >>> images = np.zeros((5, 8, 8, 3), "uint8")
-        >>> len(preview(Affine(rotation_range=20), images, rows=2).axes)
-        15
-    """
-    from kerasopt.charts import Chart
-
-    originals = np.asarray(images)
-    if (
-        originals.ndim != 4
-        or not len(originals)
-        or originals.shape[-1] not in (1, 3, 4)
-    ):
-        raise ValueError(
-            "preview needs at least one image, as (batch, height, width, channels) "
-            f"with 1, 3 or 4 channels; given: shape {originals.shape}."
-        )
-    if columns < 1 or rows < 1:
-        raise ValueError(
-            f"columns={columns} and rows={rows} are not accepted; give at least 1."
-        )
-    originals = originals[:columns]
-    versions = [
-        np.asarray(
-            apply(
-                augmentation,
-                originals,
-                (seed, row),
-                rows=np.arange(len(originals)),
-                epoch=row,
-                run_seed=seed,
-            )
-        )
-        for row in range(rows)
-    ]
-    # A uint8 image and its float32 version share one scale.
-    bright = 255 if originals.dtype == np.uint8 or originals.max() > 1 else 1
-    figure = Chart(figsize=(len(originals), rows + 1), layout="constrained")
-    grid = figure.subplots(rows + 1, len(originals), squeeze=False)
-    for label, row_axes, batch in zip(
-        ["original", *[""] * rows], grid, [originals, *versions], strict=True
-    ):
-        for axes, image in zip(row_axes, batch, strict=True):
-            shown = np.clip(image.astype("float32") / bright, 0, 1)
-            shown = shown[..., 0] if shown.shape[-1] == 1 else shown
-            axes.imshow(shown, cmap="gray", vmin=0, vmax=1)
-            axes.set_xticks([])
-            axes.set_yticks([])
-        row_axes[0].set_ylabel(label)
-    return figure
 
 
 def _takes_seed(augmentation: Any) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 import tensorflow as tf
 
 from kerasopt.augment import _settings
-from kerasopt.augment._affine import _seed_pair
+from kerasopt.augment._ranges import range_of
+from kerasopt.augment._seeds import pair_of
 
 __all__ = ["Crop", "crop"]
 
@@ -51,8 +52,8 @@ class Crop:
             mean. The image's own mean is as neutral, but right on any scale of
             values and without statistics of the data.)
         brightness: :math:`B`, largest change of all values, as a share of their
-            range, which is 255 for integers and 1 for floats. Integers are rounded
-            and stay within 0..255.
+            range, which is 255 for integers and 1 for floats where none is given.
+            Integers are rounded and stay within their range.
         contrast: :math:`C`, largest change of the contrast, in [0, 1].
 
     Raises:
@@ -94,6 +95,7 @@ class Crop:
         rows: Any = None,
         epoch: Any = None,
         run_seed: Any = 0,
+        value_range: Any = None,
     ) -> tf.Tensor:
         """Return the augmented batch: same shape, same dtype.
 
@@ -107,6 +109,7 @@ class Crop:
                 ``"alternating"``.
             run_seed: An integer, the same in all epochs: together with its row
                 it settles whether an image is flipped in epoch 0.
+            value_range: Lowest and highest value of the images, for `brightness`.
 
         Raises:
             ValueError: if `images` isn't a batch of images, or too small for
@@ -117,9 +120,7 @@ class Crop:
         shape = tf.shape(images)
         # All are drawn whatever the settings, so that switching one on leaves
         # the others' draws as they were.
-        draws = tf.random.stateless_uniform(
-            (7, shape[0]), _seed_pair(seed), alg="philox"
-        )
+        draws = tf.random.stateless_uniform((7, shape[0]), pair_of(seed), alg="philox")
         u = tf.unstack(draws)
         down, across = _shifts(u[0], self.padding), _shifts(u[1], self.padding)
         if self.flip == "alternating":
@@ -133,7 +134,10 @@ class Crop:
         if self.brightness or self.contrast:
             shift = self.brightness * (2 * u[5] - 1)
             colours = shift, 1 + self.contrast * (2 * u[6] - 1)
-        result = change(images, colours, down, across, flipped, u[3], u[4], self.cutout)
+        ends = range_of(images, value_range)
+        result = change(
+            images, colours, down, across, flipped, u[3], u[4], self.cutout, ends
+        )
         return tf.ensure_shape(result, images.shape)
 
     def get_config(self) -> dict[str, Any]:
@@ -285,9 +289,10 @@ def _change(
     u_row: tf.Tensor,
     u_column: tf.Tensor,
     cutout: int,
+    ends: tuple[float, float],
 ) -> tf.Tensor:
     if colours is not None:
-        images = _recolour(images, *colours)
+        images = _recolour(images, *colours, *ends)
     batch, height, width, channels = tf.unstack(tf.shape(images))
     x, y = tf.range(width)[None], tf.range(height)[None]
     x = tf.where(flipped[:, None], width - 1 - x, x)
@@ -310,16 +315,17 @@ def _change(
 _change_compiled = tf.function(_change, jit_compile=True, autograph=False)
 
 
-def _recolour(images: tf.Tensor, shift: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+def _recolour(
+    images: tf.Tensor, shift: tf.Tensor, factor: tf.Tensor, low: float, high: float
+) -> tf.Tensor:
     """Change each image's brightness, as a share of the range, and contrast."""
     values = tf.cast(images, tf.float32)
     mean = tf.reduce_mean(values, (1, 2), keepdims=True)
-    span = 255.0 if images.dtype.is_integer else 1.0
     shift, factor = shift[:, None, None, None], factor[:, None, None, None]
-    values = mean + factor * (values - mean) + span * shift
+    values = mean + factor * (values - mean) + (high - low) * shift
     if not images.dtype.is_integer:
         return tf.cast(values, images.dtype)
-    return tf.cast(tf.clip_by_value(tf.round(values), 0.0, span), images.dtype)
+    return tf.cast(tf.clip_by_value(tf.round(values), low, high), images.dtype)
 
 
 def _reflected(position: tf.Tensor, side: tf.Tensor) -> tf.Tensor:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 __all__ = ["FILL_MODES", "check", "number", "pair", "share"]
 
 FILL_MODES = ("constant", "nearest", "reflect", "wrap")
@@ -38,39 +40,55 @@ def check(**settings: Any) -> dict[str, Any]:
         >>> check(rotation_range=20, zoom_range=[0.8, 1.2])
         {'rotation_range': 20.0, 'zoom_range': (0.8, 1.2)}
     """
-    return {name: _CHECKS[name](name, value) for name, value in settings.items()}
+    return {
+        name: _CHECKS[name](name, _as_python(value)) for name, value in settings.items()
+    }
 
 
-def number(name: str, value: Any) -> float:
-    """Return a finite number of at least 0 as a float."""
-    if not _is_number(value) or value < 0:
-        raise _refusal(name, value, "a number of at least 0")
+def number(
+    name: str, value: Any, *, least: float = 0.0, highest: float = math.inf
+) -> float:
+    """Return a finite number from `least` to `highest` as a float."""
+    value = _as_python(value)
+    if not _is_number(value) or not least <= value <= highest:
+        most = "" if highest == math.inf else f" and at most {highest:g}"
+        raise _refusal(name, value, f"a number of at least {least:g}{most}")
     return float(value)
 
 
 def share(name: str, value: Any) -> float:
     """Return a number in [0, 1] as a float."""
+    value = _as_python(value)
     if not _is_number(value) or not 0 <= value <= 1:
         raise _refusal(name, value, "a number in [0, 1]")
     return float(value)
 
 
-def pair(name: str, value: Any, *, least: float = 0.0) -> tuple[float, float]:
-    """Return two finite numbers in rising order, both at least `least`."""
+def pair(
+    name: str, value: Any, *, least: float = 0.0, highest: float = math.inf
+) -> tuple[float, float]:
+    """Return two finite numbers in rising order, from `least` to `highest`."""
+    value = _as_python(value)
     if not (
         _is_sequence(value)
         and len(value) == 2
         and all(map(_is_number, value))
-        and least <= value[0] <= value[1]
+        and least <= value[0] <= value[1] <= highest
     ):
+        most = "" if highest == math.inf else f", at most {highest:g}"
         raise _refusal(
-            name, value, f"two numbers (lowest, highest) of at least {least:g}"
+            name, value, f"two numbers (lowest, highest) of at least {least:g}{most}"
         )
     return float(value[0]), float(value[1])
 
 
 def _refusal(name: str, value: Any, accepted: str) -> ValueError:
     return ValueError(f"{name}={value!r} is not accepted; give {accepted}.")
+
+
+def _as_python(value: Any) -> Any:
+    """Return NumPy's numbers, arrays and booleans as Python's."""
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 def _is_number(value: Any) -> bool:

@@ -70,6 +70,9 @@ def training_batches(
     image_size: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     pixel_scale: float | None = None,
     sample_weight: Any = None,
+    value_range: tuple[float, float] | None = None,
+    label_rows: Callable[[Any], Any] | None = None,
+    by_weight: bool = True,
 ) -> tf.data.Dataset:
     """Return the endless stream of shuffled, augmented training batches.
 
@@ -91,6 +94,10 @@ def training_batches(
             which the batch's images are brought, or 0 for their own size.
         pixel_scale: By what samples are divided: see `scale`.
         sample_weight: Weight of each sample, or None.
+        value_range: Lowest and highest value of the samples, if it is known: what
+            augmentations of brightness and the like go by.
+        label_rows: Function from a batch's labels to rows that can be mixed, or None.
+        by_weight: As in `kerasopt.augment.mix_labels`.
 
     Returns:
         A `tf.data.Dataset` of (images float32, labels) pairs; of (x,) without
@@ -118,15 +125,25 @@ def training_batches(
     def load(epoch: tf.Tensor, step: tf.Tensor, rows: tf.Tensor, *images: Any) -> Any:
         images = images[0] if images else read(rows)
         divisor = _divisor(images, pixel_scale)
+        others = [read_part(rows) for read_part in read_labels]
+        if label_rows is not None:
+            others[0] = label_rows(others[0])
         if augment is not None:
             # ImageDataGenerator and others answer in floats, unscaled.
-            images = augmented(
-                augment, images, seed=seed, epoch=epoch, step=step, rows=rows
+            images, *others = augmented(
+                augment,
+                (images, *others),
+                seed=seed,
+                epoch=epoch,
+                step=step,
+                rows=rows,
+                value_range=value_range,
+                by_weight=by_weight,
             )
         images = scale_all(images, divisor)
         if image_size is not None:
             images = _resize(images, image_size(epoch, step))
-        return (images, *(read_part(rows) for read_part in read_labels))
+        return (images, *others)
 
     epochs = tf.data.Dataset.counter()
     epochs = epochs.map(augmentations.unconverted(lambda n: n + _integer(first_epoch)))
@@ -142,33 +159,40 @@ def _integer(value: Any) -> tf.Tensor:
 
 def augmented(
     augmentation: Any,
-    images: tf.Tensor,
+    batch: tuple[Any, ...],
     *,
     seed: int,
     epoch: Any,
     step: Any,
     rows: tf.Tensor | None = None,
-) -> tf.Tensor:
+    value_range: tuple[float, float] | None = None,
+    by_weight: bool = True,
+) -> tuple[Any, ...]:
     """Augment a batch by random numbers that (seed, epoch, step) alone decide.
 
     Args:
         augmentation: What `kerasopt.augment.apply` takes.
-        images: The batch.
+        batch: (x,), (x, y) or (x, y, sample_weight).
         seed: The training's seed.
         epoch: Number of the epoch.
         step: Number of the batch in it.
         rows: Numbers of the samples; by default as they stand in the batch.
+        value_range: Lowest and highest value of the samples, if it is known.
+        by_weight: As in `kerasopt.augment.mix_labels`.
     """
     epoch = _integer(epoch)
+    images, *others = batch
     if rows is None:
         rows = tf.range(tf.shape(images)[0])
-    return augmentations.apply(
+    return augmentations.apply_to_batch(
         augmentation,
-        _for_augmentation(images),
+        (_for_augmentation(images), *others),
         tf.stack([seed + 1 + epoch * 1_000_003, _integer(step)]),
+        by_weight=by_weight,
         rows=rows,
         epoch=epoch,
         run_seed=seed,
+        value_range=value_range,
     )
 
 
@@ -331,7 +355,8 @@ def parallel_calls(augmentation: Any) -> int:
     """Return how many batches may be made at a time."""
     # ImageDataGenerator draws from NumPy's one global state, so it may not run
     # in two threads at a time.
-    if isinstance(augmentation, augmentations.ImageDataGenerator):
+    steps = augmentations.steps(augmentation)
+    if any(isinstance(step, augmentations.ImageDataGenerator) for step in steps):
         return 1
     return min(os.cpu_count() or 1, MOST_PARALLEL_CALLS)
 

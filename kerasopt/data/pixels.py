@@ -17,6 +17,7 @@ __all__ = [
     "are_pixels",
     "looks_like_images",
     "pixel_scale",
+    "range_of_values",
     "scale_of_new",
 ]
 
@@ -111,6 +112,34 @@ def scale_of_new(x: Any, trained: float) -> float:
     if trained == 1.0 or getattr(getattr(x, "dtype", None), "kind", None) != "f":
         return trained
     return 1.0 if x.size and x.max() <= 1.0 else trained
+
+
+def range_of_values(x: Any, scale: float) -> tuple[float, float] | None:
+    """Return between which values images lie, for changes of brightness and the like.
+
+    Args:
+        x: Samples.
+        scale: Their `pixel_scale`.
+
+    Returns:
+        (0, 255) for pixels, (0, 1) for images within it, else the lowest and highest
+        value of at most about a thousand images. None for what isn't images.
+
+    Example:
+        >>> range_of_values(np.full((2, 8, 8, 1), 0.5), 1.0)
+        (0.0, 1.0)
+        >>> range_of_values(np.full((2, 8, 8, 1), 200), 255.0)
+        (0.0, 255.0)
+    """
+    if scale == PIXEL_MAX:
+        return 0.0, PIXEL_MAX
+    if not looks_like_images(x) or not isinstance(x, np.ndarray) or not x.size:
+        return None
+    some = x[:: max(1, len(x) // _SAMPLE, x.size // _SAMPLE_VALUES)]
+    low, high = float(some.min()), float(some.max())
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0
+    return (min(low, 0.0), high) if high > low else None
 
 
 def add_channel_axis(arrays: Mapping[str, Any]) -> dict[str, Any]:

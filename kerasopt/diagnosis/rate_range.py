@@ -15,7 +15,6 @@ import pandas as pd
 import rich.progress
 from scipy.ndimage import gaussian_filter1d
 
-from kerasopt import augment as augmentations
 from kerasopt import charts, checks, optimizers
 from kerasopt.console import Console
 from kerasopt.data import Dataset
@@ -167,6 +166,7 @@ def lr_range_test(
         optimizer=scheduled,
         loss=model.loss if loss == "auto" and model.compiled else loss,
         metrics=(),
+        augment=augment,
         settings=TrainingSettings(batch_size=batch_size, seed=seed),
         seeds_globally=False,
     )
@@ -174,9 +174,7 @@ def lr_range_test(
         losses = _Losses(steps, advance)
         quiet = Console(quiet=True)
         ready = preparation.prepare(spec, dataset, console=quiet)
-        source = ready.feed.training(
-            ready.settings, augmentation=augmentations.get(augment)
-        )
+        source = ready.feed.training(ready.settings, augmentation=ready.augmentation)
         # The callback ends it after so many steps.
         Trainer(ready.model, source, epochs=steps, callbacks=[losses]).run()
     result = _result(rates, losses.seen)

@@ -35,6 +35,7 @@ class Adapted(keras.metrics.Metric):
         from_logits: Whether the model ends without softmax or sigmoid.
         keep_labels: Leave the labels as they are.
         keep_predictions: Leave the predictions as they are, but cast to float32.
+        hard_labels: Count shares of 0 and 1, as mixup makes them, as the nearer one.
         name: As in Keras; the metric's own by default.
         dtype: As in Keras.
 
@@ -56,6 +57,7 @@ class Adapted(keras.metrics.Metric):
         from_logits: bool = False,
         keep_labels: bool = False,
         keep_predictions: bool = False,
+        hard_labels: bool = False,
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
@@ -67,6 +69,7 @@ class Adapted(keras.metrics.Metric):
         self.from_logits = from_logits
         self.keep_labels = keep_labels
         self.keep_predictions = keep_predictions
+        self.hard_labels = hard_labels
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Pass a batch of labels and model outputs to the metric."""
@@ -99,6 +102,8 @@ class Adapted(keras.metrics.Metric):
             return ops.one_hot(classes, self.num_outputs)
         if self.task == "binary" and rows:
             labels = labels[:, 1:] > labels[:, :1]
+        if self.hard_labels:
+            labels = ops.cast(labels, "float32") > 0.5
         width = 1 if self.task == "binary" else self.num_outputs
         return ops.reshape(ops.cast(labels, "float32"), (-1, width))
 
@@ -128,6 +133,7 @@ class Adapted(keras.metrics.Metric):
             "from_logits": self.from_logits,
             "keep_labels": self.keep_labels,
             "keep_predictions": self.keep_predictions,
+            "hard_labels": self.hard_labels,
         }
 
     @classmethod

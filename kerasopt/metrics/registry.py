@@ -283,7 +283,7 @@ def _of_keras(given: str, name: str, task: str | None) -> keras.metrics.Metric:
 
 def _accuracy(name: str, form: _Form) -> keras.metrics.Metric:
     if not form.one_class:
-        return form.adapt(keras.metrics.BinaryAccuracy(), name)
+        return form.adapt(keras.metrics.BinaryAccuracy(), name, hard_labels=True)
     if form.sparse:
         return keras.metrics.SparseCategoricalAccuracy(name=name)
     return keras.metrics.CategoricalAccuracy(name=name)

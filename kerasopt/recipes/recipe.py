@@ -179,7 +179,7 @@ class Recipe:
         from kerasopt import augment, callbacks, models, optimizers
 
         optimizer = optimizers.get(self._complete_optimizer())
-        augment.get(self.augment)
+        augment.split_standardization(augment.get(self.augment))
         for callback in self.callbacks:
             callbacks.check_no_schedule(optimizer, callbacks.get(callback))
         if self.model["name"] not in models.names():

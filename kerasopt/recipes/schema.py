@@ -76,8 +76,8 @@ class RecipeSchema(Section):
         name: Letters, digits, dots, dashes and underscores: runs are named after it.
         description: What it is, in a sentence.
         data: The data, and how they are cut.
-        augment: What `kerasopt.augment.get` takes: null, a name, or a mapping of a name
-            and arguments.
+        augment: What `kerasopt.augment.get` takes: null, a name, a mapping of a name
+            and arguments, or a list of these, applied in its order.
         model: A mapping of a name of `kerasopt.models.names` and arguments.
         optimizer: What `kerasopt.optimizers.get` takes: a name, or a mapping of a name
             and arguments.
@@ -100,7 +100,7 @@ class RecipeSchema(Section):
     name: str = pydantic.Field(pattern=r"^[\w.-]+$")
     description: str = ""
     data: DataSection
-    augment: dict[str, Any] | str | None = None
+    augment: dict[str, Any] | str | list[dict[str, Any] | str] | None = None
     model: dict[str, Any]
     optimizer: dict[str, Any] | str = "adam"
     task: str = "auto"
@@ -149,6 +149,7 @@ class RecipeSchema(Section):
     @pydantic.field_validator("model", "optimizer", "augment")
     @classmethod
     def _has_a_name(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
-        if isinstance(value, dict):
-            split_spec(str(info.field_name), value)
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                split_spec(str(info.field_name), each)
         return value

@@ -14,9 +14,10 @@ import tensorflow as tf
 from kerasopt import augment, tasks
 from kerasopt.data import Dataset, Stream, count, pipeline
 from kerasopt.data.checks import is_lazy
-from kerasopt.data.pixels import scale_of_new
+from kerasopt.data.pixels import range_of_values, scale_of_new
 from kerasopt.data.splits import class_indices
 from kerasopt.training.class_weights import class_weights
+from kerasopt.training.label_mixing import LabelMixing
 from kerasopt.training.sources import ArraySource, Source, StreamSource, as_keras_does
 from kerasopt.training.spec import TrainingSettings
 
@@ -37,16 +38,19 @@ class Feed:
         pixel_scale: What samples are divided by. The training decides it once.
         has_column: Whether labels ``(n,)`` are handed over as ``(n, 1)``, the shape of
             the model's outputs: a metric that someone wrote would broadcast them.
+        mixing: How labels are handed over so that an augmentation can mix them, or
+            None.
     """
 
     def __init__(self, dataset: Dataset, *, class_weight: Any = None) -> None:
         self.dataset = dataset
         self.pixel_scale = dataset.pixel_scale
         self.has_column = False
+        self.mixing: LabelMixing | None = None
         self._given = class_weight
         self._class_weight = class_weights(dataset, class_weight)
         self._streams: dict[Hashable, StreamSource] = {}
-        self._tensors: dict[tuple[str, bool], Any] = {}
+        self._tensors: dict[Hashable, Any] = {}
         self._for_task: dict[str, Feed] = {}
         with tf.device("CPU:0"):
             # Where a stream starts; each new iterator reads it.
@@ -94,7 +98,8 @@ class Feed:
                 order=functools.partial(_order, _number(train), settings.seed),
                 pixel_scale=self.pixel_scale,
             )
-        key = None if key is None else (settings.batch_size, settings.seed, key)
+        if key is not None:
+            key = settings.batch_size, settings.seed, key, self._form
         if key is None or key not in self._streams:
             source = self._shuffled_stream(settings, augmentation, image_size, strategy)
             if key is None:
@@ -111,6 +116,7 @@ class Feed:
         strategy: Any,
     ) -> StreamSource:
         x, y, weights = self._arrays("train")
+        rows = None if self.mixing is None else self.mixing.rows
         batches = pipeline.training_batches(
             x,
             y,
@@ -122,6 +128,9 @@ class Feed:
             first_step=self._start[1],
             image_size=image_size,
             pixel_scale=self.pixel_scale,
+            value_range=self.value_range,
+            label_rows=rows,
+            by_weight=self.mixing is None or self.mixing.by_weight,
         )
 
         def at(epoch: int, step: int) -> tf.data.Dataset:
@@ -150,13 +159,20 @@ class Feed:
                 batches = stream.batches(0, seed=settings.seed)
 
             def finished(number: tf.Tensor, batch: Any) -> Any:
-                x, *others = batch
+                batch = self._with_rows(self._weighted(batch))
                 if augmentation is not None:
-                    x = pipeline.augmented(
-                        augmentation, x, seed=settings.seed, epoch=epoch, step=number
+                    batch = pipeline.augmented(
+                        augmentation,
+                        batch,
+                        seed=settings.seed,
+                        epoch=epoch,
+                        step=number,
+                        value_range=self.value_range,
+                        by_weight=self.mixing is None or self.mixing.by_weight,
                     )
+                x, *others = batch
                 batch = pipeline.scale_all(x, self.pixel_scale), *others
-                return self._weighted(as_keras_does(batch) if stream.is_bare else batch)
+                return as_keras_does(batch) if stream.is_bare else batch
 
             finished = augment.unconverted(finished, augmentation)
             numbered = batches.skip(first).enumerate(first)
@@ -191,7 +207,8 @@ class Feed:
             scale = scale_of_new(data.first()[0], self.pixel_scale)
 
             @augment.unconverted
-            def scaled(x: Any, *others: Any) -> Any:
+            def scaled(*batch: Any) -> Any:
+                x, *others = self._with_rows(batch)
                 batch = pipeline.scale_all(x, scale), *others
                 return as_keras_does(batch) if data.is_bare else batch
 
@@ -207,7 +224,7 @@ class Feed:
         x, y, weights = self._arrays(split)
         batches = pipeline.evaluation_batches(
             x,
-            y,
+            y if self.mixing is None else self.mixing.rows(y),
             sample_weight=weights,
             batch_size=size,
             pixel_scale=self.pixel_scale,
@@ -219,11 +236,30 @@ class Feed:
 
     def tensors(self, split: str) -> Any:
         """Return a split's arrays as tensors, made once."""
-        key = split, self.has_column
+        key = split, self._form
         if key not in self._tensors:
-            parts = pipeline.parts_of(*self._arrays(split))
+            parts = self._with_rows(pipeline.parts_of(*self._arrays(split)))
             self._tensors[key] = pipeline.as_tensors(parts)
         return self._tensors[key]
+
+    @property
+    def _form(self) -> Hashable:
+        """The form of the labels, which differs from model to model."""
+        return self.has_column, self.mixing
+
+    def _with_rows(self, batch: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return a batch with labels that can be mixed, where they will be."""
+        if self.mixing is None:
+            return batch
+        x, y, *weights = batch
+        return x, self.mixing.rows(y), *weights
+
+    @functools.cached_property
+    def value_range(self) -> tuple[float, float] | None:
+        """Lowest and highest value of images before they are scaled; None of others."""
+        train = self.dataset.train
+        x = train.first()[0] if isinstance(train, Stream) else train[0]
+        return range_of_values(x, self.dataset.pixel_scale)
 
     def _arrays(self, split: str) -> tuple[Any, Any, Any]:
         """Return samples, labels as they are handed over, and weights."""
@@ -249,7 +285,7 @@ class Feed:
         else:
             parts = pipeline.parts_of(*self._arrays("train"))
         cut = keras.tree.map_structure(lambda each: each[:samples], parts)
-        x, *others = pipeline.as_tensors(cut)
+        x, *others = pipeline.as_tensors(self._with_rows(cut))
         return (pipeline.scale_all(x, self.pixel_scale), *others)
 
     def drawn(self, samples: int, seed: int) -> Any:

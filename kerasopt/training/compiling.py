@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasopt import distribute, losses, metrics, tasks
 from kerasopt.data import Dataset, Stream
-from kerasopt.training import placement, preflight
+from kerasopt.training import label_mixing, placement, preflight
 from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache, tabulate
 from kerasopt.training.compiled import CompiledSteps
@@ -52,8 +52,9 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
     Raises:
         ValueError: if the model's output doesn't fit the labels, or a name is unknown.
     """
-    feed.has_column = False  # What another model's training has set.
-    x, y, _ = keras.utils.unpack_x_y_sample_weight(feed.some(preflight.SAMPLES))
+    feed.has_column, feed.mixing = False, None  # What another model's training set.
+    some = feed.some(preflight.SAMPLES)
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(some)
     head = head_of(model, outputs_of(model, x))
     task = _task(spec, feed.dataset, head, model)
     if task is not None and task != feed.dataset.task:
@@ -71,6 +72,15 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
             "The outputs don't fit the labels as predictions, so there is no task: "
             "loss and metrics alone are measured."
         )
+    feed.mixing = label_mixing.choose(
+        spec.augment,
+        some,
+        task=task,
+        head=head,
+        num_classes=feed.dataset.num_classes,
+    )
+    if feed.mixing is not None:
+        y = feed.mixing.rows(y)
     own = placement.compile_arguments(model)
     logits = head.gives_logits and task is not None and task.name != "regression"
     given = spec.loss
@@ -97,6 +107,8 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
                 f"The model ends in logits, so the loss is {loss.name} with "
                 "from_logits=True."
             )
+    if feed.mixing is not None:
+        label_mixing.check_loss(spec.augment, _loss_of(loss, model))
     chosen = _metrics(spec, own, task, head, y, logits)
     feed.has_column = task is not None and head.units == 1
     return Chosen(task, head, loss, chosen, notes, feed)

@@ -19,7 +19,7 @@ from kerasopt import files, tasks
 from kerasopt.evaluation import formatting
 from kerasopt.evaluation.pictures import TrainingExamples, is_image_shape
 from kerasopt.training import run_folder
-from kerasopt.training.preflight import SHOWN as MAX_EXAMPLES
+from kerasopt.training.value_ranges import SHOWN as MAX_EXAMPLES
 
 if TYPE_CHECKING:
     from kerasopt.training.preparation import Prepared

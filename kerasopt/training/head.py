@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasopt.layers import graph
 
-__all__ = ["Head", "head_of", "outputs_of", "takes_pixels"]
+__all__ = ["Head", "head_of", "outputs_of", "pixel_factor", "takes_pixels"]
 
 _WITHOUT_ACTIVATION = ("Dense", "Conv", "Add", "BatchNormalization", "RNN")
 _ARITHMETIC = ("TrueDivide", "Divide", "Multiply", "Subtract", "Add")
@@ -124,10 +124,7 @@ def takes_pixels(model: keras.Model) -> bool:
         ...                                keras.layers.Rescaling(1 / 255)]))
         True
     """
-    if not graph.is_graph(model):
-        return False
-    found = (each for each in _operations(model) if not _keeps_scale(each))
-    first = next(found, None)
+    first = _first_operation(model)
     if isinstance(first, keras.layers.Rescaling):
         return bool(np.max(first.scale) < 0.1)
     if isinstance(first, keras.layers.Normalization):
@@ -135,6 +132,37 @@ def takes_pixels(model: keras.Model) -> bool:
         mean = first.mean
         return mean is not None and np.max(keras.ops.convert_to_numpy(mean)) > 1
     return type(first).__name__ in _ARITHMETIC
+
+
+def pixel_factor(model: keras.Model) -> float | None:
+    """Return by what a model multiplies its input first; None if it doesn't.
+
+    Example:
+        >>> inputs = keras.Input((2, 2, 3))
+        >>> pixel_factor(keras.Model(inputs, inputs / 100.0))
+        0.01
+    """
+    first = _first_operation(model)
+    if isinstance(first, keras.layers.Rescaling):
+        return float(np.max(first.scale))
+    name = type(first).__name__
+    if first is None or name not in ("TrueDivide", "Divide", "Multiply"):
+        return None
+    numbers = [
+        each
+        for each in first._inbound_nodes[0].arguments.args
+        if isinstance(each, (int, float, np.number))
+    ]
+    if len(numbers) != 1 or not numbers[0]:
+        return None
+    return float(numbers[0] if name == "Multiply" else 1 / numbers[0])
+
+
+def _first_operation(model: keras.Model) -> Any:
+    """Return the first operation that may change the range of the values, or None."""
+    if not graph.is_graph(model):
+        return None
+    return next((each for each in _operations(model) if not _keeps_scale(each)), None)
 
 
 def _operations(model: keras.Model) -> Iterator[Any]:

@@ -18,13 +18,11 @@ from kerasopt import evaluation, tasks
 from kerasopt.data import Dataset, Stream, pipeline
 from kerasopt.data.stream_batches import reason_of
 from kerasopt.layers import graph
-from kerasopt.training.batches import Feed
 from kerasopt.training.checkpoint import optimizers_of
 from kerasopt.training.head import Head, outputs_of
 from kerasopt.training.spec import TrainingSettings
 
 __all__ = [
-    "check_augmentation",
     "check_batch_size",
     "check_data",
     "check_fit",
@@ -38,68 +36,6 @@ __all__ = [
 
 SAMPLES = 8
 """Samples of the preflight; enough to tell probabilities from logits."""
-
-SHOWN = 12
-"""So many augmented samples are kept to be shown."""
-
-MOST_STRETCH = 10.0
-"""An augmentation that stretches the values by more changes their scale."""
-
-
-def check_augmentation(
-    augmentation: Any, feed: Feed, settings: TrainingSettings, *, key: str | None = None
-) -> Any:
-    """Refuse an augmentation that scales, or takes another scale than the data have.
-
-    Validation batches aren't augmented, so both must have values in one range.
-
-    Args:
-        augmentation: What `kerasopt.augment.apply` takes, or None.
-        feed: The data.
-        settings: Of the training.
-        key: Stands for the augmentation, if the training shall use the same stream.
-
-    Returns:
-        A few augmented samples with what belongs to them, as a step takes them; None
-        without augmentation.
-    """
-    if augmentation is None:
-        return None
-    plain, *_ = feed.some(SAMPLES)
-    shape = keras.tree.map_structure(lambda each: tuple(each.shape[1:]), plain)
-    try:
-        source: Any = feed.training(settings, augmentation=augmentation, key=key)
-        source.begin(0)
-        augmented, *others = next(source.iterator)
-        source.close()
-    except Exception as error:  # Of the user's function, or of TensorFlow.
-        raise ValueError(
-            f"The augmentation {augmentation!r} fails on samples of shape {shape}: "
-            f"{reason_of(error)} Choose one for this kind of input."
-        ) from error
-    after = keras.tree.map_structure(lambda each: tuple(each.shape[1:]), augmented)
-    if after != shape:
-        raise ValueError(
-            f"The augmentation {augmentation!r} turns samples of shape {shape} into "
-            f"samples of shape {after}: it must keep their shape."
-        )
-    some = keras.tree.map_structure(lambda each: each[:SHOWN], (augmented, *others))
-    if isinstance(plain, (dict, tuple)):
-        return some
-    ranges = [
-        float(tf.reduce_max(tf.abs(tf.cast(each, tf.float32))))
-        for each in (plain, augmented)
-    ]
-    before, after = (max(each, 1e-6) for each in ranges)
-    if not 1 / MOST_STRETCH <= after / before <= MOST_STRETCH:
-        raise ValueError(
-            f"With the augmentation {augmentation!r} the training samples reach "
-            f"{after:.3g}, without it (as in validation) {before:.3g}: it scales the "
-            "samples, or is made for another range. Scale in the model or in the data, "
-            "and give layers such as RandomBrightness value_range=(0, 1) or (0, 255) "
-            "as the samples have it."
-        )
-    return some
 
 
 def check_is_dataset(dataset: Any) -> None:

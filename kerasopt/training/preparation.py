@@ -25,12 +25,14 @@ from kerasopt.training import (
     image_sizes,
     placement,
     preflight,
+    value_ranges,
     watching,
 )
+from kerasopt.training import standardization as standardizing
 from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache
 from kerasopt.training.compiled import CompiledSteps
-from kerasopt.training.head import Head, outputs_of, takes_pixels
+from kerasopt.training.head import Head, outputs_of
 from kerasopt.training.spec import TrainingSettings, TrainingSpec, seed_everything
 from kerasopt.training.trainer import make_variables
 
@@ -118,11 +120,15 @@ def prepare(
     preflight.check_batch_size(settings, strategy.num_replicas_in_sync)
     feed = feed or Feed(dataset, class_weight=spec.class_weight)
     steps = feed.steps_per_epoch(settings)
-    augmentation = augmentations.get(spec.augment)
+    augmentation, standardization = augmentations.split_standardization(
+        augmentations.get(spec.augment)
+    )
     callbacks = [callback_table.get(each) for each in spec.callbacks]
     with placement.on(strategy):
         optimizer = _optimizer(spec, settings, steps)
-    build = placement.builder(spec.model)
+    build = standardizing.with_layer(
+        placement.builder(spec.model), standardization, dataset.input_shape
+    )
     if spec.seeds_globally:
         seed_everything(settings)
     say(console, _announcement(dataset, settings, steps, strategy))
@@ -132,8 +138,8 @@ def prepare(
         model = placement.place(spec.model, build, strategy, settings.precision)
         _build(model, feed.some(1))
         preflight.check_inputs(model, dataset, settings)
-        if takes_pixels(model):
-            feed.pixel_scale = 1.0
+        value_ranges.choose_scale(model, feed)
+        standardizing.check_scale(standardization, feed.to_adapt)
         layers.adapt(model, feed.to_adapt)
         chosen = compiling.choose(spec, feed, model)
         feed = chosen.feed
@@ -166,7 +172,7 @@ def prepare(
                 head=chosen.head,
                 class_names=feed.dataset.class_names,
             )
-            augmented = preflight.check_augmentation(
+            augmented = value_ranges.check_augmentation(
                 augmentation, feed, settings, key=repr(spec.augment)
             )
         watching.check_callbacks(callbacks, model, dataset)

@@ -13,7 +13,7 @@ from kerasopt import callbacks, losses, models, optimizers, recipes
 from kerasopt.console import Console
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import Trainer, image_sizes, preparation
+from kerasopt.training import Trainer, compiling, image_sizes, preparation
 from kerasopt.training.batches import Feed
 from kerasopt.training.spec import TrainingSpec
 from kerasopt.tuning.fields import default_space, with_values
@@ -121,15 +121,18 @@ class RecipeHyperModel(keras_tuner.HyperModel):
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Build and compile the recipe's model with keras-tuner's choices."""
-        recipe = self.recipe_for(hp)
-        spec = TrainingSpec(
+        spec = self._spec(self.recipe_for(hp))
+        console = Console(quiet=True)
+        return preparation.prepare(spec, self.dataset, console=console).model
+
+    def _spec(self, recipe: Recipe) -> TrainingSpec:
+        return TrainingSpec(
             lambda: recipe.build_model(self.dataset),
             optimizer=recipe.optimizer,
             loss=recipe.loss,
+            augment=recipe.augment,
             settings=recipe.training,
         )
-        console = Console(quiet=True)
-        return preparation.prepare(spec, self.dataset, console=console).model
 
     def fit(
         self,
@@ -164,14 +167,19 @@ class RecipeHyperModel(keras_tuner.HyperModel):
                     restore_best_weights=True,
                 )
             )
-        feed, epochs = Feed(self.dataset), kwargs.pop("epochs")
+        # The labels have the form that this model takes and its augmentation mixes.
+        feed = compiling.choose(self._spec(recipe), Feed(self.dataset), model).feed
+        augmentation, _ = augmentations.split_standardization(
+            augmentations.get(recipe.augment)
+        )
+        epochs = kwargs.pop("epochs")
         steps = feed.steps_per_epoch(settings) or 1
         with_epochs = settings.model_copy(update={"epochs": epochs})
         trainer = Trainer(
             model,
             feed.training(
                 settings,
-                augmentation=augmentations.get(recipe.augment),
+                augmentation=augmentation,
                 image_size=image_sizes.by_step(with_epochs, steps),
             ),
             feed.evaluation("validation", settings),

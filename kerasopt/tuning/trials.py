@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from kerasopt import distribute, files, losses, schedules
+from kerasopt import augment, distribute, files, losses, schedules
 from kerasopt.console import Console
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
@@ -285,6 +285,9 @@ def compile_key(recipe: Recipe, dataset: Dataset) -> str:
         True
     """
     content = recipe.to_dict()
+    found = augment.get(content["augment"])
+    _, standardization = augment.split_standardization(found)
+    statistics = standardization and standardization.get_config()
     fixed = {
         "model": content["model"],
         "optimizer": _without_rates(content["optimizer"]),
@@ -292,6 +295,11 @@ def compile_key(recipe: Recipe, dataset: Dataset) -> str:
         "training": [
             content["training"][name]
             for name in ("label_smoothing", "precision", "devices")
+        ],
+        # Mixed labels are rows, and a standardisation is a layer.
+        "augment": [
+            augment.is_mixing(found),
+            statistics and str([statistics["mean"], statistics["variance"]]),
         ],
         "data": [dataset.input_shape, dataset.num_classes, dataset.train[1].ndim],
     }
