@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # editable_mode=compat: a plain path entry. Without it `import kerasopt` beside a clone
 # that is named kerasopt finds the clone's folder instead of the package.
 
-.PHONY: run install test test-all lint bench clean
+.PHONY: run install test test-all lint bench notebooks clean
 .DELETE_ON_ERROR:
 
 run: install
@@ -37,6 +37,10 @@ lint: $(VENV)/installed-$(EXTRA),tune,dev
 # With EXTRA=cpu,bench also against PyTorch, a large download; PARTS=race for the race.
 bench: install
 	$(BIN)/kerasopt bench $(PARTS)
+
+# Execute the notebooks and save their outputs in place, a quarter of an hour.
+notebooks: $(VENV)/installed-$(EXTRA),tune,dev
+	$(BIN)/python notebooks/execute.py
 
 # One stamp for each set of extras: a second run finds it and reuses the install.
 $(VENV)/installed-%: setup.cfg constraints.txt | $(VENV)

@@ -349,7 +349,8 @@ class _Display:
 
 
 _HTML = (
-    '<pre style="margin:0;line-height:normal;overflow-x:auto;white-space:pre">'
+    '<pre style="margin:0;line-height:normal;overflow-x:auto;white-space:pre;'
+    "font-family:Menlo,'DejaVu Sans Mono',Consolas,'Courier New',monospace\">"
     "{code}</pre>"
 )
 

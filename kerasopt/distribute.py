@@ -136,6 +136,10 @@ def _tpu() -> tf.distribute.Strategy | None:
 def _mirrored(devices: list[str]) -> tf.distribute.Strategy:
     if not devices:
         raise ValueError("devices is an empty list; name at least one device.")
+    if len({device.upper().lstrip("/") for device in devices}) < len(devices):
+        raise ValueError(
+            f"devices names a device twice; given: {devices}. Name each once."
+        )
     _ensure_devices(devices)
     if len(devices) == 1:
         return _one_device(devices[0])

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -244,12 +245,16 @@ def _how_to_predict(run: Run) -> str:
         return (
             f"kerasopt.Run.load('{files.shown(run.directory)}').predict(x), in Python"
         )
-    return f"{command()} predict {files.shown(run.directory)} picture.png"
+    folder = shlex.quote(files.shown(run.directory))
+    return f"{command()} predict {folder} picture.png"
 
 
 def command() -> str:
     """Return what starts kerasopt: after `make run` it isn't on the path."""
-    return "kerasopt" if shutil.which("kerasopt") else sys.argv[0]
+    if shutil.which("kerasopt"):
+        return "kerasopt"
+    started = Path(sys.argv[0])
+    return "python -m kerasopt" if started.name == "__main__.py" else str(started)
 
 
 def _print_rows(rows: Sequence[tuple[str, str]]) -> None:
@@ -341,7 +346,7 @@ def show_search(found: SearchResult, as_json: bool) -> None:
     show_table([found.objective, *headers, "trial"], rows)
     others = "trial" if found.equals == 1 else "trials"
     equals = f"{found.equals} more {others}; the first of them is taken"
-    best = files.shown(found.directory / "best.yaml")
+    best = shlex.quote(files.shown(found.directory / "best.yaml"))
     for name, words in (
         ("trials", found.counts()),
         *((("as good", equals),) if found.equals else ()),

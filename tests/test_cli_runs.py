@@ -221,3 +221,54 @@ def test_two_classes_of_pictures_from_recipe_to_evaluate(command, tmp_path):
     code, out, err = command("evaluate", "run", "--json")
     assert (code, out) == (2, "")
     assert "aren't those of the run" in err and "x_train" in err
+
+
+def test_folders_of_pictures_are_predicted(command, trained, tmp_path):
+    """Those in them, too, but no hidden ones, and no other files."""
+    run = trained["multiclass"][0]
+    (tmp_path / "all" / "more").mkdir(parents=True)
+    for name in ("b.png", "more/a.PNG", ".hidden.png"):
+        Image.new("L", (9, 9)).save(tmp_path / "all" / name)
+    Image.new("L", (9, 9)).save(tmp_path / "one.png")
+    (tmp_path / "all" / "notes.txt").write_text("no picture")
+    rows = json.loads(command("predict", run.directory, "one.png", "all", "--json")[1])
+    assert [row["image"] for row in rows] == ["one.png", "all/b.png", "all/more/a.PNG"]
+    (tmp_path / "empty").mkdir()
+    code, _, err = command("predict", run.directory, "empty")
+    assert (code, "The folder 'empty' has no pictures" in err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["img[final].png", "x[/y].png", "[red].png"])
+def test_brackets_in_names_are_shown_as_they_are(command, trained, tmp_path, name):
+    run = trained["multiclass"][0]
+    picture = tmp_path / name
+    picture.parent.mkdir(exist_ok=True)
+    code, _, err = command("predict", run.directory, name)
+    assert (code, name in err) == (2, True)
+    Image.new("L", (9, 9)).save(picture)
+    code, out, _ = command("predict", run.directory, name)
+    assert (code, name in out) == (0, True)
+
+
+def test_brackets_in_folders_and_classes_are_shown_as_they_are(command, tmp_path):
+    x, y = pictures("multiclass")
+    data = ko.data.from_arrays(
+        x, y, validation=40, class_names=["[red]", "[/]", "[bold]a"]
+    )
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(3, activation="softmax"))
+    run = ko.fit(model, data, epochs=1, directory=tmp_path / "z[/x]")
+    for picture, label in (("low.png", 0), ("high.png", 255)):
+        Image.new("L", (8, 8), label).save(tmp_path / picture)
+    code, out, _ = command("predict", "z[/x]", "low.png", "high.png")
+    assert code == 0
+    assert any(name in out for name in run.class_names)
+    code, _, err = command("evaluate", "z[/y]")
+    assert (code, "'z[/y]'" in err) == (2, True)
+
+
+def test_a_folder_to_type_is_quoted(trained, monkeypatch, tmp_path):
+    run = trained["multiclass"][0]
+    monkeypatch.setattr(run, "directory", tmp_path / "my run")
+    monkeypatch.chdir(tmp_path)
+    assert terminal._how_to_predict(run).endswith(" predict 'my run' picture.png")

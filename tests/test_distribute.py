@@ -88,6 +88,7 @@ def test_a_list_mirrors_on_exactly_these(two_cpus):
         ("tpu", "no TPU was found"),
         (["CPU:0", "CPU:7"], r"Unknown device 'CPU:7'; TensorFlow has CPU:0, CPU:1"),
         ([], "empty list"),
+        (["CPU:0", "cpu:0"], "names a device twice"),
     ],
 )
 def test_missing_devices(devices, message):
