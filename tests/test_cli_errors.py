@@ -2,6 +2,7 @@
 
 import errno
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -103,3 +104,25 @@ def test_ctrl_c_is_quiet(failing):
 
 def test_a_closed_pipe_is_quiet(failing):
     assert failing(BrokenPipeError(errno.EPIPE, "Broken pipe"))[0] == errors.CLOSED
+
+
+def test_a_warning_is_a_line_without_its_place_in_the_code(command, monkeypatch):
+    def names():
+        warnings.warn("The pixels are dark [a].", stacklevel=2)
+        return []
+
+    monkeypatch.setattr(ko.recipes, "names", names)
+    _, _, err = command("recipes")
+    assert err == "Warning: The pixels are dark [a].\n"
+
+
+def test_a_command_leaves_warnings_as_they_were(command):
+    before = warnings.showwarning
+    command("recipes", "digits")
+    assert warnings.showwarning is before
+
+
+def test_an_old_name_is_told(command):
+    change = "optimizer.learning_rate={name: one_cycle, peak: 0.1}"
+    _, _, err = command("train", "digits", "--set", change, "--epochs", "0")
+    assert "Warning: The argument 'peak' of 'one_cycle' is now 'max_learn" in err

@@ -86,7 +86,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         # Its name, whatever started it: shells complete by it.
-        code = app(standalone_mode=False, prog_name="kerasopt")
+        with errors.warnings_as_lines():
+            code = app(standalone_mode=False, prog_name="kerasopt")
         streams.flush()
     except SystemExit as end:  # Of typer and rich, for a closed pipe among others.
         closed = isinstance(end.__context__, BrokenPipeError)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import errno
 import os
 import tempfile
 import traceback
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from kerasopt import meanings
 from kerasopt.console import Console, say
 from kerasopt.names import normalize
 
-__all__ = ["BUG", "CLOSED", "INTERRUPTED", "MISTAKE", "explain"]
+__all__ = ["BUG", "CLOSED", "INTERRUPTED", "MISTAKE", "explain", "warnings_as_lines"]
 
 BUG, MISTAKE, INTERRUPTED, CLOSED = 1, 2, 130, 141
 """Exit codes: of an error of kerasopt's own, of one that the message explains, of
@@ -41,6 +44,22 @@ def explain(error: BaseException) -> int:
     known = _known(error)
     _print(known or _bug(error))
     return MISTAKE if known else BUG
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print warnings without the place in the code that gave them."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        console = Console()
+        console.print("Warning:", style="yellow", end=" ")
+        say(console, message)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        # Python hides those on old names, which are meant for who typed them.
+        warnings.filterwarnings("default", message=".*the old name is removed in")
+        yield
 
 
 def _suggest(option: str) -> None:
