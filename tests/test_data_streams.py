@@ -313,6 +313,10 @@ def test_an_iterator_that_cannot_start_again_is_named():
         ((X, None, Y), r"a batch of \(x, None, sample_weight\); accepted"),
         (None, "a batch of"),
         ((X, Y, -np.ones(20)), "sample_weight .* has 20 negative weights"),
+        (
+            (X, (Y, Y), ((Y + 1.0), -(Y + 1.0))),
+            r"sample_weight\[1\] .* has 20 negative",
+        ),
         ((X, Y, np.array(["a"] * 20)), "sample_weight .* must hold numbers"),
         ((X, Y * 10**8), "200,000,001 is too large"),
     ],

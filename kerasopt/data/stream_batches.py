@@ -161,10 +161,10 @@ def check_batch(batch: tuple[Any, ...], *, number: int, what: str) -> None:
                 f"{name} {where} must hold numbers; given: dtype {array.dtype}. "
                 f"{hint_for(array)}"
             )
-        if name == _PARTS[2] and (array < 0).any():
+        if _is_weight(name) and (array < 0).any():
             raise ValueError(
-                f"{name} {where} has {int((array < 0).sum()):,} negative weights. "
-                "Weights are 0 or larger."
+                f"{name} {where} has {int((array < 0).sum()):,} negative weights, such "
+                f"as {array.min():g}. Weights are 0 or larger."
             )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(
@@ -173,11 +173,15 @@ def check_batch(batch: tuple[Any, ...], *, number: int, what: str) -> None:
             )
 
 
+def _is_weight(name: str) -> bool:
+    return name.startswith(_PARTS[2])  # Of several outputs: sample_weight['a'].
+
+
 def _holds_numbers_or_text(array: np.ndarray, name: str) -> bool:
     """Return whether a model can take an array; text may go into a vectorization."""
     if array.dtype.kind in "buif" or array.dtype.name == "bfloat16":
         return True
-    if name == _PARTS[2]:
+    if _is_weight(name):
         return False
     if array.dtype == object:
         return all(isinstance(value, (str, bytes)) for value in array.flat)

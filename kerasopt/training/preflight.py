@@ -65,19 +65,6 @@ def check_data(dataset: Any, settings: TrainingSettings) -> None:
         )
     if not isinstance(dataset.train, Stream):
         _check_steps(dataset, settings)
-    for split in ("train", "validation"):
-        _check_stream_weights(getattr(dataset, split), split)
-
-
-def _check_stream_weights(stream: Any, split: str) -> None:
-    if not isinstance(stream, Stream) or len(stream.first()) < 3:
-        return
-    for weights in keras.tree.flatten(stream.first()[2]):
-        if np.min(weights) < 0:
-            raise ValueError(
-                f"The {split} stream has negative sample weights, such as "
-                f"{np.min(weights):g} in its first batch. Weights are 0 or larger."
-            )
 
 
 def _check_steps(dataset: Dataset, settings: TrainingSettings) -> None:
