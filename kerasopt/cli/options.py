@@ -85,8 +85,11 @@ def changed(
             )
         try:
             recipe = recipe.replace(field, parse(value))
-        except yaml.YAMLError:
-            raise ValueError(f"--set {change!r}: the value isn't valid YAML.") from None
+        except yaml.YAMLError as error:
+            reason = getattr(error, "problem", None) or error
+            raise ValueError(
+                f"--set {change!r}: the value isn't valid YAML: {reason}."
+            ) from None
     if epochs is not None:
         recipe = recipe.replace("training.epochs", epochs)
     return recipe if budget is None else recipe.replace("training.budget", budget)

@@ -95,7 +95,9 @@ def complete(spec: Any, *, epochs: int, steps_per_epoch: int) -> Any:
     length = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
     completed = dict(spec)
     if "learning_rate" in spec:
-        completed["learning_rate"] = schedules.complete(spec["learning_rate"], **length)
+        with checks.naming("learning_rate"):
+            rate = schedules.complete(spec["learning_rate"], **length)
+        completed["learning_rate"] = rate
     if "default" in spec:
         completed["default"] = complete(spec["default"], **length)
     if isinstance(spec.get("groups"), Mapping):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kerasopt import data, meanings, names
+from kerasopt import checks, data, meanings, names, yaml_text
 from kerasopt.data import recipe_fields
 from kerasopt.recipes import budgets
 from kerasopt.recipes.renamed import current_content, current_field
@@ -44,7 +44,13 @@ class Recipe:
     """
 
     def __init__(self, content: Mapping[str, Any]) -> None:
-        self._schema = validate(RecipeSchema, current_content(content), "")
+        try:
+            content = current_content(content)
+        except RecursionError:
+            raise ValueError(
+                "A recipe holds a value that holds itself, or is nested too deeply."
+            ) from None
+        self._schema = validate(RecipeSchema, content, "")
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Recipe:
@@ -84,7 +90,7 @@ class Recipe:
 
     def to_yaml(self) -> str:
         """Return the recipe as the text of a recipe file."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        return yaml_text.dump(self.to_dict())
 
     def replace(self, field: str, value: Any) -> Recipe:
         """Return a recipe with one field changed; this one stays as it is.
@@ -100,7 +106,7 @@ class Recipe:
         content = copy.deepcopy(self._chosen())
         # A changed recipe no longer has the result that was measured.
         content.pop("measured", None)
-        field = current_field(field)
+        field = current_field(checks.text("field", field))
         *path, last = field.split(".")
         target = content
         for depth, part in enumerate(path):
@@ -176,10 +182,12 @@ class Recipe:
             for field, value in fields.items():
                 self.replace(field, value)
         # Here and in `run`, so that reading a recipe doesn't start TensorFlow.
-        from kerasopt import augment, callbacks, models, optimizers
+        from kerasopt import augment, callbacks, losses, models, optimizers
 
         optimizer = optimizers.get(self._complete_optimizer())
         augment.split_standardization(augment.get(self.augment))
+        if self.loss != AUTO:
+            losses.get(self.loss)
         for callback in self.callbacks:
             callbacks.check_no_schedule(optimizer, callbacks.get(callback))
         if self.model["name"] not in models.names():

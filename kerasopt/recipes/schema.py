@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import pydantic
 
-from kerasopt import tasks
+from kerasopt import checks, tasks
 from kerasopt.names import split_spec, unknown
 from kerasopt.recipes import budgets
-from kerasopt.training.spec import Section, TrainingSettings
+from kerasopt.training.sections import Integer, Number, Section
+from kerasopt.training.spec import TrainingSettings
 
 __all__ = ["DataSection", "Measured", "RecipeSchema"]
 
@@ -35,11 +36,11 @@ class DataSection(Section):
 
     name: str
     path: str | None = None
-    image_size: tuple[int, int] | None = None
-    validation: int | float | None = None
-    test: int | float | None = None
-    seed: int = 0
-    size: int | None = None
+    image_size: tuple[Integer, Integer] | None = None
+    validation: Integer | Number | None = None
+    test: Integer | Number | None = None
+    seed: Integer = pydantic.Field(0, ge=0, lt=2**31)
+    size: Integer | None = None
 
     @pydantic.field_validator(
         "image_size", "validation", "test", "seed", "size", mode="before"
@@ -104,9 +105,9 @@ class RecipeSchema(Section):
     model: dict[str, Any]
     optimizer: dict[str, Any] | str = "adam"
     task: str = "auto"
-    loss: str = "auto"
+    loss: dict[str, Any] | str = "auto"
     metrics: list[str] | None = None
-    class_weight: Literal["balanced"] | dict[int | str, float] | None = None
+    class_weight: Literal["balanced"] | dict[int | str, Number] | None = None
     callbacks: list[dict[str, Any] | str] = pydantic.Field(default_factory=list)
     training: TrainingSettings = TrainingSettings()
     from_budget: dict[str, dict[str, Any]] = pydantic.Field(default_factory=dict)
@@ -146,10 +147,33 @@ class RecipeSchema(Section):
             budgets.check_condition(condition)
         return value
 
-    @pydantic.field_validator("model", "optimizer", "augment")
+    @pydantic.field_validator(
+        "model", "optimizer", "augment", "loss", "callbacks", "from_budget"
+    )
+    @classmethod
+    def _can_be_written(cls, value: Any) -> Any:
+        _check_values(value)
+        return value
+
+    @pydantic.field_validator("model", "optimizer", "augment", "loss")
     @classmethod
     def _has_a_name(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, dict):
                 split_spec(str(info.field_name), each)
         return value
+
+
+def _check_values(value: Any) -> None:
+    """Refuse what a recipe file can't hold, wherever it stands inside a value."""
+    if isinstance(value, dict):
+        for item in value.values():
+            _check_values(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_values(item)
+    elif not (value is None or isinstance(value, str | bool | int | float)):
+        raise ValueError(
+            "a recipe holds texts, numbers, booleans, lists and mappings; given: "
+            f"{checks.shown(value)}."
+        )

@@ -1,44 +1,13 @@
-"""Recipe text: YAML with numbers as people write them, results as they read them."""
+"""Recipe text: results as people read them."""
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Sequence
-from typing import Any
 
-import yaml
+from kerasopt.yaml_text import parse
 
 __all__ = ["accuracy_text", "mean_and_spread", "parse"]
-
-# YAML 1.1 takes 1e-3 for text: it wants the dot of 1.0e-3.
-_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
-
-
-def parse(text: str) -> Any:
-    """Return the value of some YAML, with ``1e-3`` a number.
-
-    Args:
-        text: A recipe, or one value of it.
-
-    Raises:
-        yaml.YAMLError: if it isn't YAML.
-
-    Example:
-        >>> parse("{name: sgd, learning_rate: 1e-3}")
-        {'name': 'sgd', 'learning_rate': 0.001}
-    """
-    return _numbers(yaml.safe_load(text))
-
-
-def _numbers(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    if isinstance(value, str) and _EXPONENT.fullmatch(value):
-        return float(value)
-    return value
 
 
 def accuracy_text(shares: Sequence[float]) -> str:

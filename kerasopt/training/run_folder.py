@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from kerasopt import files
+from kerasopt import files, yaml_text
 from kerasopt.training import run_schema
 
 __all__ = [
@@ -80,7 +79,7 @@ def read_recipe(folder: Path) -> dict[str, Any]:
     Raises:
         DamagedRunError: if it can't be read, or its values can't be.
     """
-    return _read(folder, RECIPE, _yaml, run_schema.check_recipe)
+    return _read(folder, RECIPE, yaml_text.parse, run_schema.check_recipe)
 
 
 def read_environment(folder: Path) -> dict[str, Any]:
@@ -185,10 +184,6 @@ def _read(
     return found
 
 
-def _yaml(text: str) -> Any:
-    return yaml.safe_load(text)
-
-
 def _table(text: str) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text))
 
@@ -222,7 +217,7 @@ def _json_text(content: Mapping[str, Any]) -> str:
 
 
 def _yaml_text(content: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return yaml_text.dump(content)
 
 
 def add_checksum(folder: Path, name: str) -> None:

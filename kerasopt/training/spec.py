@@ -6,11 +6,12 @@ import re
 import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 
-from kerasopt import meanings, names
+from kerasopt.checks import shown
+from kerasopt.training.sections import Flag, Integer, Number, Section, validate
 
 if TYPE_CHECKING:
     import keras
@@ -29,8 +30,14 @@ __all__ = [
 MOST_SAMPLES = 2**24
 """Of a batch: TensorFlow counts some of its numbers in 32 bits."""
 
+MOST_PIXELS = 2**16
+"""Largest side of an image."""
+
 MOST_EPOCHS = 1_000_000
 """Of a training; a time budget, which needs no number, has as many."""
+
+LONGEST = 365 * 24 * 3600.0
+"""Of a budget, in seconds."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -50,12 +57,13 @@ def in_seconds(budget: str | float) -> float:
         300.0
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*(s|m|min|h)?\s*", str(budget))
-    if isinstance(budget, bool) or not found or not float(found[1]) > 0:
+    seconds = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
+    if isinstance(budget, bool) or not 0 < seconds <= LONGEST:
         raise ValueError(
             f"budget must be a time such as '90s', '5m' or '1h', or a number of "
-            f"seconds; given: {budget!r}."
+            f"seconds, at most a year; given: {shown(budget)}."
         )
-    return float(found[1]) * _UNITS[found[2] or "s"]
+    return seconds
 
 
 def _is_a_time(value: str | float | None) -> str | float | None:
@@ -64,98 +72,84 @@ def _is_a_time(value: str | float | None) -> str | float | None:
     return value
 
 
-Budget = Annotated[str | float | None, pydantic.AfterValidator(_is_a_time)]
+Budget = Annotated[str | float | None, pydantic.BeforeValidator(_is_a_time)]
 """A time such as "5m" or a number of seconds, or None."""
 
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
-
-Model = TypeVar("Model", bound=pydantic.BaseModel)
-
-
-class Section(pydantic.BaseModel):
-    """A part of a recipe: unknown fields are refused, values are frozen."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-    renamed_fields: ClassVar[Mapping[str, str]] = {}
-    """The new name of each field of an earlier version."""
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _under_new_names(cls, content: Any) -> Any:
-        if not isinstance(content, Mapping):
-            return content
-        return names.under_new_names(content, cls.renamed_fields)
 
 
 class TrainingSettings(Section):
     """How long, in what portions, on what and how reproducibly a model trains.
 
     Attributes:
-        epochs: Most passes over the training data. Where nothing is given and these
-            are less than 200 steps, `kerasopt.fit` takes as many as make 200.
-        budget: Time for everything, evaluation and report included, such as "5m",
-            "90s" or a number of seconds. It replaces `epochs`, which then don't count:
-            schedule and training end when the time does.
-        batch_size: Samples in a step, over all devices together. Streams have their
-            own.
-        patience: Epochs without improvement of `monitor` until training stops and the
-            best weights come back; None trains to the end and keeps the last weights.
-        monitor: What early stopping watches: ``"val_loss"``, ``"loss"``, or a metric
-            with or without ``val_``.
-        label_smoothing: Share of each target that is spread over all classes.
-        precision: Dtype policy of the layers. None builds them as they are: under the
-            policy of the moment. "auto" times a few steps in float32 and
+        epochs (int, 10): Most passes over the training data. Where nothing is given and
+            these are less than 200 steps, `kerasopt.fit` takes as many as make 200.
+        budget (str or number, None): Time for everything, evaluation and report
+            included, such as "5m", "90s" or a number of seconds. It replaces `epochs`,
+            which then don't count: schedule and training end when the time does.
+        batch_size (int, 32): Samples in a step, over all devices together. Streams have
+            their own.
+        patience (int, None): Epochs without improvement of `monitor` until training
+            stops and the best weights come back; None trains to the end and keeps the
+            last weights.
+        monitor (str, "val_loss"): What early stopping watches: ``"val_loss"``,
+            ``"loss"``, or a metric with or without ``val_``.
+        label_smoothing (float, 0.0): Share of each target that is spread over all
+            classes.
+        precision (str, None): Dtype policy of the layers. None builds them as they are:
+            under the policy of the moment. "auto" times a few steps in float32 and
             mixed_bfloat16 and takes the faster; it needs a function that builds the
             model.
-        jit: What XLA compiles: "none", the "step", the whole "loop" of a call, or
-            "auto", which tries them out in the first steps of longer trainings.
-        devices: What `kerasopt.distribute.strategy` takes.
-        seed: Fixes weights, order, augmentation and dropout. Weights of a model that is
-            given built are as they are; give a function that builds it to seed them.
-        tta: Test-time augmentation: measure the test set also by the mean over these
-            views of each image (`kerasopt.evaluation.tta`).
-        tta_share: Share of the test images, the least certain ones, that are seen in
-            all views.
-        image_sizes: Progressive resizing, {side in pixels: share of the training until
-            which the images are brought to it}; after the last share they have their
-            own size. The model must take images of any size.
-        validation_freq: Epochs from one validation to the next; patience needs 1.
-        evaluation_batch_size: Samples in a batch of validation and prediction. By
-            default `batch_size` or more, as long as its input stays below 4 MiB.
-        deterministic: Identical weights, bit for bit, from equal seeds on one machine
-            with the same number of threads. It holds for the whole process, and slower
-            kernels may be used.
-        steps_per_epoch: For streams: the batches that count as an epoch; a finite
-            stream then starts over. Arrays are counted, and refuse it.
-        checkpoint_seconds: Least time between two checkpoints, from which a killed run
-            resumes.
+        jit (str, "auto"): What XLA compiles: "none", the "step", the whole "loop" of a
+            call, or "auto", which tries them out in the first steps of longer
+            trainings.
+        devices (str or list, "auto"): What `kerasopt.distribute.strategy` takes.
+        seed (int, 0): Fixes weights, order, augmentation and dropout. Weights of a
+            model that is given built are as they are; give a function that builds it to
+            seed them.
+        tta (str, "none"): Test-time augmentation: measure the test set also by the mean
+            over these views of each image (`kerasopt.evaluation.tta`).
+        tta_share (float, 1.0): Share of the test images, the least certain ones, that
+            are seen in all views.
+        image_sizes (dict, {}): Progressive resizing, {side in pixels: share of the
+            training until which the images are brought to it}; after the last share
+            they have their own size. The model must take images of any size.
+        validation_freq (int, 1): Epochs from one validation to the next; patience needs
+            1.
+        evaluation_batch_size (int, None): Samples in a batch of validation and
+            prediction. By default `batch_size` or more, as long as its input stays
+            below 4 MiB.
+        deterministic (bool, False): Identical weights, bit for bit, from equal seeds on
+            one machine with the same number of threads. It holds for the whole process,
+            and slower kernels may be used.
+        steps_per_epoch (int, None): For streams: the batches that count as an epoch; a
+            finite stream then starts over. Arrays are counted, and refuse it.
+        checkpoint_seconds (float, 5.0): Least time between two checkpoints, from which
+            a killed run resumes.
 
     Example:
         >>> TrainingSettings(epochs=12, patience=3).batch_size
         32
     """
 
-    epochs: int = pydantic.Field(10, gt=0, le=MOST_EPOCHS, strict=True)
+    epochs: Integer = pydantic.Field(10, gt=0, le=MOST_EPOCHS)
     budget: Budget = None
-    batch_size: int = pydantic.Field(32, gt=0, le=MOST_SAMPLES, strict=True)
-    patience: int | None = pydantic.Field(None, gt=0, strict=True)
+    batch_size: Integer = pydantic.Field(32, gt=0, le=MOST_SAMPLES)
+    patience: Integer | None = pydantic.Field(None, gt=0, le=MOST_EPOCHS)
     monitor: str = pydantic.Field("val_loss", min_length=1)
-    label_smoothing: float = pydantic.Field(0.0, ge=0, lt=1)
+    label_smoothing: Number = pydantic.Field(0.0, ge=0, lt=1)
     precision: Precision | None = None
     jit: Literal["auto", "none", "step", "loop"] = "auto"
     devices: str | list[str] = "auto"
-    seed: int = pydantic.Field(0, ge=0, lt=2**31, strict=True)
+    seed: Integer = pydantic.Field(0, ge=0, lt=2**31)
     tta: Literal["none", "mirror", "mirror_translate"] = "none"
-    tta_share: float = pydantic.Field(1.0, gt=0, le=1)
-    image_sizes: dict[int, float] = pydantic.Field(default_factory=dict)
-    validation_freq: int = pydantic.Field(1, gt=0, strict=True)
-    evaluation_batch_size: int | None = pydantic.Field(
-        None, gt=0, le=MOST_SAMPLES, strict=True
-    )
-    deterministic: bool = False
-    steps_per_epoch: int | None = pydantic.Field(None, gt=0, strict=True)
-    checkpoint_seconds: float = pydantic.Field(5.0, ge=0)
+    tta_share: Number = pydantic.Field(1.0, gt=0, le=1)
+    image_sizes: dict[int, Number] = pydantic.Field(default_factory=dict)
+    validation_freq: Integer = pydantic.Field(1, gt=0, le=MOST_EPOCHS)
+    evaluation_batch_size: Integer | None = pydantic.Field(None, gt=0, le=MOST_SAMPLES)
+    deterministic: Flag = False
+    steps_per_epoch: Integer | None = pydantic.Field(None, gt=0, lt=2**31)
+    checkpoint_seconds: Number = pydantic.Field(5.0, ge=0, le=LONGEST)
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -178,8 +172,13 @@ class TrainingSettings(Section):
         sides, shares = list(value), list(value.values())
         if sides != sorted(sides) or shares != sorted(shares):
             raise ValueError(f"sides and shares must both rise; given: {value}.")
-        if any(side < 1 for side in sides) or any(not 0 < s <= 1 for s in shares):
-            raise ValueError(f"sides must be >= 1, shares in (0, 1]; given: {value}.")
+        if any(not 1 <= side <= MOST_PIXELS for side in sides) or any(
+            not 0 < share <= 1 for share in shares
+        ):
+            raise ValueError(
+                f"sides must be from 1 to {MOST_PIXELS}, shares in (0, 1]; given: "
+                f"{shown(value)}."
+            )
         return value
 
     @property
@@ -248,61 +247,3 @@ _PROCESS = {"deterministic": False}
 def is_deterministic() -> bool:
     """Say whether a training of this process asked for determinism."""
     return _PROCESS["deterministic"]
-
-
-def validate(section: type[Model], given: Mapping[str, Any], where: str) -> Model:
-    """Build a section; each error names its field, what was given, what fits.
-
-    Args:
-        section: The pydantic model.
-        given: Its fields.
-        where: Name of the section in messages (``"training"``).
-
-    Raises:
-        ValueError: one line a mistake.
-
-    Example:
-        >>> validate(TrainingSettings, {"epochs": -1}, "training")
-        Traceback (most recent call last):
-        ...
-        ValueError: training.epochs: input should be greater than 0; given: -1.
-    """
-    try:
-        return section.model_validate(dict(given))
-    except pydantic.ValidationError as error:
-        lines = [_explain(section, problem, where) for problem in error.errors()]
-        raise ValueError("\n".join(lines)) from None
-
-
-def _explain(section: type[pydantic.BaseModel], problem: Any, where: str) -> str:
-    place = [str(part) for part in problem["loc"]]
-    field = ".".join([where, *place] if where else place)
-    if problem["type"] == "extra_forbidden":
-        owner = _section_at(section, place[:-1])
-        parent = ".".join([where, *place[:-1]] if where else place[:-1]) or "a recipe"
-        meant = _elsewhere(section, place) if not where else None
-        what = f"field of {parent}"
-        return str(names.unknown(what, place[-1], owner.model_fields, meant=meant))
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":
-        return f"{field}: {message}" if field else message
-    return f"{field}: {message[0].lower()}{message[1:]}; given: {problem['input']!r}."
-
-
-def _elsewhere(section: type[pydantic.BaseModel], place: list[str]) -> str | None:
-    """Return the dotted field of a recipe that a name at the wrong place means."""
-    name = names.normalize(place[-1])
-    for other in ("training", "data"):
-        if name in _section_at(section, [other]).model_fields:
-            return f"{other}.{name}"
-    return meanings.field_of(name)
-
-
-def _section_at(
-    section: type[pydantic.BaseModel], place: list[str]
-) -> type[pydantic.BaseModel]:
-    for name in place:
-        annotation = section.model_fields[name].annotation
-        if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-            section = annotation
-    return section

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from kerasopt import checks, files
+from kerasopt import checks, files, yaml_text
 from kerasopt.console import Console, say
 from kerasopt.data import Dataset
 from kerasopt.names import unknown
@@ -171,9 +170,9 @@ def opened(
     content = {"kind": kind, "recipe": recipe.to_dict(), **definition}
     content["recipe"].pop("measured", None)
     # As it will be read, so that it can be compared.
-    content = yaml.safe_load(yaml.safe_dump(content, sort_keys=False))
+    content = yaml_text.parse(yaml_text.dump(content))
     if directory is not None and (path := Path(directory) / DEFINITION).is_file():
-        there = yaml.safe_load(path.read_text(encoding="utf-8"))
+        there = yaml_text.parse(path.read_text(encoding="utf-8"))
         _check_same(Path(directory), there, content)
         return Path(directory)
     folder = directories.new_directory(f"{kind}-{recipe.name}", directory)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from kerasopt import files
+from kerasopt import files, yaml_text
 from kerasopt.charts import Chart
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
@@ -56,7 +55,7 @@ class ArchitectureResult:
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
         path = self.directory / folders.DEFINITION
-        there = path.is_file() and yaml.safe_load(path.read_text(encoding="utf-8"))
+        there = path.is_file() and yaml_text.parse(path.read_text(encoding="utf-8"))
         if not there or there.get("kind") != "architecture":
             raise ValueError(
                 f"'{directory}' isn't the folder of an architecture search: it has no "

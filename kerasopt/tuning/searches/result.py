@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from kerasopt import files
+from kerasopt import files, yaml_text
 from kerasopt.charts import Chart
 from kerasopt.data import sources
 from kerasopt.evaluation import formatting
@@ -65,7 +64,7 @@ class SearchResult:
                 f"'{directory}' isn't the folder of a search: it has no "
                 f"{folders.DEFINITION}."
             )
-        self.definition = yaml.safe_load(path.read_text(encoding="utf-8"))
+        self.definition = yaml_text.parse(path.read_text(encoding="utf-8"))
         if self.definition.get("kind") != "search":
             kind = self.definition.get("kind")
             call = _CALLS.get(kind, "the call that made it")
@@ -78,7 +77,7 @@ class SearchResult:
     def settings(self) -> dict[str, Any]:
         """The fields of `SearchSettings` that the search was last given."""
         path = self.directory / LIMITS
-        limits = path.is_file() and yaml.safe_load(path.read_text(encoding="utf-8"))
+        limits = path.is_file() and yaml_text.parse(path.read_text(encoding="utf-8"))
         return {**(limits or {}), **self.definition["settings"]}
 
     @property
