@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasopt import checks, names
+from kerasopt import names
 from kerasopt.requirements import install
 
 __all__ = ["GlobalBatchLoss", "describe", "strategy"]
@@ -43,10 +43,7 @@ def strategy(
     if isinstance(devices, tf.distribute.Strategy):
         return devices
     if not isinstance(devices, str):
-        given = checks.each("devices", devices, checks.text)
-        if len({names.normalize(each) for each in given}) < len(given):
-            raise ValueError(f"devices must differ from each other; given: {given}.")
-        return _mirrored(given)
+        return _mirrored([str(device) for device in devices])
     word = names.normalize(devices)
     gpus = [f"GPU:{i}" for i, _ in enumerate(tf.config.list_physical_devices("GPU"))]
     if word == "auto":
