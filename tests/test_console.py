@@ -1,8 +1,10 @@
 """What terminals, notebooks and log files are given."""
 
 import io
+import re
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import rich.console
@@ -172,3 +174,12 @@ def test_a_closed_pipe_is_the_callers_error():
 
     with pytest.raises(BrokenPipeError):
         say(Console(file=Closed()), "text")
+
+
+def test_no_other_module_makes_consoles_or_bars_of_rich():
+    """They would read names as markup, or need ipywidgets in notebooks."""
+    package = Path(consoles.__file__).parent
+    for path in package.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        found = re.findall(r"rich[. ](?:import )?(console|progress|markup|print)", text)
+        assert not found or path == package / "console.py", path

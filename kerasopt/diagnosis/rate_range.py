@@ -12,11 +12,10 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-import rich.progress
 from scipy.ndimage import gaussian_filter1d
 
 from kerasopt import charts, checks, optimizers
-from kerasopt.console import Console
+from kerasopt.console import Bar, Console
 from kerasopt.data import Dataset
 from kerasopt.layers import graph
 from kerasopt.training import (
@@ -267,10 +266,8 @@ def _restored(model: keras.Model) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _progress(steps: int, verbose: bool) -> Iterator[Any]:
-    console = Console(quiet=not verbose)
-    with rich.progress.Progress(console=console, transient=True) as bar:
-        task = bar.add_task("learning-rate range test", total=steps)
-        yield lambda: bar.advance(task)
+    with Bar(Console(quiet=not verbose), "learning-rate range test", steps) as bar:
+        yield lambda: bar.update(advance=1)
 
 
 def _diverged(seen: list[float]) -> bool:
