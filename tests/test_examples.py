@@ -120,6 +120,12 @@ def test_optimizers_and_schedules(elsewhere):
     assert found["run"].metrics["test_accuracy"] > 0.55
 
 
+def test_augmentation(elsewhere):
+    (code,) = README["Augmentation"]
+    found = run_code(code, {"data": shapes()})
+    assert found["run"].metrics["test_accuracy"] > CHANCE + 0.1
+
+
 @pytest.mark.slow
 def test_finding_settings_in_data_of_your_own(elsewhere, monkeypatch):
     monkeypatch.undo()
@@ -139,7 +145,7 @@ def test_finding_settings_in_data_of_your_own(elsewhere, monkeypatch):
 
 def test_parts_in_a_plain_keras_model(elsewhere):
     """Batches of 500 make one step an epoch of 300 samples: the smaller ones learn."""
-    (code,) = README["One part alone"]
+    (code,) = blocks("docs/parts.md", "python")["One part alone"]
     assert "batch_size=500" in code
     code = code.replace("500", "30")
     found = run_code(code, {"data": shapes()})
@@ -156,7 +162,7 @@ def test_the_theory(elsewhere):
 
 def test_every_example_of_the_readme_is_tested():
     tested = {"kerasopt", "In a notebook", "Optimizers and schedules", "The theory"}
-    tested |= {"Finding settings", "One part alone", "A time budget instead of epochs"}
+    tested |= {"Finding settings", "Augmentation", "A time budget instead of epochs"}
     assert {heading for heading, found in README.items() if found} == tested
 
 
