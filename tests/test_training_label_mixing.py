@@ -129,6 +129,10 @@ def test_a_chain_mixes_in_its_order(quick):
     chain = [{"name": "crop", "padding": 1}, {"name": "mixup", "alpha": 0.2}, "noise"]
     run = ko.fit(net(3, "softmax"), data, augment=chain, epochs=1, **quick)
     assert run.recipe["augment"] == chain
+    # Measured after the training by labels in the form that was trained.
+    last = run.history.iloc[-1]
+    assert run.metrics["val_loss"] == pytest.approx(last["val_loss"], rel=1e-4)
+    assert run.metrics["val_accuracy"] == pytest.approx(last["val_accuracy"])
 
 
 def test_tables_are_mixed_too(quick):

@@ -247,6 +247,12 @@ class Feed:
         """The form of the labels, which differs from model to model."""
         return self.has_column, self.mixing
 
+    def labels_as_trained(self, y: Any) -> Any:
+        """Return labels in the shape in which the model's loss gets them."""
+        if self.has_column and y.ndim == 1:
+            y = y[:, np.newaxis]
+        return y if self.mixing is None else self.mixing.rows(y)
+
     def _with_rows(self, batch: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a batch with labels that can be mixed, where they will be."""
         if self.mixing is None:

@@ -183,8 +183,7 @@ def _trained_loss(
     model: keras.Model, ready: Prepared, y: Any, outputs: Any, weights: Any
 ) -> float:
     """Return the loss that was trained, penalties of the weights included."""
-    if ready.feed.has_column and y.ndim == 1:
-        y = y[:, np.newaxis]
+    y = ready.feed.labels_as_trained(y)
     # On the CPU, where all the outputs have room.
     with keras.device("cpu"):
         given = (
