@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # editable_mode=compat: a plain path entry. Without it `import kerasopt` beside a clone
 # that is named kerasopt finds the clone's folder instead of the package.
 
-.PHONY: run install test test-all lint bench notebooks clean
+.PHONY: run install test test-all fuzz lint bench notebooks clean
 .DELETE_ON_ERROR:
 
 run: install
@@ -27,6 +27,11 @@ test: lint
 test-all: lint
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -m "" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Ten times the odd inputs of make test, 20,000, and new ones each time.
+fuzz: lint
+	KERASOPT_FUZZ=10 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest tests/test_fuzz_*.py \
+		--numprocesses 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/installed-$(EXTRA),tune,dev
 	$(BIN)/ruff check .

@@ -78,6 +78,7 @@ def find_layout(root: Path) -> Layout:
         _tell_of_others(root, others)
     else:
         _refuse_same_subfolders(root, folders)
+        _tell_of_classes_like_splits(found, others)
         splits = {"train": root}
     classes = _class_names(splits["train"])
     for split, folder in splits.items():
@@ -146,6 +147,24 @@ def _refuse_same_subfolders(root: Path, folders: list[Path]) -> None:
         )
 
 
+def _tell_of_classes_like_splits(
+    found: dict[str, list[Path]], others: list[Path]
+) -> None:
+    named = [
+        folder
+        for split, folders in found.items()
+        for folder in folders
+        if split != "train"  # Which may be a vehicle, and has nothing to be kept from.
+    ]
+    if named and others:
+        warnings.warn(
+            f"{_names(named)} beside {_names(others)} counts as a class. If it is a "
+            f"split, put {_names(others)} into a folder train beside it.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def _refuse_strangers(folder: Path, train: Path, classes: tuple[str, ...]) -> None:
     names = {sub.name for sub in _subfolders(folder)}
     if not names:
@@ -162,7 +181,7 @@ def _refuse_strangers(folder: Path, train: Path, classes: tuple[str, ...]) -> No
 def _tell_of_others(root: Path, others: list[Path]) -> None:
     if others:
         warnings.warn(
-            f"{root} has splits; {_names(others)} beside them isn't used.",
+            f"{root} has splits; what is beside them isn't used: {_names(others)}.",
             UserWarning,
             stacklevel=4,
         )
