@@ -163,6 +163,7 @@ def test_predict_takes_pictures_of_any_size_and_kind(command, runs, tmp_path, mo
         (["train", "missing.yaml"], "Can't read the recipe 'missing.yaml': No such"),
         (["train", "digits", "--epochs", "3", "--budget", "9s"], "not both"),
         (["train", "digits", "--set", "from_budget=3"], "from_budget"),
+        (["train", "digits", "--set", "training.tta_share=0.5"], "no effect without"),
         (["train", "digits", "--set", "from_budget={8m: 3}"], "from_budget"),
         (["train", "digits", "--set", "training.epoch=3"], "Did you mean 'epochs'"),
         (["train", "digits", "--set", "training.epochs=x"], "given: 'x'"),

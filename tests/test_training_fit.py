@@ -365,6 +365,11 @@ def test_a_used_folder_is_never_touched(tiny_digits, tmp_path):
         ({"batch_size": 2.5}, r"training.batch_size: .*integer; given: 2.5"),
         ({"label_smoothing": -0.1}, r"training.label_smoothing: .*-0.1"),
         ({"monitor": "val_los", "patience": 1}, "'val_los' isn't logged.*'val_loss'"),
+        ({"monitor": "val_accuracy"}, "no effect without training.patience"),
+        (
+            {"tta_share": 0.5},
+            "training.tta_share=0.5 has no effect without training.tta",
+        ),
         ({"precision": "float8"}, r"training.precision: .*'mixed_bfloat16'"),
         ({"precision": "auto"}, "give fit a function that builds it"),
         ({"precision": "mixed_bfloat16"}, "give fit a function"),

@@ -75,6 +75,7 @@ def changed(
     import yaml
 
     from kerasopt.recipes.text import parse
+    from kerasopt.training.spec import refuse_without_effect
 
     for change in changes:
         field, separator, value = change.partition("=")
@@ -90,6 +91,9 @@ def changed(
             raise ValueError(
                 f"--set {change!r}: the value isn't valid YAML: {reason}."
             ) from None
+    fields = [change.partition("=")[0].split(".") for change in changes]
+    of_training = [rest[0] for first, *rest in fields if first == "training" and rest]
+    refuse_without_effect(of_training, recipe.training)
     if epochs is not None:
         recipe = recipe.replace("training.epochs", epochs)
     return recipe if budget is None else recipe.replace("training.budget", budget)

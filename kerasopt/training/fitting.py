@@ -35,7 +35,12 @@ from kerasopt.training.compiled import free_kernels
 from kerasopt.training.preparation import Prepared
 from kerasopt.training.run import Run
 from kerasopt.training.session import DivergedError, Session
-from kerasopt.training.spec import TrainingSettings, TrainingSpec, validate
+from kerasopt.training.spec import (
+    TrainingSettings,
+    TrainingSpec,
+    refuse_without_effect,
+    validate,
+)
 
 __all__ = ["fit"]
 
@@ -316,7 +321,9 @@ def _settings(
             "takes as many epochs as there is time for. Leave one of the two out."
         )
     if settings is None:
-        return validate(TrainingSettings, fields, "training")
+        chosen = validate(TrainingSettings, fields, "training")
+        refuse_without_effect(fields, chosen)
+        return chosen
     if not isinstance(settings, TrainingSettings):
         raise TypeError(
             "settings must be a kerasopt.training.TrainingSettings; given: "
@@ -325,7 +332,9 @@ def _settings(
     given = settings.model_dump(exclude_unset=True)
     if "epochs" in fields:
         given.pop("budget", None)  # Else the budget would still decide.
-    return validate(TrainingSettings, {**given, **fields}, "training")
+    chosen = validate(TrainingSettings, {**given, **fields}, "training")
+    refuse_without_effect(fields, chosen)
+    return chosen
 
 
 def _long_enough(

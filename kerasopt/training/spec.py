@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,6 +23,7 @@ __all__ = [
     "TrainingSpec",
     "in_seconds",
     "is_deterministic",
+    "refuse_without_effect",
     "seed_everything",
     "validate",
 ]
@@ -190,6 +191,38 @@ class TrainingSettings(Section):
     def budget_seconds(self) -> float | None:
         """The time budget in seconds, or None."""
         return None if self.budget is None else in_seconds(self.budget)
+
+
+_NEEDS = {"tta_share": ("tta", "none"), "monitor": ("patience", None)}
+"""Fields that do something only where another has not this value."""
+
+
+def refuse_without_effect(given: Iterable[str], settings: TrainingSettings) -> None:
+    """Refuse a field that does nothing beside the others.
+
+    Args:
+        given: Names of the fields that were asked for.
+        settings: All of them.
+
+    Raises:
+        ValueError: if one has no effect.
+
+    Example:
+        >>> refuse_without_effect(["monitor"], TrainingSettings(monitor="val_auc"))
+        Traceback (most recent call last):
+        ...
+        ValueError: training.monitor='val_auc' has no effect without training.patience.
+    """
+    for name in given:
+        needed, off = _NEEDS.get(name, (name, ...))
+        value = getattr(settings, name)
+        if (
+            getattr(settings, needed) == off
+            and value != TrainingSettings.model_fields[name].default
+        ):
+            raise ValueError(
+                f"training.{name}={value!r} has no effect without training.{needed}."
+            )
 
 
 @dataclass(frozen=True, eq=False)
