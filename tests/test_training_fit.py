@@ -108,7 +108,7 @@ def test_the_saved_model_needs_only_keras(tiny_digits, quick):
     assert "kerasopt" not in config
     x, y = tiny_digits.test
     loss, accuracy = saved.evaluate(x / np.float32(255), y, verbose=0)
-    assert loss == pytest.approx(run.metrics["test_loss"], rel=1e-4)
+    assert loss == pytest.approx(run.metrics["test_log_loss"], rel=1e-4)
     assert accuracy == pytest.approx(run.metrics["test_accuracy"], abs=1e-5)
 
 

@@ -246,7 +246,8 @@ class Session:
 
     def keep(self, trainer: Trainer, error: Exception) -> None:
         """Save a training that fails between two steps, and add how to resume it."""
-        with contextlib.suppress(OSError):  # Whose message would hide the first one.
+        # Their messages would hide the first one; the folder of a trial has no recipe.
+        with contextlib.suppress(OSError, run_folder.DamagedRunError):
             self.checkpoint.save(trainer)
             error.add_note(
                 "The training up to here is kept. Resume with: "
