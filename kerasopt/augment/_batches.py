@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,12 +20,14 @@ from kerasopt.augment._generator import ImageDataGenerator, check_generator
 from kerasopt.augment._mixing import CutMix, Mixed, MixUp, mix_labels, mixed_by_layer
 from kerasopt.augment._randaugment import RandAugment
 from kerasopt.augment._resized_crop import RandomResizedCrop
-from kerasopt.augment._seeds import fold, following
+from kerasopt.augment._seeds import fold, following, made_once
 
 __all__ = ["apply", "apply_to_batch", "unconverted"]
 
 # Keras's generator draws from NumPy's global random state.
 _GLOBAL_RANDOM_STATE = threading.Lock()
+
+_BUILT: weakref.WeakSet[keras.layers.Layer] = weakref.WeakSet()
 
 _OWN = (
     Affine,
@@ -166,6 +169,7 @@ def _applied(
         check_generator(augmentation)
         return _apply_generator(augmentation, images, seed)
     if isinstance(augmentation, keras.layers.Layer):
+        _build(augmentation, images)
         with following(augmentation, seed):
             return augmentation(images, training=True)
     if not callable(augmentation):
@@ -196,6 +200,18 @@ def unconverted(function: Callable[..., Any], augmentation: Any = None) -> Any:
     if all(isinstance(step, _OWN) for step in steps(augmentation)):
         return tf.autograph.experimental.do_not_convert(function)
     return function
+
+
+def _build(layer: keras.layers.Layer, images: tf.Tensor) -> None:
+    """Call a layer on a symbol, once.
+
+    At its first call a layer that holds others calls some of them twice, to build them,
+    and would draw other numbers than later on.
+    """
+    if layer not in _BUILT:
+        with made_once():
+            layer(keras.KerasTensor(images.shape, images.dtype.name), training=True)
+        _BUILT.add(layer)
 
 
 def _takes_seed(augmentation: Any) -> bool:
