@@ -242,8 +242,14 @@ def test_augmentation_measures_crop_too(capsys):
     assert baseline["ratio_to_ImageDataGenerator"]["repeats"] == [1, 1]
     crop = found["results"]["crop (shift and flip only)"]
     assert len(crop["images_per_second"]["repeats"]) == 2
+    for name in augmentation.transforms.TRANSFORMS:
+        own = found["transforms"][name]["kerasopt"]
+        assert own["kerasopt_ratio"]["repeats"] == [1, 1]
+    assert "Keras's layer" in found["transforms"]["mixup"]
     augmentation.show(json.loads(json.dumps(found)))
-    assert "crop (shift" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "crop (shift" in out
+    assert "cutmix, Keras's layer" in out
 
 
 def test_augmentation_compares_with_the_layers_turn_by_turn(capsys):

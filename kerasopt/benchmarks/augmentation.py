@@ -12,6 +12,10 @@ with the same transform settings on random images of CIFAR-10's shape, besides
 of each to ``ImageDataGenerator`` repeat by repeat, so that a busy machine slows both
 sides of a ratio.
 
+A second table has each transform of `kerasopt.augment` beside Keras's layer of that
+name in the same pipeline, and beside albumentations and torchvision where these are
+installed: image by image, as their users call them, in one thread.
+
 Run it with::
 
     python -m kerasopt.benchmarks.augmentation --repeats 5 --json result.json
@@ -34,6 +38,7 @@ import tensorflow as tf
 
 from kerasopt import augment
 from kerasopt.benchmarks import _shared
+from kerasopt.benchmarks import augmentation_transforms as transforms
 from kerasopt.console import Console
 from kerasopt.training import environment
 
@@ -147,7 +152,32 @@ def measure(
         )
         for name, start in contenders(pixels).items()
     }
-    return summary(_shared.in_turns(runners, repeats))
+    result = summary(_shared.in_turns(runners, repeats))
+    rates = {
+        (name, library): functools.partial(
+            images_per_second, start, images, least_seconds=least_seconds
+        )
+        for name, libraries in transforms.contenders(pixels, dataset).items()
+        for library, start in libraries.items()
+    }
+    named = {" by ".join(key): run for key, run in rates.items()}
+    measured = _shared.in_turns(named, repeats)
+    return {**result, "transforms": by_transform(list(rates), measured)}
+
+
+def by_transform(
+    keys: list[tuple[str, str]], rates: dict[str, list[float]]
+) -> dict[str, Any]:
+    """Return rates and ratios to kerasopt's own, by transform and library."""
+    found: dict[str, Any] = {}
+    for name, library in keys:
+        rate = rates[f"{name} by {library}"]
+        own = rates[f"{name} by {transforms.OWN}"]
+        found.setdefault(name, {})[library] = {
+            "images_per_second": _shared.spread(rate),
+            f"{transforms.OWN}_ratio": _shared.ratios(own, rate),
+        }
+    return found
 
 
 def summary(rates: dict[str, list[float]]) -> dict[str, Any]:
@@ -184,6 +214,15 @@ def show(result: dict[str, Any]) -> None:
     console.print(
         f"affine makes {times} the images a second of {LAYERS}.", highlight=False
     )
+    rows = {
+        f"{name}, {library}": (row["images_per_second"], row[f"{transforms.OWN}_ratio"])
+        for name, libraries in result.get("transforms", {}).items()
+        for library, row in libraries.items()
+    }
+    compared = "kerasopt's / this one's (median)"
+    console.print(_shared.rates_table("Each transform", "method", compared, rows))
+    for library in transforms.missing():
+        console.print(f"{library} is left out: it isn't installed.", highlight=False)
 
 
 def main() -> None:
