@@ -52,6 +52,17 @@ def test_views_are_a_column_where_a_run_has_them():
     assert "tta" not in repr(compare(plain, run("c", 0)))
 
 
+def test_a_setting_that_is_none_is_one_that_is_left_out():
+    """Recipes list what they don't set, runs of objects don't."""
+    listed = run("a", 0, settings={"class_weight": None, "loss": {"name": None}})
+    found = compare(listed, run("b", 0))
+    assert set(found.differences) == {"name"}
+    weighted = run("b", 0, settings={"class_weight": "balanced"})
+    found = compare(listed, weighted)
+    assert list(found.differences["class_weight"].values()) == ["balanced"]
+    assert "None" not in repr(found)
+
+
 def test_a_long_setting_does_not_widen_the_table():
     runs = [run("a", 0, settings={"description": c * 300}) for c in "xy"]
     runs[1].directory = "runs/other"

@@ -1,5 +1,6 @@
 """What fails in a training, or before it, and what is kept then."""
 
+import re
 import warnings
 
 import keras
@@ -474,3 +475,165 @@ def test_the_epoch_that_keras_brought_back_is_the_kept_one(quick):
     losses = run.history["val_loss"]
     assert run.metrics["kept_epoch"] == losses.idxmin() + 1 < len(losses)
     assert run.metrics["val_loss"] == pytest.approx(losses.min(), rel=1e-4)
+
+
+def test_samples_by_keras_names_get_a_hint(quick):
+    with pytest.raises(TypeError, match=r"takes no x: give fit\(model, \(x, y\)\)"):
+        ko.fit(net(), x=X, y=Y, **quick)
+    with pytest.raises(TypeError, match=r"fit needs data: fit\(model, \(x, y\)\)"):
+        ko.fit(net(), **quick)
+
+
+def test_numbers_of_numpy_are_settings(quick):
+    given = {"batch_size": np.int64(50), "epochs": np.uint8(1), "seed": np.int32(3)}
+    run = ko.fit(net(), (X, Y), label_smoothing=np.float32(0.5), **given, **quick)
+    found = run.recipe["training"]
+    assert [found[name] for name in (*given, "label_smoothing")] == [50, 1, 3, 0.5]
+    with pytest.raises(ValueError, match=r"batch_size: .*integer; given: 2\.5"):
+        ko.fit(net(), (X, Y), batch_size=np.float64(2.5))
+
+
+def test_a_size_of_batches_in_the_settings_is_said_to_have_no_effect(quick, capsys):
+    batches = tf.data.Dataset.from_tensor_slices((X, Y)).batch(20)
+    quick = {**quick, "verbose": True}
+    settings = ko.training.TrainingSettings(batch_size=64, epochs=1)
+    run = ko.fit(net(), batches, settings=settings, **quick)
+    said = "batch_size=64 has no effect on a stream, whose first batch has 20 samples"
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert said in run.environment["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "error", "message"),
+    [
+        ({"every": 3}, ValueError, "needs a 'name'"),
+        ([{"every": 3}], ValueError, "needs a 'name'"),
+        (3, TypeError, "given: 3 of type int"),
+        ([keras.callbacks.TerminateOnNaN], TypeError, r"Call it: TerminateOnNaN\("),
+    ],
+)
+def test_what_is_no_callback(callbacks, error, message, quick):
+    with pytest.raises(error, match=message):
+        ko.fit(net(), (X, Y), callbacks=callbacks, **quick)
+    assert not quick["directory"].exists()
+
+
+def test_nested_lists_of_callbacks_are_one_list(quick):
+    seen = []
+    count = keras.callbacks.LambdaCallback(on_train_end=lambda logs: seen.append(1))
+    ko.fit(
+        net(), (X, Y), callbacks=[[count], ["lookahead", [count]]], epochs=1, **quick
+    )
+    assert seen == [1, 1]
+
+
+class Silent(keras.callbacks.Callback):
+    """Is of the user's, but gets no logs."""
+
+
+class Adds(keras.callbacks.Callback):
+    """Logs the score, and a note."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["score"], logs["note"] = -epoch, "hello"
+
+
+@pytest.mark.parametrize("other", [Silent, Adds, keras.callbacks.LambdaCallback])
+def test_a_plateau_of_what_is_not_logged_is_refused_early(other, quick):
+    """Keras finds out after the first epoch, whoever may log it."""
+    plateau = {"name": "plateau", "monitor": "scor"}
+    message = r"watches 'scor', which isn't logged.*'loss', 'accuracy'"
+    with pytest.raises(ValueError, match=message):
+        ko.fit(net(), (X, Y), callbacks=[other(), plateau], **quick)
+    assert not quick["directory"].exists()
+
+
+def test_what_a_callback_logs_can_be_watched(quick):
+    plateau = {"name": "plateau", "monitor": "score", "mode": "max", "patience": 1}
+    run = ko.fit(net(), (X, Y), callbacks=[Adds(), plateau], epochs=4, **quick)
+    assert run.history["score"].tolist() == [0, -1, -2, -3]
+    assert run.history["learning_rate"].iloc[-1] < 1e-3
+
+
+def test_texts_in_the_logs_break_no_bar_and_no_curves(quick, capsys):
+    given = {**quick, "verbose": True, "epochs": 2}
+    run = ko.fit(net(), (X, Y), validation_data=(X, Y), callbacks=[Adds()], **given)
+    assert "epoch 2/2" in capsys.readouterr().err
+    assert run.history["score"].tolist() == [0, -1]
+    assert "note" not in run.history and len(run.history) == 2
+
+
+def test_tensorflow_failing_in_a_callback_is_not_said_of_a_step(quick):
+    """As Keras's own TensorBoard does for a text in the logs."""
+
+    class Breaks(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            tf.strings.to_number("hello")
+
+    with pytest.raises(tf.errors.InvalidArgumentError) as failed:
+        ko.fit(net(), (X, Y), callbacks=[Breaks()], epochs=1, **quick)
+    assert "hello" in str(failed.value)
+    assert "Resume with" in failed.value.__notes__[0]
+
+
+def test_a_model_beyond_the_memory_is_told_in_a_sentence(quick):
+    def huge():
+        return net(99_999_999_999)
+
+    with pytest.raises(ValueError, match=r"There isn't enough memory.*OOM"):
+        ko.fit(huge, (X, Y), **quick)
+    assert not quick["directory"].exists()
+
+
+class Closed(keras.Model):
+    """Can be saved, but not loaded: Keras hands its __init__ a dtype."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = L.Dense(1, "sigmoid")
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+
+class Open(Closed):
+    def __init__(self, **kwargs):
+        super(Closed, self).__init__(**kwargs)
+        self.dense = L.Dense(1, "sigmoid")
+
+
+class Scales(L.Layer):
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def call(self, inputs):
+        return inputs * self.by
+
+    def get_config(self):
+        return {**super().get_config(), "by": self.by}
+
+
+@pytest.mark.parametrize(
+    ("build", "note"),
+    [
+        (Closed, r"Closed.__init__ takes no trainable, dtype. Add \*\*kwargs"),
+        (Open, None),
+        (
+            lambda: keras.Sequential([keras.Input((6,)), Scales(2), L.Dense(1)]),
+            r"Scales.__init__ takes no name, trainable, dtype. Add \*\*kwargs",
+        ),
+        (net, None),
+    ],
+)
+def test_what_saves_but_does_not_load_is_said_before_the_training(build, note, quick):
+    run = ko.fit(build, (X, Y), epochs=1, **quick)
+    classes = {each.__name__: each for each in (Closed, Open, Scales)}
+    again = ko.Run.load(run.directory, custom_objects=classes)
+    if note is None:
+        np.testing.assert_allclose(again.predict(X), run.predict(X), rtol=1e-5)
+        assert not any("won't load" in each for each in again.environment["notes"])
+        return
+    assert any(re.search(note, each) for each in again.environment["notes"])
+    with pytest.raises(ValueError, match="can't be loaded"):
+        again.predict(X)

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import f1_score, log_loss
 
 import kerasopt as ko
+from kerasopt.evaluation import plots
 from kerasopt.training import directories
 
 
@@ -186,3 +187,46 @@ def test_measures_of_several_labels_say_what_is_right(quick):
     assert run.metrics["test_subset_accuracy"] == pytest.approx(subset)
     page = (run.directory / "report.html").read_text()
     assert "The accuracy in the curves is the binary accuracy" in page
+
+
+def test_the_working_directory_may_change(run, tmp_path, monkeypatch, tiny_digits):
+    monkeypatch.chdir(run.directory.parent)
+    again = ko.Run(run.directory.name)
+    monkeypatch.chdir(tmp_path)
+    assert again.metrics == run.metrics
+    assert again.predict(tiny_digits.test[0]).shape == (60, 10)
+
+
+def test_plot_and_report_mark_the_epoch_that_was_kept(tiny_digits, quick, monkeypatch):
+    """By the watched measure, whose best epoch isn't that of the least loss."""
+
+    class Pretends(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_accuracy"] = 1 - epoch / 10
+            logs["val_loss"] = 1 - epoch / 10
+
+    run = ko.fit(
+        lambda: ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(16,)),
+        tiny_digits,
+        callbacks=[Pretends()],
+        monitor="val_accuracy",
+        patience=5,
+        epochs=3,
+        **quick,
+    )
+    assert run.metrics["kept_epoch"] == 1
+    assert run.history["val_loss"].idxmin() == 2
+    legends = [axes.get_legend() for axes in run.plot().axes]
+    shown = [text.get_text() for each in legends if each for text in each.get_texts()]
+    marked = [text for text in shown if "epoch" in text]
+    assert marked and all(text.startswith("kept epoch 1:") for text in marked)
+    drawn = []
+    original = plots.curve
+
+    def curve(*given, kept_epoch):
+        drawn.append(kept_epoch)
+        return original(*given, kept_epoch=kept_epoch)
+
+    monkeypatch.setattr(plots, "curve", curve)
+    run.report()
+    assert set(drawn) == {1}

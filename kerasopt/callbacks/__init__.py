@@ -1,6 +1,7 @@
 """Keras callbacks: those of every run, and those that a recipe may name."""
 
 from kerasopt.callbacks.checkpointing import (
+    Curves,
     EarlyStopping,
     EpochLog,
     Progress,
@@ -16,10 +17,11 @@ from kerasopt.callbacks.rates import (
     ReduceLROnPlateau,
     check_no_schedule,
 )
-from kerasopt.callbacks.registry import get, names, register
+from kerasopt.callbacks.registry import get, listed, names, register
 from kerasopt.callbacks.sharpness import SharpnessAware
 
 __all__ = [
+    "Curves",
     "EarlyStopping",
     "EpochLog",
     "Freeze",
@@ -33,6 +35,7 @@ __all__ = [
     "TerminateOnNaN",
     "check_no_schedule",
     "get",
+    "listed",
     "names",
     "register",
     "training_continues",

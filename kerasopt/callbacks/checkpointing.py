@@ -16,6 +16,7 @@ from kerasopt import files
 from kerasopt.console import Bar, Console, say
 
 __all__ = [
+    "Curves",
     "EarlyStopping",
     "EpochLog",
     "Progress",
@@ -61,6 +62,18 @@ class EpochLog(keras.callbacks.Callback):
         self.rows = [each for each in self.rows if each["epoch"] <= epoch] + [row]
         with training_continues(), files.atomic(self.path) as temporary:
             pd.DataFrame(self.rows).to_csv(temporary, index=False)
+
+
+class Curves(keras.callbacks.TensorBoard):
+    """Keras's TensorBoard, of the numbers in the logs: a callback may add others."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write the epoch's numbers."""
+        super().on_epoch_end(epoch, _numbers(logs or {}))
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Write the numbers of the validation."""
+        super().on_test_end(_numbers(logs or {}))
 
 
 def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
@@ -171,7 +184,8 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Print the epoch's results above the bar."""
-        results = "  ".join(f"{k} {float(v):.4f}" for k, v in (logs or {}).items())
+        numbers = _numbers(logs or {})
+        results = "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())
         seconds = time.perf_counter() - self._started
         say(self.console, f"{self._name}  {results}  {seconds:.1f} s")
 

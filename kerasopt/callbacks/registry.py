@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ from kerasopt.callbacks.rates import LearningRateMonitor, ReduceLROnPlateau
 from kerasopt.callbacks.sharpness import SharpnessAware
 from kerasopt.names import Names
 
-__all__ = ["get", "names", "register"]
+__all__ = ["get", "listed", "names", "register"]
 
 _TABLE = Names("callback")
 register = _TABLE.register
@@ -38,7 +38,8 @@ def get(
         **arguments: Arguments of that callback.
 
     Raises:
-        ValueError: if the name or an argument is unknown.
+        ValueError: if the name or an argument is unknown, or a dict has no name.
+        TypeError: if it is something else.
 
     Example:
         >>> get({"name": "lookahead", "every": 10}).every
@@ -47,7 +48,30 @@ def get(
     if isinstance(spec, keras.callbacks.Callback):
         _TABLE.refuse_arguments(spec, arguments)
         return spec
+    if not isinstance(spec, (str, Mapping)):
+        instance = isinstance(spec, type) and issubclass(spec, keras.callbacks.Callback)
+        way = f" Call it: {spec.__name__}(…)." if instance else ""
+        raise TypeError(
+            "A callback must be a Keras callback, a name, or a dict with 'name' and "
+            f"arguments; given: {spec!r} of type {type(spec).__name__}.{way}"
+        )
     return _TABLE.build(spec, arguments)
+
+
+def listed(given: Any) -> list[Any]:
+    """Return what `get` takes, one or several, also in nested lists, as one list.
+
+    Example:
+        >>> listed("lookahead"), listed([["sam"], [{"name": "freeze"}]]), listed(None)
+        (['lookahead'], ['sam', {'name': 'freeze'}], [])
+    """
+    if given is None:
+        return []
+    if isinstance(given, keras.callbacks.CallbackList):
+        return list(given.callbacks)
+    if isinstance(given, (str, Mapping, type)) or not isinstance(given, Iterable):
+        return [given]
+    return [each for some in given for each in listed(some)]
 
 
 def names() -> list[str]:

@@ -210,7 +210,9 @@ def compare(*runs: RunLike, baseline: RunLike | str | None = None) -> Comparison
     _check_runs(runs)
     run_names = _run_names(runs)
     headline = _common_headline(runs, run_names)
-    settings = [formatting.flatten(run.recipe) for run in runs]
+    # A recipe lists its settings that are None, other runs leave them out.
+    flat = [formatting.flatten(run.recipe).items() for run in runs]
+    settings = [{k: v for k, v in each if v is not None} for each in flat]
     labels = _recipe_labels(settings)
     table = pd.DataFrame(
         [

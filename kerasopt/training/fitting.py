@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasopt import callbacks as callback_table
 from kerasopt import files, meanings, names
 from kerasopt.console import Console, say
 from kerasopt.data import Dataset, Stream, as_dataset
@@ -69,7 +70,7 @@ ENOUGH_STEPS = 200
 @quiet.tracing()
 def fit(
     model: keras.Model | Callable[[], keras.Model],
-    data: Any,
+    data: Any = None,
     *others: Any,
     optimizer: Any = None,
     loss: Any = None,
@@ -119,8 +120,8 @@ def fit(
         validation_data: ``(x, y)``, ``(x, y, sample_weight)`` or a stream, for data
             without a validation part.
         augment: What `kerasopt.augment.get` takes.
-        callbacks: What `kerasopt.callbacks.get` takes, one or several: Keras
-            callbacks, or names and dicts.
+        callbacks: What `kerasopt.callbacks.get` takes, one or several, in nested
+            lists, too: Keras callbacks, or names and dicts.
         settings: The fields as one object; single fields override it.
         directory: Folder of the run; new below ``runs/`` by default.
         recipe: The resolved recipe to record; made from the arguments by default.
@@ -158,6 +159,11 @@ def fit(
             "Everything else is given by name, such as epochs=10."
         )
     chosen = _settings(settings, fields)
+    if data is None:
+        raise TypeError(
+            "fit needs data: fit(model, (x, y)), fit(model, dataset) or fit(model, "
+            "stream)."
+        )
     folder = None
     if resume:
         folder = directories.unfinished_directory(directory)
@@ -174,8 +180,7 @@ def fit(
         steps_per_epoch=chosen.steps_per_epoch,
         task=task,
     )
-    if "batch_size" in fields:
-        _check_batch_size(dataset, chosen)
+    said = [] if resume else _of_batch_size(dataset, chosen, "batch_size" in fields)
     chosen, longer = _long_enough(chosen, dataset)
     spec = TrainingSpec(
         model=model,
@@ -185,13 +190,13 @@ def fit(
         task=task,
         class_weight=class_weight,
         augment=augment,
-        callbacks=tuple(_listed(callbacks)),
+        callbacks=tuple(callback_table.listed(callbacks)),
         settings=chosen,
     )
     ready = preparation.prepare(spec, dataset, console=console)
     # Before the folder: a budget that is too short leaves nothing behind.
     budget = preparation.time_budget(ready, started, console)
-    ready.notes.extend([*longer, *saving.saving_notes(ready.model)])
+    ready.notes.extend([*said, *longer, *saving.saving_notes(ready.model)])
     for note in ready.notes:
         say(console, note)
     given = {"augment": augment, "class_weight": class_weight, "metrics": spec.metrics}
@@ -234,15 +239,22 @@ def _predicts_a_number(model: Any, loss: Any) -> bool:
     return not has_several and compiling.is_of_numbers(loss, model)
 
 
-def _check_batch_size(dataset: Dataset, settings: TrainingSettings) -> None:
-    """Refuse a size of batches for a stream, which has them already."""
+def _of_batch_size(
+    dataset: Dataset, settings: TrainingSettings, given: bool
+) -> list[str]:
+    """Refuse a size of batches given for a stream, which has them; note a recipe's."""
     train = dataset.train
-    if isinstance(train, Stream) and train.batch_size != settings.batch_size:
+    if not isinstance(train, Stream) or train.batch_size == settings.batch_size:
+        return []
+    has_none = (
+        f"batch_size={settings.batch_size} has no effect on a stream, whose first "
+        f"batch has {train.batch_size} samples."
+    )
+    if given:
         raise ValueError(
-            f"batch_size={settings.batch_size} has no effect on a stream, whose first "
-            f"batch has {train.batch_size} samples. Leave it out, or make the stream's "
-            "batches of that size."
+            f"{has_none} Leave it out, or make the stream's batches of that size."
         )
+    return [has_none] if "batch_size" in settings.model_fields_set else []
 
 
 def _listed(given: Any) -> Any:

@@ -29,6 +29,7 @@ __all__ = [
     "check_inputs",
     "check_is_dataset",
     "check_views",
+    "enough_memory",
     "explained",
     "name_of",
     "try_batch",
@@ -215,6 +216,8 @@ def try_batch(
         _check_finite(outputs)
         try:
             model.train_step(batch)
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            raise  # `enough_memory` says it.
         except Exception as error:
             raise explained(model, error, batch) from error
     if task is not None:
@@ -234,6 +237,18 @@ def _check_finite(outputs: Any) -> None:
                 "The model gives NaN or infinite outputs before its first step: look "
                 "at its weights, and at data of large values, which wants scaling."
             )
+
+
+@contextlib.contextmanager
+def enough_memory() -> Iterator[None]:
+    """Say in a sentence that what this block builds doesn't fit into memory."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise ValueError(
+            f"There isn't enough memory for the training ({reason_of(error)}). Make "
+            "the layers or batch_size smaller."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -86,6 +86,7 @@ class Prepared:
     notes: list[str] = field(default_factory=list)
 
 
+@preflight.enough_memory()
 def prepare(
     spec: TrainingSpec,
     dataset: Dataset,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,12 @@ def num_parameters(model: keras.Model) -> int:
     return sum(int(np.prod(weight.shape)) for weight in model.weights)
 
 
+_KERAS_FROM_CONFIG = tuple(
+    each.from_config.__func__ for each in (keras.Model, keras.layers.Layer)
+)
+"""Which call the class with all that `get_config` returns."""
+
+
 class _CantBeSaved(ValueError):
     """Why Keras can't save a model as one file."""
 
@@ -40,6 +47,31 @@ def saving_notes(model: keras.Model) -> list[str]:
             f"Keras can't save this model as one file ({str(why).rstrip('.')}): the "
             f"run will keep its weights, in {run_folder.WEIGHTS}."
         ]
+    return _loading_notes(model)
+
+
+def _loading_notes(model: keras.Model) -> list[str]:
+    """Return what keeps Keras from loading a saved model's classes again.
+
+    They are looked at, and not made again, which would draw random numbers.
+    """
+    for layer in model._flatten_layers():
+        made = type(layer)
+        if made.__module__.startswith(("keras.", "kerasopt.")):
+            continue
+        if made.from_config.__func__ not in _KERAS_FROM_CONFIG:
+            continue  # It has a way of its own.
+        parameters = inspect.signature(made.__init__).parameters
+        if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+            continue
+        if layer is model and graph.is_graph(model):
+            continue  # It is saved as its graph.
+        if lacking := [name for name in layer.get_config() if name not in parameters]:
+            return [
+                f"The saved model won't load again: {made.__name__}.__init__ takes no "
+                f"{', '.join(lacking)}. Add **kwargs to it, and call "
+                "super().__init__(**kwargs)."
+            ]
     return []
 
 

@@ -119,9 +119,11 @@ class Session:
                 self.checkpoint.save(trainer)
             self._say_how_to_resume()
             raise
-        except (tf.errors.OpError, StopIteration) as error:
-            raise self._failed(error, trainer) from error
-        except Exception as error:  # Of a callback, or of what the model calls.
+        except Exception as error:
+            kinds = (tf.errors.OpError, StopIteration)
+            if isinstance(error, kinds) and not trainer.in_callback:
+                raise self._failed(error, trainer) from error
+            # Of a callback, or of what the model calls.
             if trainer.epoch or trainer.step:
                 self.keep(trainer, error)
             raise
@@ -242,7 +244,7 @@ class Session:
         if any(own):
             return []  # Two of them write into one another's files.
         folder = self.folder / run_folder.TENSORBOARD
-        return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
+        return [own_callbacks.Curves(str(folder), write_graph=False)]
 
     def keep(self, trainer: Trainer, error: Exception) -> None:
         """Save a training that fails between two steps, and add how to resume it."""

@@ -64,6 +64,7 @@ class Trainer:
         step: Steps of it that are done.
         logs: What the epoch's training gave, once all its steps are done.
         seconds_a_step: Of the last call.
+        in_callback: Whether the callbacks are at work, or have failed.
 
     Example:
         >>> import tensorflow as tf
@@ -103,6 +104,7 @@ class Trainer:
         self.after_call = after_call
         self.judge_averages = judge_averages and keeps_averages(model.optimizer)
         self.epoch = self.step = 0
+        self.in_callback = False
         self.logs: dict[str, Any] | None = None
         self.seconds_a_step: float | None = None
         self._steps_an_epoch = train.steps
@@ -143,7 +145,7 @@ class Trainer:
         """
         model = self.model
         model.stop_training = False
-        self.callbacks.on_train_begin()
+        self._tell("on_train_begin")
         resumed()
         self.step, self.logs = first_step, logs
         last: dict[str, Any] | None = None
@@ -151,19 +153,24 @@ class Trainer:
             self.epoch = epoch
             if not self.step:
                 model.reset_metrics()
-            self.callbacks.on_epoch_begin(epoch)
+            self._tell("on_epoch_begin", epoch)
             if self.step:
                 resumed()
             if self.logs is None:
                 self.logs = self._train_epoch()
             last = {**self.logs, **self._validate()}
-            self.callbacks.on_epoch_end(epoch, last)
+            self._tell("on_epoch_end", epoch, last)
             self._end_of_epoch()
             if model.stop_training:
                 break
         self._finalize()
-        self.callbacks.on_train_end(last)
+        self._tell("on_train_end", last)
         return model.history
+
+    def _tell(self, event: str, *arguments: Any) -> None:
+        self.in_callback = True
+        getattr(self.callbacks, event)(*arguments)
+        self.in_callback = False
 
     def _end_of_epoch(self) -> None:
         self.epoch, self.step, self.logs = self.epoch + 1, 0, None
@@ -178,7 +185,7 @@ class Trainer:
             wanted = self._steps_of_a_call(source.steps)
             # The last, smaller batch of an epoch is never compiled by XLA.
             tells = isinstance(source, StreamSource) or source.full_batches > 0
-            self.callbacks.on_train_batch_begin(self.step)
+            self._tell("on_train_batch_begin", self.step)
             began = time.perf_counter()
             taken, own = self._call(source, wanted)
             if not taken:
@@ -197,7 +204,7 @@ class Trainer:
             if self.step == source.steps:
                 # A callback may break off here: then only validation is to come.
                 self.logs = _plain(logs)
-            self.callbacks.on_train_batch_end(self.step - 1, logs)
+            self._tell("on_train_batch_end", self.step - 1, logs)
             if self.model.stop_training:
                 break
             if self.step != source.steps:  # The end of the epoch has its own.
@@ -253,24 +260,24 @@ class Trainer:
         model, logs = self.model, None
         self._measured = done = 0
         model.stop_evaluating = False
-        self.callbacks.on_test_begin()
+        self._tell("on_test_begin")
         model.reset_metrics()
         source.begin(0)
         while source.steps is None or done < source.steps:
             wanted = 1 if self._one_step["test"] else MOST_STEPS
             if source.steps is not None:
                 wanted = min(wanted, source.steps - done)
-            self.callbacks.on_test_batch_begin(done)
+            self._tell("on_test_batch_begin", done)
             taken, own = self.compiled.run("test", source, wanted)
             if not taken:
                 break
             self._measured = done = done + taken
             logs = own or model.get_metrics_result()
-            self.callbacks.on_test_batch_end(done - 1, logs)
+            self._tell("on_test_batch_end", done - 1, logs)
             if model.stop_evaluating:
                 break
         measured = _plain(logs or {})
-        self.callbacks.on_test_end(measured)
+        self._tell("on_test_end", measured)
         return measured
 
     def failed_batch(self) -> tuple[str, int, bool]:

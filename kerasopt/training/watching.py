@@ -13,6 +13,9 @@ __all__ = ["check_callbacks", "check_metric_names", "check_monitor"]
 OWN_COLUMNS = ("epoch", "learning_rate", "seconds")
 """Columns of each log, besides loss and metrics."""
 
+GETS_LOGS = ("on_epoch_end", "on_train_batch_end", "on_batch_end", "on_test_end")
+"""Methods that are handed a dict which ends up in the logs."""
+
 
 def check_metric_names(model: keras.Model) -> None:
     """Refuse metrics by the names of the log's own columns."""
@@ -29,14 +32,13 @@ def check_callbacks(
 ) -> None:
     """Refuse a callback of Keras or kerasopt that watches what isn't logged.
 
-    Callbacks of the user's, and a ``train_step``, may log whatever they like.
+    Callbacks of the user's that get logs, and a ``train_step``, may log whatever they
+    like; Keras then needs a ``mode``, since it knows its own metrics only.
     """
     callbacks = list(callbacks)
-    known = all(
-        type(each).__module__.startswith(("keras.", "kerasopt.")) for each in callbacks
-    )
-    if not known or type(model).train_step is not keras.Model.train_step:
+    if type(model).train_step is not keras.Model.train_step:
         return
+    may_be_added = any(map(_may_log, callbacks))
     logged = ["loss", *model.get_metrics_result()]
     if dataset.validation is not None:
         logged += [f"val_{name}" for name in logged]
@@ -45,12 +47,31 @@ def check_callbacks(
         monitor = getattr(callback, "monitor", None)
         if not getattr(callback, "save_best_only", True):
             continue  # A ModelCheckpoint that keeps every epoch.
-        if isinstance(monitor, str) and monitor not in logged:
-            raise ValueError(
-                f"{type(callback).__name__} watches {monitor!r}, which isn't logged. "
-                f"Logged are: {', '.join(map(repr, logged))}. Watch one of these, or "
-                "add it with metrics=[…] or validation data."
-            )
+        if _is_users(callback) or not isinstance(monitor, str) or monitor in logged:
+            continue
+        if may_be_added and getattr(callback, "mode", None) in ("min", "max"):
+            continue
+        way = (
+            " If a callback logs it, give mode='min' or 'max'." if may_be_added else ""
+        )
+        raise ValueError(
+            f"{type(callback).__name__} watches {monitor!r}, which isn't logged. "
+            f"Logged are: {', '.join(map(repr, logged))}. Watch one of these, or add "
+            f"it with metrics=[…] or validation data.{way}"
+        )
+
+
+def _may_log(callback: keras.callbacks.Callback) -> bool:
+    """Say whether a callback of the user's gets the logs, to which it may add."""
+    if isinstance(callback, keras.callbacks.LambdaCallback):
+        return True
+    return _is_users(callback) and any(
+        not keras.src.utils.is_default(getattr(callback, name)) for name in GETS_LOGS
+    )
+
+
+def _is_users(callback: keras.callbacks.Callback) -> bool:
+    return not type(callback).__module__.startswith(("keras.", "kerasopt."))
 
 
 def check_monitor(model: keras.Model, monitor: str, patience: int | None) -> str:
