@@ -61,6 +61,9 @@ def get(
 def listed(given: Any) -> list[Any]:
     """Return what `get` takes, one or several, also in nested lists, as one list.
 
+    Args:
+        given: A callback, a name or a dict; lists of them; None for none.
+
     Example:
         >>> listed("lookahead"), listed([["sam"], [{"name": "freeze"}]]), listed(None)
         (['lookahead'], ['sam', {'name': 'freeze'}], [])
