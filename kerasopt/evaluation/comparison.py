@@ -210,9 +210,7 @@ def compare(*runs: RunLike, baseline: RunLike | str | None = None) -> Comparison
     _check_runs(runs)
     run_names = _run_names(runs)
     headline = _common_headline(runs, run_names)
-    # A recipe lists its settings that are None, other runs leave them out.
-    flat = [formatting.flatten(run.recipe).items() for run in runs]
-    settings = [{k: v for k, v in each if v is not None} for each in flat]
+    settings = [formatting.settings(run.recipe) for run in runs]
     labels = _recipe_labels(settings)
     table = pd.DataFrame(
         [

@@ -21,6 +21,7 @@ __all__ = [
     "number",
     "percent",
     "plain",
+    "settings",
     "short",
 ]
 
@@ -234,6 +235,19 @@ def plain(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return str(value)
+
+
+def settings(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a recipe by their dotted names, without those not set.
+
+    Recipes list settings that are None, runs of objects leave them out.
+
+    Example:
+        >>> settings({"name": "mine", "training": {"epochs": 2, "budget": None}})
+        {'name': 'mine', 'training.epochs': 2}
+    """
+    flat = flatten(recipe)
+    return {name: value for name, value in flat.items() if value is not None}
 
 
 def flatten(settings: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
