@@ -185,7 +185,9 @@ def used(module, built):
     elif module is schedules:
         float(built(3)) if callable(built) else float(built)
     elif module is initializers:
-        built((3, 3, 2, 4))
+        shape = (3, 3, 2, 4)
+        value = getattr(built, "value", 0)  # Of "constant": an array has a shape.
+        built(shape if np.ndim(value) == 0 else np.shape(value))
     elif module is regularizers:
         float(built(np.ones(3, "float32")))
     elif module is models:

@@ -1,5 +1,7 @@
 """kerasopt.initializers: the names people type, always a fresh object."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -155,3 +157,33 @@ def test_variance_by_the_fans(name, shape, variance):
     if name != "he_normal":
         limit = np.sqrt(3 * variance)
         assert 0.99 * limit < np.abs(drawn).max() <= limit
+
+
+@pytest.mark.parametrize("name", initializers.names())
+def test_every_argument_of_every_initializer_has_a_rule(name):
+    factory = initializers._TABLE.factory(name)
+    assert inspect.signature(factory).parameters.keys() <= initializers.RULES.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("gaussian", {"stddev": -1}, "stddev must be a number >= 0"),
+        ("gaussian", {"mean": np.nan}, "mean must be a finite number"),
+        ("uniform", {"minval": 1, "maxval": 0}, "minval must be below maxval"),
+        ("he", {"seed": 1.5}, "seed must be an integer"),
+        ("dirac", {"seed": "1"}, "seed must be an integer .*leave the quotes out"),
+        ("variance_scaling", {"mode": "in"}, "mode must be one of"),
+        ("orthogonal", {"gain": 0}, "gain must be a number > 0"),
+        ("constant", {"value": [1, "x"]}, "value must be a finite number or an array"),
+        ("small_random", {"stddev": "x"}, "stddev must be a number"),
+    ],
+)
+def test_bad_arguments_of_an_initializer(name, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        initializers.get(name, **arguments)
+
+
+def test_numpy_seeds_are_seeds():
+    ours = initializers.get("he", seed=np.int64(3))((2, 2))
+    np.testing.assert_array_equal(ours, initializers.get("he", seed=3)((2, 2)))

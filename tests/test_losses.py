@@ -1,5 +1,7 @@
 """kerasopt.losses: chosen by the labels, smoothed as Keras and scikit-learn do."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -285,3 +287,45 @@ def test_several_outputs_have_a_loss_each():
         losses.get({"price": "auto"})
     with pytest.raises(ValueError, match="Unknown loss 'msee'"):
         losses.get(["msee"])
+
+
+@pytest.mark.parametrize("name", losses.named._classes())
+def test_every_argument_of_every_loss_has_a_rule(name):
+    """A new argument of Keras has to be given one."""
+    arguments = inspect.signature(losses.named._classes()[name]).parameters
+    assert arguments.keys() <= losses.named.RULES.keys()
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"name": "huber", "delta": 0}, "delta must be a number > 0"),
+        ({"name": "huber", "delta": "1"}, "delta must be .*leave the quotes out"),
+        ({"name": "huber", "dleta": 1}, "Did you mean 'delta'"),
+        ({"name": "binary_crossentropy", "label_smoothing": 1}, "label_smoothing must"),
+        (
+            {"name": "binary_crossentropy", "from_logits": "no"},
+            "from_logits must be",
+        ),
+        ({"name": "categorical_focal_crossentropy", "alpha": -1}, "alpha must be"),
+        ({"name": "categorical_focal_crossentropy", "gamma": -1}, "gamma must be"),
+        ({"name": "binary_focal_crossentropy", "alpha": 0.5}, "alpha has no effect"),
+        ({"name": "tversky", "beta": np.nan}, "beta must be"),
+        ({"name": "hubber", "delta": 1}, "Unknown loss 'hubber'"),
+        ({"name": {"a": 1}}, "loss must be 'auto', a name"),
+        ({"a": {"b": {"c": 1}}}, "loss must be 'auto', a name"),
+        ("auto_", "Unknown loss"),
+    ],
+)
+def test_bad_arguments_of_a_loss(spec, message):
+    with pytest.raises(ValueError, match=message):
+        losses.get(spec)
+
+
+def test_arguments_of_a_loss_reach_it():
+    huber = losses.get("huber", delta=np.float32(2))
+    assert float(huber([0.0], [4.0])) == pytest.approx(2 * (4 - 1))
+    focal = losses.get({"name": "categorical_focal_crossentropy", "alpha": [1, 0.0]})
+    assert float(focal([[0.0, 1.0]], [[0.5, 0.5]])) == 0
+    with pytest.raises(ValueError, match="Arguments go with the name"):
+        losses.get("auto", labels=[0, 1], delta=1)

@@ -626,3 +626,15 @@ NUMPY_ARGUMENTS = {
     "airbench": {"widths": np.array([4]), "mean": np.full(3, 0.5), "std": np.ones(3)},
     "stages": {"stages": ({"width": np.int64(4)},), "stem_width": np.int32(4)},
 }
+
+
+@pytest.mark.parametrize("activation", [len, int, lambda x: x])
+def test_an_activation_that_keras_cannot_load_again_is_refused(activation):
+    with pytest.raises(ValueError, match="activation must be"):
+        models.get("mlp", **IMAGES, activation=activation)
+
+
+def test_keras_functions_and_registered_ones_are_activations():
+    for activation in (keras.activations.relu, keras.layers.LeakyReLU(0.25)):
+        model = models.get("mlp", **IMAGES, activation=activation)
+        assert keras.models.model_from_json(model.to_json())

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasopt import checks
 from kerasopt.augment import _settings
 from kerasopt.augment._ranges import range_of
 from kerasopt.augment._seeds import pair_of
@@ -223,8 +224,8 @@ def _pixels(name: str, value: Any) -> int:
 
 
 def _flip(value: Any) -> str | None:
-    value = None if value is False else value
-    if value not in _FLIPS:
+    value = None if value is False else checks.plain(value)
+    if value not in list(_FLIPS):
         raise ValueError(
             f"flip={value!r} is not accepted; give 'random', 'alternating' or None."
         )

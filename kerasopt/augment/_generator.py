@@ -8,7 +8,7 @@ from typing import Any
 
 from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
-from kerasopt import names
+from kerasopt import checks, names
 from kerasopt.augment._settings import check, number, pair
 
 __all__ = ["ImageDataGenerator", "check_generator", "image_data_generator"]
@@ -106,8 +106,11 @@ def image_data_generator(
         fill_mode=fill_mode,
         cval=cval,
     )
-    _warn_of_swapped_shifts(width_shift_range, height_shift_range)
-    if interpolation_order not in range(6):
+    _warn_of_swapped_shifts(
+        settings["width_shift_range"], settings["height_shift_range"]
+    )
+    interpolation_order = checks.plain(interpolation_order)
+    if interpolation_order not in list(range(6)):
         raise ValueError(
             f"interpolation_order={interpolation_order!r} is not accepted; "
             "give an int from 0 to 5 (1 is bilinear)."

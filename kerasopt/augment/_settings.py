@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
-import numpy as np
+from kerasopt import checks
 
 __all__ = ["FILL_MODES", "check", "number", "pair", "share"]
 
@@ -41,7 +41,8 @@ def check(**settings: Any) -> dict[str, Any]:
         {'rotation_range': 20.0, 'zoom_range': (0.8, 1.2)}
     """
     return {
-        name: _CHECKS[name](name, _as_python(value)) for name, value in settings.items()
+        name: _CHECKS[name](name, checks.plain(value))
+        for name, value in settings.items()
     }
 
 
@@ -49,7 +50,7 @@ def number(
     name: str, value: Any, *, least: float = 0.0, highest: float = math.inf
 ) -> float:
     """Return a finite number from `least` to `highest` as a float."""
-    value = _as_python(value)
+    value = checks.plain(value)
     if not _is_number(value) or not least <= value <= highest:
         most = "" if highest == math.inf else f" and at most {highest:g}"
         raise _refusal(name, value, f"a number of at least {least:g}{most}")
@@ -58,7 +59,7 @@ def number(
 
 def share(name: str, value: Any) -> float:
     """Return a number in [0, 1] as a float."""
-    value = _as_python(value)
+    value = checks.plain(value)
     if not _is_number(value) or not 0 <= value <= 1:
         raise _refusal(name, value, "a number in [0, 1]")
     return float(value)
@@ -68,7 +69,7 @@ def pair(
     name: str, value: Any, *, least: float = 0.0, highest: float = math.inf
 ) -> tuple[float, float]:
     """Return two finite numbers in rising order, from `least` to `highest`."""
-    value = _as_python(value)
+    value = checks.plain(value)
     if not (
         _is_sequence(value)
         and len(value) == 2
@@ -86,15 +87,12 @@ def _refusal(name: str, value: Any, accepted: str) -> ValueError:
     return ValueError(f"{name}={value!r} is not accepted; give {accepted}.")
 
 
-def _as_python(value: Any) -> Any:
-    """Return NumPy's numbers, arrays and booleans as Python's."""
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
-
-
 def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, Real):
+    try:
+        checks.number("value", value)
+    except ValueError:
         return False
-    return math.isfinite(value)
+    return True
 
 
 def _is_sequence(value: Any) -> bool:

@@ -47,7 +47,7 @@ class Freeze(ShareCallback):
 
     def __init__(self, *, layers: str | Sequence[str], after: float = 0.3) -> None:
         super().__init__()
-        self.layers = [layers] if isinstance(layers, str) else list(layers)
+        self.layers = _names(layers)
         self.after = checks.fraction("after", after)
         self._to_freeze: list[Any] = []
 
@@ -108,3 +108,9 @@ class _FrozenStep:
         finally:
             for each, trainable in self.flags:
                 each.trainable = trainable
+
+
+def _names(layers: Any) -> list[str]:
+    if isinstance(layers, str):
+        return [checks.text("layers", layers)]
+    return checks.each("layers", layers, checks.text, least=1)

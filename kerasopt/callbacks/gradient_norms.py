@@ -60,6 +60,13 @@ class GradientNorms(keras.callbacks.Callback):
             raise ValueError(
                 "x holds uint8, but models train on pixels in [0, 1]: give x / 255."
             )
+        for name, values in (("x", x), ("y", y)):
+            is_listed = hasattr(values, "__len__") and getattr(values, "shape", 1) != ()
+            if isinstance(values, str | bytes | dict) or not is_listed:
+                raise checks.ArgumentTypeError(
+                    f"{name} must be an array with one entry a sample; given: "
+                    f"{checks.shown(values)}."
+                )
         if len(x) != len(y):
             raise ValueError(
                 f"x and y must have as many samples; given: {len(x)} and {len(y)}."

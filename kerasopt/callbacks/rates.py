@@ -74,7 +74,7 @@ class ReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau):
         mode: str = "auto",
         verbose: int = 0,
     ) -> None:
-        if mode not in ("auto", "min", "max"):
+        if checks.plain(mode) not in ["auto", "min", "max"]:
             raise names.unknown("mode", mode, ("auto", "min", "max"))
         super().__init__(
             monitor=monitor,

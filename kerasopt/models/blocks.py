@@ -198,7 +198,8 @@ def image_shape(input_shape: Any) -> tuple[int, int, int]:
 
 def check_activation(name: Any) -> None:
     """Raise a `ValueError` that lists Keras's activations if it isn't one."""
-    if callable(name):
+    if callable(name) and not isinstance(name, type):
+        _check_saveable(name)
         return
     checks.text("activation", name)
     try:
@@ -207,6 +208,21 @@ def check_activation(name: Any) -> None:
         choices = [n for n in dir(keras.activations) if n[0].islower()]
         choices = [n for n in choices if n not in ("get", "serialize", "deserialize")]
         raise names.unknown("activation", name, choices) from None
+
+
+def _check_saveable(activation: Any) -> None:
+    """Refuse a function that Keras can save with the model but not load again."""
+    if isinstance(activation, keras.layers.Layer):
+        return
+    name = getattr(activation, "__name__", "")
+    own = keras.saving.get_registered_name(activation) != name
+    of_keras = getattr(keras.activations, name or "get", None) is activation
+    if not (own or of_keras):
+        raise ValueError(
+            "activation must be a Keras name, or a function decorated with "
+            "keras.saving.register_keras_serializable(), so that the model can be "
+            f"loaded again; given: {checks.shown(activation)}."
+        )
 
 
 def positive_integers(name: str, values: Any) -> tuple[int, ...]:
