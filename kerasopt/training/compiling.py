@@ -93,7 +93,10 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
             f"{model.output_names[0]!r}: 'mse', …}} or a list in their order."
         )
     loss = given
-    if given is not None and not isinstance(given, (dict, list, tuple)):
+    of_several = isinstance(given, (dict, list, tuple)) and not losses.is_spec(given)
+    if of_several:
+        loss = losses.get(given, label_smoothing=spec.settings.label_smoothing)
+    elif given is not None:
         loss = losses.get(
             given,
             labels=y,
@@ -150,7 +153,7 @@ def _loss_of(loss: Any, model: Any) -> Any:
     if loss is None and isinstance(model, keras.Model):
         loss = placement.compile_arguments(model).get("loss")
     with contextlib.suppress(ValueError, TypeError):
-        loss = keras.losses.get(loss)
+        loss = losses.get(loss) if losses.is_spec(loss) else keras.losses.get(loss)
     return loss
 
 
