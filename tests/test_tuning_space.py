@@ -243,3 +243,9 @@ def test_values_that_a_recipe_has_by_default_are_its_own(space, optimizer, recip
 def test_a_recipe_without_a_rate_has_that_of_its_optimizer(optimizer, rate, recipe):
     space = default_space(recipe.replace("optimizer", optimizer))
     assert space[RATE]["min_value"] == pytest.approx(rate / 10)
+
+
+@pytest.mark.parametrize("field", ["name", "description"])
+def test_a_field_that_changes_nothing_is_refused(field):
+    with pytest.raises(ValueError, match=f"'{field}' can't be searched: it only says"):
+        ko.tuning.search("digits", {field: ["a", "b"]}, max_trials=2)

@@ -27,6 +27,8 @@ SpaceLike = (
 RANGE = ("min_value", "max_value", "step", "sampling")
 SAMPLING = ("linear", "log", "reverse_log")
 _NOT_SEARCHED = {
+    **dict.fromkeys(("name", "description"), "it only says what the recipe is"),
+    "measured": "it is the result of the recipe as it stands",
     "training.seed": "the search's own seed=… is used for all trials",
     "training.tta": "it changes the test alone",
     "training.tta_share": "it changes the test alone",
@@ -160,7 +162,8 @@ class Space:
         for field in first:
             check_dotted(field, recipe)
         for field in first:
-            if reason := _NOT_SEARCHED.get(field):
+            section = field.partition(".")[0]
+            if reason := _NOT_SEARCHED.get(field) or _NOT_SEARCHED.get(section):
                 raise ValueError(f"{field!r} can't be searched: {reason}.")
         for words, changed in self._changed(recipe):
             with _told(words):
