@@ -1,21 +1,24 @@
 """Odd values for every argument of every factory.
 
 Each gives either a working object on which the value shows, or an error that names the
-argument. ``KERASOPT_FUZZ=20000 pytest tests/test_fuzz_factories.py`` tries more.
+argument.
 """
 
+import functools
 import inspect
-import os
 import random
+import re
 import warnings
 
 import keras
 import numpy as np
 import pytest
+from fuzzing import TIMES
 
 from kerasopt import (
     augment,
     callbacks,
+    checks,
     initializers,
     losses,
     models,
@@ -24,7 +27,7 @@ from kerasopt import (
     schedules,
 )
 
-INPUTS = int(os.environ.get("KERASOPT_FUZZ", "300"))
+INPUTS = 700 * TIMES
 
 ODD = [
     None,
@@ -169,7 +172,49 @@ def problem_of(module, name, argument, value):
         used(module, built)
     except Exception as error:
         return f"{what} was taken, then: {type(error).__name__}: {error}"
+    if state(built) == plain_state(module, name) and not is_own(
+        module, name, argument, value, built
+    ):
+        return f"{what} was taken without effect"
     return None
+
+
+@functools.cache
+def plain_state(module, name):
+    """What an object is without the argument, where it can be made without."""
+    try:
+        return state(module.get(name, **needed(module, name)))
+    except ValueError:
+        return None
+
+
+def state(built):
+    """All that makes an object, but the numbers that Keras adds to names."""
+    if isinstance(built, keras.Model):
+        found = built.to_json()
+    elif hasattr(built, "get_config"):
+        found = repr(built.get_config())
+        # Which Keras leaves out of the configuration.
+        found += repr(getattr(built, "_exclude_from_weight_decay_pattern", None))
+    else:
+        found = repr(sorted(getattr(built, "__dict__", {"": built}).items()))
+    return re.sub(r"_\d+\b|0x[0-9a-f]+|seed\w*': \d+", "", found)
+
+
+SWITCHED = ("batch_norm_momentum",)
+"""Settings of what another argument switches off, as ablations and searches do."""
+
+
+def is_own(module, name, argument, value, built):
+    """Whether a value is the one that the object has anyway, in any type."""
+    if module is models:
+        config = models.defaults(name)
+    else:
+        config = built.get_config() if hasattr(built, "get_config") else vars(built)
+    own = needed(module, name).get(argument, config.get(argument))
+    given = checks.plain(value)
+    is_tiny = isinstance(given, float) and abs(given) < 1e-30
+    return given in (own, [own], None, 0, [], ()) or is_tiny or argument in SWITCHED
 
 
 SAID_AS = {"A layer o": "units filters widths dense input_shape num_classes"}

@@ -210,6 +210,11 @@ def test_biases_do_not_decay_on_two_devices_either(two_cpus):
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(bias), np.ones(8))
 
 
+def test_what_does_not_decay_needs_a_decay():
+    with pytest.raises(ValueError, match="no effect without weight_decay"):
+        optimizers.get("adam", exclude_from_weight_decay=["bias"])
+
+
 @pytest.mark.parametrize("names", ["bias", [3], 7])
 def test_bad_names_of_what_does_not_decay(names):
     with pytest.raises(ValueError, match=r"names of variables|wrong type"):
@@ -399,6 +404,7 @@ def test_numpy_numbers_are_numbers():
         momentum=np.array(0.25),
         nesterov=np.True_,
         gradient_accumulation_steps=np.int64(2),
+        weight_decay=np.float64(0.1),
         exclude_from_weight_decay=np.array(["bias"]),
     )
     config = optimizer.get_config()

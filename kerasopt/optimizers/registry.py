@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasopt import checks, schedules
 from kerasopt.names import Names, normalize
@@ -221,9 +222,16 @@ def _checked(
     known = {p.name: p.default for p in [*strict, own]}
 
     def build(**given: Any) -> keras.optimizers.Optimizer:
+        own_names = given.get("exclude_from_weight_decay", NO_DECAY)
+        excludes = own_names is not NO_DECAY and np.size(own_names) > 0
         given = {"exclude_from_weight_decay": NO_DECAY, **defaults, **given}
         arguments = checked(name, known, given)
         undecayed = arguments.pop("exclude_from_weight_decay")
+        if excludes and arguments.get("weight_decay", known["weight_decay"]) is None:
+            raise ValueError(
+                f"exclude_from_weight_decay={undecayed!r} has no effect without "
+                "weight_decay: give it, too, or leave both out."
+            )
         if optimizer is CoupledSGD and not arguments.get("l2"):
             arguments.pop("l2", None)
             built = keras.optimizers.SGD(**arguments)  # Needs no class of ours.
