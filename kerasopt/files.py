@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["TEMPORARY_PREFIX", "atomic", "remove_leftovers", "try_lock", "write_text"]
+__all__ = [
+    "TEMPORARY_PREFIX",
+    "atomic",
+    "remove_leftovers",
+    "try_lock",
+    "user_path",
+    "write_text",
+]
 
 TEMPORARY_PREFIX = ".writing-"
 """How the names of unfinished files begin."""
@@ -64,6 +73,63 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def check_space(folder: str | os.PathLike[str], size: int) -> None:
+    """Refuse to write more than there is room for.
+
+    Args:
+        folder: Where to write.
+        size: How many bytes.
+
+    Raises:
+        OSError: with the code of a full disk.
+
+    Example:
+        >>> check_space(tempfile.gettempdir(), 10**18)
+        Traceback (most recent call last):
+        ...
+        OSError: [Errno 28] No space left on device: ...
+    """
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(folder))
+
+
+def user_path(path: str | os.PathLike[str], *, what: str = "directory") -> Path:
+    """Return a path that a user gave, ``~`` and ``~user`` replaced by home folders.
+
+    Args:
+        path: The path.
+        what: How messages call it.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: if it is no path.
+        ValueError: if it is empty, holds a character that no path may hold, or there
+            is no such home folder.
+
+    Example:
+        >>> user_path("photos").name
+        'photos'
+    """
+    plain = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(plain, str):
+        raise TypeError(
+            f"{what} must be a path; given: {path!r} of type {type(path).__name__}."
+        )
+    if not plain:
+        raise ValueError(f"{what} is empty: give a path; '.' is the present folder.")
+    if "\0" in plain:
+        raise ValueError(f"{what}={plain!r} holds a null character: no path may.")
+    try:
+        return Path(plain).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{what}={plain!r}: the home folder of this user isn't known. Give the "
+            "whole path instead of '~'."
+        ) from error
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

@@ -154,7 +154,9 @@ def show_run(run: Run, as_json: bool) -> None:
         name = formatting.metric_name(f"val_{headline}")
         rows.append((name, formatting.measure(headline, validation)))
     rows.append(("training", time))
-    rows.append(("report", files.shown(run.directory / "report.html")))
+    report = run.directory / "report.html"
+    if report.is_file():  # Which isn't so where it failed, as on a full disk.
+        rows.append(("report", files.shown(report)))
     rows.append(("use it", _how_to_predict(run)))
     _print_rows(rows)
 

@@ -50,6 +50,12 @@ def invalid_argument():
             tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"),
             "There isn't enough memory (OOM when allocating)",
         ),
+        (
+            tf.errors.ResourceExhaustedError(
+                None, None, "Failed to flush 1 events to events.out"
+            ),
+            "The disk is full: Failed to flush 1 events to events.out. Free",
+        ),
         (invalid_argument(), "TensorFlow can't compute this: "),
     ],
 )

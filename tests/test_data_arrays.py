@@ -192,6 +192,7 @@ def test_class_names_are_any_sequence(names):
     ("arguments", "error", "message"),
     [
         ({"class_names": 3}, TypeError, "class_names is a int. Accepted: a list"),
+        ({"class_names": "ab"}, TypeError, "class_names is a str. Accepted: a list"),
         ({"class_names": {"a", "b"}}, TypeError, "class_names is a set"),
         ({"class_names": {0: "a", 1: "b"}}, TypeError, "class_names is a dict"),
         ({"class_names": ["a", None]}, TypeError, "class_names has None of type"),

@@ -597,3 +597,35 @@ def test_a_recipe_of_version_0_1_still_works_and_says_what_is_new():
         "name": "one_cycle",
         "max_learning_rate": 0.2,
     }
+
+
+def test_data_of_every_kind_are_taken_in_place_of_the_own():
+    recipe = Recipe(MINE)
+    x, y = np.zeros((20, 4), "float32"), np.arange(20) % 2
+    dataset = recipe.chosen_data((x, y))
+    assert (dataset.num_classes, dataset.sizes["train"]) == (2, 20)
+    assert recipe.chosen_data(dataset) is dataset
+    numbers = recipe.replace("task", "regression").chosen_data((x, y))
+    assert numbers.task.name == "regression"
+    model = recipe.build_model(dataset)
+    assert model.input_shape == (None, 4)
+
+
+@pytest.mark.parametrize("given", [3, "digits", np.zeros((3, 2)), [], 0])
+def test_what_is_no_data_is_refused_by_all_that_take_data(given, tmp_path):
+    recipe, space = Recipe(MINE), {"optimizer.learning_rate": [0.1, 0.2]}
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    given_as = {"dataset": given, "directory": tmp_path / "new"}
+    for call in (
+        lambda: recipe.run(**given_as),
+        lambda: recipe.lr_range_test(dataset=given),
+        lambda: ko.tuning.search(recipe, space, max_trials=1, **given_as),
+        lambda: ko.tuning.search_architecture(recipe, max_trials=1, **given_as),
+        lambda: ko.tuning.sweep(recipe, *space.popitem(), **given_as),
+        lambda: ko.tuning.ablate(recipe, ["dropout"], **given_as),
+        lambda: ko.tuning.RecipeHyperModel(recipe, dataset=given),
+        lambda: ko.diagnosis.lr_range_test(model, given),
+    ):
+        with pytest.raises(TypeError, match="The data are a "):
+            call()
+    assert not (tmp_path / "new").exists()

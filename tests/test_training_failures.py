@@ -1,7 +1,9 @@
 """What fails in a training, or before it, and what is kept then."""
 
+import errno
 import re
 import warnings
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -637,3 +639,70 @@ def test_what_saves_but_does_not_load_is_said_before_the_training(build, note, q
     assert any(re.search(note, each) for each in again.environment["notes"])
     with pytest.raises(ValueError, match="can't be loaded"):
         again.predict(X)
+
+
+def test_a_full_disk_is_not_taken_for_a_model_that_cannot_be_saved(quick, monkeypatch):
+    """h5py, which writes such a model's weights, ends the process on a full disk."""
+
+    def full(self, path, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", full)
+    monkeypatch.setattr(keras.Model, "save_weights", None)
+    with pytest.raises(OSError, match="No space left"):
+        ko.fit(net(), (X, Y), epochs=1, **quick)
+    assert not list(quick["directory"].glob("model.*"))
+
+
+def test_weights_alone_are_not_written_without_room(quick, monkeypatch):
+    def nothing_free(folder):
+        return SimpleNamespace(free=40)
+
+    def unsaveable(self, path, **kwargs):
+        raise NotImplementedError("no config")
+
+    monkeypatch.setattr(keras.Model, "save", unsaveable)
+    monkeypatch.setattr(keras.Model, "save_weights", None)
+    monkeypatch.setattr("kerasopt.files.shutil.disk_usage", nothing_free)
+    with pytest.raises(OSError, match="No space left"):
+        ko.fit(net(), (X, Y), epochs=1, **quick)
+
+
+def test_what_is_predicted_and_measured_is_checked(quick):
+    run = ko.fit(net(), (X, Y), epochs=1, **quick)
+    for given, error, message in (
+        (None, TypeError, "x is None"),
+        ("a", TypeError, "array of numbers, one row for each sample"),
+        (iter([X]), TypeError, "x is a list_iterator"),
+        (X.astype(str), TypeError, "dtype <U32"),
+        ({"a": X}, TypeError, r"one array of samples .*given: a dict of \['a'\]"),
+        ((X, Y), TypeError, "given: a tuple of 2. Give the samples alone"),
+    ):
+        with pytest.raises(error, match=message):
+            run.predict(given)
+    for settings, message in (
+        ({"batch_size": 0}, "batch_size must be an integer >= 1"),
+        ({"batch_size": "a"}, "batch_size must be an integer >= 1"),
+        ({"tta_share": 0.5}, "no effect without tta"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run.predict(X, **settings)
+    for given, kind in (
+        (None, "a NoneType"),
+        ("test", "a str"),
+        ({"x": X}, "a dict"),
+        ((X, Y, Y, Y), "a tuple of 4"),
+    ):
+        with pytest.raises(TypeError, match=f"The data to measure .*given: {kind}"):
+            run.evaluate(given)
+    with pytest.raises(TypeError, match="custom_objects must be a dict"):
+        ko.Run.load(run.directory, custom_objects=3)
+
+
+def test_samples_of_several_inputs_have_the_inputs_names(quick):
+    a, b = keras.Input((6,), name="a"), keras.Input((6,), name="b")
+    model = keras.Model({"a": a, "b": b}, L.Dense(1, "sigmoid")(L.Add()([a, b])))
+    run = ko.fit(model, ({"a": X, "b": X}, Y), epochs=1, **quick)
+    assert run.predict({"b": X, "a": X.tolist()}).shape == (200, 2)
+    with pytest.raises(ValueError, match=r"inputs are \['a', 'b'\]; given: .*'c'"):
+        run.predict({"a": X, "c": X})

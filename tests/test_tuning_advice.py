@@ -365,8 +365,6 @@ def test_it_is_shown_as_a_table():
 @pytest.mark.parametrize(
     ("given", "settings", "message"),
     [
-        (lambda: None, {}, "must be a kerasopt Dataset; given: NoneType"),
-        (lambda: np.zeros((4, 2)), {}, "given: ndarray. Wrap arrays with"),
         (lambda: ko.data.load("digits", validation=0), {}, "no validation data"),
         (wine, {"budget": "soon"}, "budget must be a time"),
         (wine, {"budget": 0}, "budget must be a time"),
@@ -376,6 +374,12 @@ def test_it_is_shown_as_a_table():
 def test_bad_arguments_are_refused(given, settings, message):
     with pytest.raises(ValueError, match=message):
         advise_settings(given(), **settings)
+
+
+@pytest.mark.parametrize("given", [None, np.zeros((4, 2)), 3])
+def test_what_is_no_data_is_refused(given):
+    with pytest.raises(TypeError, match="The data are a "):
+        advise_settings(given)
 
 
 def test_test_data_in_place_of_validation_are_refused():

@@ -155,7 +155,7 @@ def test_a_folder_with_something_in_it_and_data_without_validation_are_refused(
     recipe, digits, tmp_path
 ):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ValueError, match="isn't empty"):
+    with pytest.raises(ValueError, match="isn't an empty folder"):
         ko.tuning.sweep(
             recipe, "training.batch_size", [32], dataset=digits, directory=tmp_path
         )

@@ -71,8 +71,9 @@ def _suggest(option: str) -> None:
 def _known(error: BaseException) -> str | None:
     """Return the message for an error that the user can do something about."""
     kinds = [each.__name__ for each in type(error).__mro__]
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"The disk is full: {error}. Free some space and run it again."
+    if _is_full_disk(error, kinds):
+        reason = _first_line(error)
+        return f"The disk is full: {reason}. Free some space and run it again."
     if any(kind in kinds for kind in _OUT_OF_MEMORY):
         return (
             f"There isn't enough memory ({_first_line(error)}). Choose a smaller model "
@@ -83,6 +84,17 @@ def _known(error: BaseException) -> str | None:
     if isinstance(error, (ValueError, OSError, ImportError)) or _was_meant(error):
         return str(error)
     return None
+
+
+def _is_full_disk(error: BaseException, kinds: list[str]) -> bool:
+    """Say whether there was no room for a file.
+
+    TensorFlow reports that as it reports memory that has run out.
+    """
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    texts = ("No space left", "Failed to flush")
+    return "ResourceExhaustedError" in kinds and any(t in str(error) for t in texts)
 
 
 def _first_line(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from kerasopt import files
 from kerasopt.console import Console, say
 from kerasopt.data.hashing import sha256
 
-__all__ = ["CacheDamaged", "cache_file", "folder", "lock", "read", "user_path", "write"]
+__all__ = ["CacheDamaged", "cache_file", "folder", "lock", "read", "write"]
 
 Arrays = dict[str, np.ndarray]
 
@@ -53,47 +53,14 @@ def folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
         'my_data'
     """
     if data_dir is not None:
-        path = user_path(data_dir, what="data_dir")
+        path = files.user_path(data_dir, what="data_dir")
     elif own := os.environ.get("KERASOPT_HOME"):
-        path = user_path(own, what="KERASOPT_HOME") / "datasets"
+        path = files.user_path(own, what="KERASOPT_HOME") / "datasets"
     else:
         path = _in_home()
     if path.exists() and not path.is_dir():
         raise ValueError(f"data_dir must be a folder; {path} is a file.")
     return path
-
-
-def user_path(path: str | os.PathLike[str], *, what: str) -> Path:
-    """Return a path with ``~`` and ``~user`` replaced by home folders.
-
-    Args:
-        path: The path.
-        what: How messages call it.
-
-    Returns:
-        The path.
-
-    Raises:
-        TypeError: if it is no path.
-        ValueError: if it is empty or there is no such home folder.
-
-    Example:
-        >>> user_path("photos", what="directory").name
-        'photos'
-    """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(
-            f"{what} must be a path; given: {path!r} of type {type(path).__name__}."
-        )
-    if not os.fspath(path):
-        raise ValueError(f"{what} is empty: give a path; '.' is the present folder.")
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise ValueError(
-            f"{what}={str(path)!r}: the home folder of this user isn't known. Give the "
-            "whole path instead of '~'."
-        ) from error
 
 
 def _in_home() -> Path:

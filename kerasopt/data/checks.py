@@ -125,7 +125,7 @@ def as_names(class_names: Any) -> tuple[str, ...]:
     """
     if class_names is None:
         return ()
-    if isinstance(class_names, (set, frozenset, Mapping)) or not hasattr(
+    if isinstance(class_names, (str, bytes, set, frozenset, Mapping)) or not hasattr(
         class_names, "__iter__"
     ):
         raise TypeError(

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from kerasopt.console import track
-from kerasopt.data.cache import user_path
 from kerasopt.data.dataset import Dataset
 from kerasopt.data.image_reading import choose_cache, read_all
 from kerasopt.data.images import (
@@ -27,6 +26,7 @@ from kerasopt.data.images import (
 from kerasopt.data.layouts import Layout, find_layout, list_images
 from kerasopt.data.parallel import in_threads, reading_threads
 from kerasopt.data.splits import resolve_size, stratified_split
+from kerasopt.files import user_path
 from kerasopt.names import unknown
 
 __all__ = ["from_directory"]
@@ -124,7 +124,7 @@ def from_directory(
         raise unknown("color", color, COLORS)
     if corrupt not in _CORRUPT:
         raise unknown("corrupt", corrupt, _CORRUPT)
-    root = user_path(directory, what="directory")
+    root = user_path(directory)
     if not root.is_dir():
         raise ValueError(
             f"{root} is a file: give the folder, of an archive the unpacked one."

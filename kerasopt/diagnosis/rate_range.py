@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
-from kerasopt import charts, checks, optimizers
+from kerasopt import charts, checks, data, optimizers
 from kerasopt.console import Bar, Console
 from kerasopt.data import Dataset
 from kerasopt.layers import graph
@@ -22,7 +22,6 @@ from kerasopt.training import (
     Trainer,
     TrainingSettings,
     placement,
-    preflight,
     preparation,
 )
 from kerasopt.training.spec import TrainingSpec
@@ -154,7 +153,7 @@ def lr_range_test(
         Smith (2017), section 3.3, https://arxiv.org/abs/1506.01186.
     """
     _check(model)
-    preflight.check_is_dataset(dataset)
+    dataset = data.as_dataset(dataset)
     _check_range(low, high, steps)
     checks.integer("batch_size", batch_size)
     checks.integer("seed", seed, least=0)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kerasopt import checks, data, meanings, names, yaml_text
+from kerasopt import checks, data, files, meanings, names, yaml_text
 from kerasopt.data import recipe_fields
 from kerasopt.recipes import budgets
 from kerasopt.recipes.renamed import current_content, current_field
@@ -60,7 +59,8 @@ class Recipe:
             ValueError: if the file can't be read, isn't YAML or isn't a recipe.
         """
         try:
-            content = parse(Path(path).read_text(encoding="utf-8"))
+            file = files.user_path(path, what="recipe")
+            content = parse(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             # Only an OSError has it; its text would name the file once more.
             reason = getattr(error, "strerror", None) or error
@@ -140,7 +140,7 @@ class Recipe:
             target["budget"] = None  # Else the budget would still decide.
         return type(self)(content)
 
-    def for_budget(self, dataset: data.Dataset | None = None) -> Recipe:
+    def for_budget(self, dataset: Any = None) -> Recipe:
         """Return the recipe as its time budget changes it (``from_budget``).
 
         A few steps of the recipe's own network are timed on this machine, to see how
@@ -164,7 +164,7 @@ class Recipe:
         """
         if not self.from_budget or self.training.budget is None:
             return self
-        return budgets.decide(self, dataset or self.load_data())
+        return budgets.decide(self, self.chosen_data(dataset))
 
     def alternatives(self) -> list[Recipe]:
         """Return every recipe that `for_budget` may return; the machine decides."""
@@ -197,11 +197,31 @@ class Recipe:
         """Load the recipe's dataset."""
         return recipe_fields.load_fields(self.data.model_dump(), data_dir=data_dir)
 
+    def chosen_data(self, dataset: Any = None, *, data_dir: str | None = None) -> Any:
+        """Return the data to train on: the given ones, or else the recipe's own.
+
+        Args:
+            dataset: What `kerasopt.fit` takes as data, or None.
+            data_dir: Folder with the own dataset's files, where they can't be fetched.
+
+        Returns:
+            A `kerasopt.data.Dataset`.
+
+        Raises:
+            TypeError: if the given data are of another kind.
+            ValueError: if they don't fit, or the recipe's own can't be had.
+        """
+        if dataset is None:
+            return self.load_data(data_dir=data_dir)
+        if isinstance(dataset, data.Dataset):
+            return dataset
+        return data.as_dataset(dataset, task=self.task or AUTO)
+
     def run(
         self,
         *,
         seed: int | None = None,
-        dataset: data.Dataset | None = None,
+        dataset: Any = None,
         directory: str | os.PathLike[str] | None = None,
         data_dir: str | None = None,
         resume: bool = False,
@@ -211,7 +231,8 @@ class Recipe:
 
         Args:
             seed: Instead of ``training.seed``.
-            dataset: Instead of the recipe's own.
+            dataset: Instead of the recipe's own: a Dataset, or what `kerasopt.fit`
+                takes as data.
             directory: Folder of the run; new below ``runs/`` by default.
             data_dir: Folder with the dataset's files, where they can't be fetched.
             resume: Go on with the interrupted run in ``directory``.
@@ -229,7 +250,7 @@ class Recipe:
         if seed is not None:
             recipe = recipe._with_seed(seed)
         recipe.check()
-        dataset = dataset or recipe.load_data(data_dir=data_dir)
+        dataset = recipe.chosen_data(dataset, data_dir=data_dir)
         recipe = recipe.for_budget(dataset)
         return training.fit(
             lambda: recipe.build_model(dataset),
@@ -253,7 +274,7 @@ class Recipe:
         high: float = 10.0,
         steps: int = 100,
         seed: int | None = None,
-        dataset: data.Dataset | None = None,
+        dataset: Any = None,
         data_dir: str | None = None,
         verbose: bool = True,
     ) -> diagnosis.RateRange:
@@ -264,7 +285,8 @@ class Recipe:
             high: Last rate.
             steps: Batches, one a rate.
             seed: Instead of ``training.seed``.
-            dataset: Instead of the recipe's own.
+            dataset: Instead of the recipe's own: a Dataset, or what `kerasopt.fit`
+                takes as data.
             data_dir: Folder with the dataset's files, where they can't be fetched.
             verbose: Show progress on standard error.
 
@@ -279,7 +301,7 @@ class Recipe:
         from kerasopt import diagnosis
 
         self.check()
-        dataset = dataset or self.load_data(data_dir=data_dir)
+        dataset = self.chosen_data(dataset, data_dir=data_dir)
         recipe = self.for_budget(dataset)
         seed = recipe.training.seed if seed is None else seed
         keras.utils.set_random_seed(seed)

@@ -33,7 +33,7 @@ def runs(directory: str | os.PathLike[str] = "runs") -> pd.DataFrame:
     Raises:
         ValueError: if there is no such folder.
     """
-    root = Path(directory)
+    root = files.user_path(directory)
     if not root.is_dir():
         raise ValueError(f"There is no folder '{root}'.")
     rows = [_row(path.parent, root) for path in root.rglob(RECIPE)]
@@ -84,10 +84,17 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def check_new(directory: str | os.PathLike[str] | None) -> None:
-    """Raise `ValueError` if the folder chosen for a new run is in use."""
+    """Raise `ValueError` if the folder chosen for a new run can't be used, or is."""
     if directory is None:
         return
-    path = Path(directory)
+    path = files.user_path(directory)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"The folder {str(path)!r} has a name that isn't UTF-8, under which "
+            "TensorFlow can't write. Choose another one."
+        ) from None
     if path.exists() and (not path.is_dir() or any(_foreign(path))):
         raise ValueError(
             f"'{path}' exists already and isn't an empty folder; nothing was "
@@ -111,7 +118,7 @@ def new_directory(name: str, directory: str | os.PathLike[str] | None) -> Path:
     """
     check_new(directory)
     if directory is not None:
-        path = Path(directory)
+        path = files.user_path(directory)
         path.mkdir(parents=True, exist_ok=True)
         return path
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -138,7 +145,7 @@ def unfinished_directory(directory: str | os.PathLike[str] | None) -> Path:
     """
     if directory is None:
         raise ValueError("resume=True needs directory=, the interrupted run's folder.")
-    path = Path(directory)
+    path = files.user_path(directory)
     check_is_run(path)
     if (path / METRICS).is_file():
         raise ValueError(f"The run in '{path}' has already finished.")

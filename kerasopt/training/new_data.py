@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasopt.data import Dataset, Stream, pipeline
-from kerasopt.data.checks import check_finite, is_lazy
+from kerasopt.data.checks import as_array, check_finite, is_lazy
 from kerasopt.data.streams import is_stream
-from kerasopt.data.structure import lists_as_tuples
+from kerasopt.data.structure import is_nested, lists_as_tuples, map_leaves
 from kerasopt.training.batches import affordable_batch
 
-__all__ = ["batches_of", "check_numbers", "fits", "predicted", "scaled"]
+__all__ = ["as_samples", "batches_of", "fits", "predicted", "scaled"]
 
 
 def split_of(data: Any) -> Any:
@@ -95,6 +95,13 @@ def predicted(
 
 def _arrays_of(data: Any) -> tuple[Any, Any, Any]:
     """Return samples, labels and weights of (x,), (x, y) or (x, y, sample_weight)."""
+    if not isinstance(data, (tuple, list)) or not 1 <= len(data) <= 3:
+        kind = type(data).__name__
+        raise TypeError(
+            "The data to measure must be (x, y), (x, y, sample_weight), a stream of "
+            f"such batches or a Dataset; given: a {kind}"
+            + (f" of {len(data)}." if isinstance(data, (tuple, list)) else ".")
+        )
     x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
     return (*lists_as_tuples(x, y), weights)
 
@@ -110,9 +117,78 @@ def fits(given: tuple[int, ...], shape: tuple[Any, ...]) -> bool:
     )
 
 
-def check_numbers(x: Any) -> None:
-    """Refuse no samples, and samples that aren't finite."""
+def as_samples(x: Any, shape: Any, model: keras.Model) -> Any:
+    """Return samples as the arrays that a trained model takes, or refuse them.
+
+    Args:
+        x: What the user gave: an array, or a dict, tuple or list with one for each
+            input.
+        shape: Shape of a sample in the training; a dict or tuple for several inputs.
+        model: The model.
+
+    Raises:
+        TypeError: if they are no arrays, or arrays for other inputs.
+        ValueError: if there are none, they have another shape, or hold what are no
+            numbers.
+    """
+    inputs = getattr(model, "inputs", None) or ()
+    if isinstance(x, list):  # As Keras's: one for each input, or one array.
+        x = tuple(x) if len(inputs) > 1 else x
+    _check_structure(x, shape)
+    takes_text = not inputs or any(each.dtype == "string" for each in inputs)
+    x = _each_as_numbers(x, takes_text)
+    if is_nested(x):
+        return x
+    if isinstance(shape, dict) and len(shape) == 1:  # One input, by its name.
+        return as_samples(dict.fromkeys(shape, x), shape, model)
+    if _is_of_one(shape) and (*x.shape[1:], 1) == shape:
+        x = x[..., np.newaxis]  # Grey images, as `from_arrays` takes them.
+    if _is_of_one(shape) and not fits(x.shape[1:], shape):
+        raise ValueError(
+            f"Each sample must have the shape {shape}; given an array of shape "
+            f"{x.shape}, samples along its first axis."
+        )
+    return x
+
+
+def _is_of_one(shape: Any) -> bool:
+    """Say whether a sample's shape is that of one array."""
+    return isinstance(shape, tuple) and not any(
+        isinstance(each, (tuple, dict)) for each in shape
+    )
+
+
+def _check_structure(x: Any, shape: Any) -> None:
+    """Refuse arrays for other inputs than those of the training."""
+    if not is_nested(x):
+        return
+    given = f"a dict of {list(x)}" if isinstance(x, dict) else f"a tuple of {len(x)}"
+    if _is_of_one(shape):
+        raise TypeError(
+            f"The model takes one array of samples of shape {shape}; given: {given}. "
+            "Give the samples alone, without labels or names."
+        )
+    if isinstance(shape, dict) and isinstance(x, dict) and set(x) != set(shape):
+        raise ValueError(f"The model's inputs are {list(shape)}; given: {given}.")
+
+
+def _each_as_numbers(x: Any, takes_text: bool) -> Any:
+    if is_nested(x):  # At any depth, as a stream may have it.
+        return map_leaves(lambda some: _each_as_numbers(some, takes_text), x)
+    return _as_numbers(x, takes_text)
+
+
+def _as_numbers(x: Any, takes_text: bool) -> Any:
+    """Return samples as an array; refuse none, and such as aren't finite numbers."""
+    if not is_lazy(x):  # Image files are decoded batch by batch.
+        x = as_array(x, what="x")
+        if not x.ndim or (x.dtype.kind not in "buif" and not takes_text):
+            raise TypeError(
+                "x must be an array of numbers, one row for each sample; given: shape "
+                f"{x.shape}, dtype {x.dtype}."
+            )
     if not len(x):
         raise ValueError("There are no samples: the array is empty.")
     if not is_lazy(x):
         check_finite(x, what="x")
+    return x

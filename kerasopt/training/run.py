@@ -12,9 +12,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kerasopt import evaluation, files, tasks
+from kerasopt import checks, evaluation, files, tasks
 from kerasopt.data import pipeline
-from kerasopt.data.checks import is_lazy
 from kerasopt.data.pixels import scale_of_new
 from kerasopt.data.streams import is_stream
 from kerasopt.evaluation import report as html_report
@@ -56,8 +55,13 @@ class Run:
         custom_objects: Mapping[str, Any] | None = None,
     ) -> None:
         # The working directory may change while the run is in use.
-        self.directory = Path(directory).absolute()
+        self.directory = files.user_path(directory).absolute()
         check_is_run(directory)
+        if custom_objects is not None and not isinstance(custom_objects, Mapping):
+            raise TypeError(
+                "custom_objects must be a dict {'Name': Class}; given: "
+                f"{custom_objects!r}."
+            )
         self._custom_objects = dict(custom_objects or {})
         if model is not None:
             self.model = model
@@ -194,8 +198,14 @@ class Run:
             gives.
 
         Raises:
-            ValueError: if the samples have another shape.
+            TypeError: if the samples are of another kind, or there are labels, too.
+            ValueError: if the samples have another shape, or an argument is out of
+                its range or has no effect.
         """
+        if batch_size is not None:
+            checks.integer("batch_size", batch_size)
+        if tta == "none" and tta_share != 1.0:
+            raise ValueError(f"tta_share={tta_share!r} has no effect without tta.")
         if is_stream(x):
             given: dict[str, Any] = {"batch_size": batch_size, "tta": tta}
             given["tta_share"] = tta_share
@@ -226,27 +236,8 @@ class Run:
         )
 
     def _checked(self, x: Any) -> Any:
-        """Return samples as arrays, or refuse their shape and numbers."""
-        if isinstance(x, list):  # As Keras's: one for each input, or one array.
-            several = len(getattr(self.model, "inputs", None) or ()) > 1
-            x = tuple(x) if several else np.asarray(x)
-        if not is_lazy(x):  # Image files are decoded batch by batch.
-            x = keras.tree.map_structure(np.asarray, x)
-        for each in keras.tree.flatten(x):
-            new_data.check_numbers(each)
-        if isinstance(x, (dict, tuple)):
-            return x
-        shape = self.input_shape
-        if isinstance(shape, dict) and len(shape) == 1:  # One input, by its name.
-            return self._checked(dict.fromkeys(shape, x))
-        if isinstance(shape, tuple) and (*x.shape[1:], 1) == shape:
-            x = x[..., np.newaxis]  # Grey images, as `from_arrays` takes them.
-        if isinstance(shape, tuple) and not new_data.fits(x.shape[1:], shape):
-            raise ValueError(
-                f"Each sample must have the shape {shape}; given an array of shape "
-                f"{x.shape}, samples along its first axis."
-            )
-        return x
+        """Return samples as arrays, or refuse their structure, shape and numbers."""
+        return new_data.as_samples(x, self.input_shape, self.model)
 
     def _scale_of(self, x: Any) -> float | None:
         """Return what samples are divided by: as the training decided, by value."""
@@ -272,7 +263,8 @@ class Run:
             metrics that were asked for; without a task, loss and metrics.
 
         Raises:
-            ValueError: if the data don't fit the model.
+            TypeError: if the data are of another kind.
+            ValueError: if they don't fit the model.
         """
         if self.task is not None:
             result = self.measure(data, tta=tta, tta_share=tta_share)
@@ -373,7 +365,7 @@ class Run:
 
 def check_is_run(directory: str | os.PathLike[str]) -> None:
     """Raise `ValueError` if a folder isn't there, or holds no run."""
-    folder = Path(directory)
+    folder = files.user_path(directory)
     if (folder / RECIPE).is_file():
         return
     what = f"it has no {RECIPE}" if folder.is_dir() else "there is no such folder"

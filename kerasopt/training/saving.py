@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -84,13 +85,21 @@ def save_model(
     task and plain SGD: schedules and losses of kerasopt would make the file need
     kerasopt, and the user's model stays compiled as it is. A model that Keras can't
     save as one file leaves its weights.
+
+    Raises:
+        OSError: if the disk is full or can't be written.
     """
     try:
         plain = _with_plain_loss(_to_save(model), task, head)
         with files.atomic(folder / run_folder.MODEL) as temporary:
             plain.save(temporary)
+    except OSError:
+        raise  # The disk's fault, not the model's: its weights have no room either.
     except Exception as error:
         with files.atomic(folder / run_folder.WEIGHTS) as temporary:
+            # On a full disk h5py ends the process.
+            sizes = [8 * math.prod(each.shape) for each in model.weights]
+            files.check_space(folder, sum(sizes))
             model.save_weights(temporary)
         if not isinstance(error, _CantBeSaved):  # Which was said before the training.
             warnings.warn(

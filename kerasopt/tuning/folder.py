@@ -171,10 +171,12 @@ def opened(
     content["recipe"].pop("measured", None)
     # As it will be read, so that it can be compared.
     content = yaml_text.parse(yaml_text.dump(content))
-    if directory is not None and (path := Path(directory) / DEFINITION).is_file():
-        there = yaml_text.parse(path.read_text(encoding="utf-8"))
-        _check_same(Path(directory), there, content)
-        return Path(directory)
+    if directory is not None:
+        found = files.user_path(directory)
+        if (path := found / DEFINITION).is_file():
+            there = yaml_text.parse(path.read_text(encoding="utf-8"))
+            _check_same(found, there, content)
+            return found
     folder = directories.new_directory(f"{kind}-{recipe.name}", directory)
     run_folder.write_yaml(folder / DEFINITION, content)
     return folder

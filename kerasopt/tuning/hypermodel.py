@@ -113,7 +113,7 @@ class RecipeHyperModel(keras_tuner.HyperModel):
             )
         self.space = Space.read(default_space(self.recipe) if space is None else space)
         self.space.check(self.recipe)
-        self.dataset = dataset or self.recipe.load_data()
+        self.dataset = self.recipe.chosen_data(dataset)
 
     def recipe_for(self, hp: keras_tuner.HyperParameters) -> Recipe:
         """Return the recipe with keras-tuner's choices, such as the best ones."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pandas as pd
 
+from kerasopt import files
 from kerasopt.evaluation import formatting
 from kerasopt.training import Run, run_folder
 
@@ -41,6 +41,7 @@ def trial_log(directory: str | os.PathLike[str] = "runs") -> pd.DataFrame:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> import kerasopt as ko
         >>> small = ko.data.load("digits", size=200)
         >>> recipe = ko.recipes.load("mnist-mlp").replace("training.epochs", 1)
@@ -51,8 +52,9 @@ def trial_log(directory: str | os.PathLike[str] = "runs") -> pd.DataFrame:
         >>> trial_log(folder)["training.batch_size"].tolist()
         [32, 64]
     """
+    found = files.user_path(directory).glob(f"*/{run_folder.METRICS}")
     folders = sorted(
-        (path.parent for path in Path(directory).glob(f"*/{run_folder.METRICS}")),
+        (path.parent for path in found),
         key=lambda folder: (folder / run_folder.METRICS).stat().st_mtime,
     )
     if not folders:

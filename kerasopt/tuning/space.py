@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from kerasopt import files
 from kerasopt.data import Dataset
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
@@ -77,7 +78,7 @@ class Space:
         if callable(given):
             return cls({}, given)
         if isinstance(given, (str, os.PathLike)):
-            given = _from_file(Path(given))
+            given = _from_file(files.user_path(given, what="space"))
         if not given:
             raise _empty(given)
         if not isinstance(given, Mapping):

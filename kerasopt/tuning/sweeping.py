@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerasopt import recipes
+from kerasopt import files, recipes
 from kerasopt.data import Dataset, pipeline
 from kerasopt.recipes import Recipe
 from kerasopt.training import DivergedError
+from kerasopt.training.directories import check_new
 from kerasopt.tuning import folder as folders
 from kerasopt.tuning.fields import is_of_the_data
 
@@ -78,9 +79,8 @@ def sweep(
         recipe = recipes.load(recipe)
     values, seeds = _listed(values), folders.seed_list(seeds)
     _check(recipe, field, values, seeds, dataset, equal_updates)
-    if dataset is None and not is_of_the_data(field):
-        dataset = recipe.load_data()
-    dataset = dataset and dataset.without_test()
+    if dataset is not None or not is_of_the_data(field):
+        dataset = recipe.chosen_data(dataset).without_test()
     trials = [
         _trial(recipe, field, value, dataset, equal_updates=equal_updates)
         for value in values
@@ -179,7 +179,5 @@ def _check(
 def _new_folder(directory: str | os.PathLike[str] | None) -> Path:
     if directory is None:
         return Path("runs") / f"sweep-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = Path(directory)
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"'{folder}' isn't empty; name another directory.")
-    return folder
+    check_new(directory)
+    return files.user_path(directory)

@@ -193,7 +193,7 @@ def ablate(
     plan = _Plan.made(recipe, factors, seeds, objective, epochs)
     if budget is not None:
         in_seconds(budget)  # A mistake in it shows here.
-    dataset = dataset or plan.recipe.load_data()
+    dataset = plan.recipe.chosen_data(dataset)
     folders.check_validation(dataset, "An ablation")
     for configuration in plan.configurations.values():
         configuration.check()

@@ -15,7 +15,6 @@ from typing import Any
 from kerasopt import checks, data, names, recipes
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import preflight
 from kerasopt.training.spec import in_seconds
 from kerasopt.tuning.advising.rules import Choices, choose
 from kerasopt.tuning.advising.statistics import Facts, measure
@@ -67,7 +66,7 @@ class Advice:
 
 
 def advise_settings(
-    dataset: Dataset | str | Recipe,
+    dataset: Any,
     *,
     budget: str | float | None = "10m",
     seed: int = 0,
@@ -136,11 +135,10 @@ def _loaded(given: Any) -> Any:
             choices = [*data.available(), *recipes.names(), "PATH.yaml"]
             raise names.unknown("dataset or recipe", given, choices)
         given = recipes.load(given)
-    return given.load_data() if isinstance(given, Recipe) else given
+    return given.load_data() if isinstance(given, Recipe) else data.as_dataset(given)
 
 
 def _check(dataset: Any) -> None:
-    preflight.check_is_dataset(dataset)
     if not (isinstance(dataset.train, tuple) and hasattr(dataset.train[0], "ndim")):
         raise ValueError(
             "advise_settings measures training samples in one array; the dataset "

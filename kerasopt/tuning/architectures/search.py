@@ -90,10 +90,12 @@ def search_architecture(
     """
     if not isinstance(recipe, Recipe):
         recipe = recipes.load(recipe)
+    if dataset is not None:
+        dataset = recipe.chosen_data(dataset)
     recipe = recipe.for_budget(dataset)
     chosen = validate(ArchitectureSettings, settings, "search_architecture")
     _check_agreement(recipe, chosen)
-    dataset = dataset or recipe.load_data()
+    dataset = recipe.chosen_data(dataset)
     folders.check_validation(dataset, "An architecture search")
     space = GeneSpace.read(dataset.input_shape, chosen.space)
     networks = Networks(recipe, dataset, chosen)

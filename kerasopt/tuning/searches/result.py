@@ -57,7 +57,7 @@ class SearchResult:
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = Path(directory)
+        self.directory = files.user_path(directory)
         path = self.directory / folders.DEFINITION
         if not path.is_file():
             raise ValueError(

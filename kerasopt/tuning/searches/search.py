@@ -87,6 +87,8 @@ def search(
     check_keras_tuner()
     if not isinstance(recipe, Recipe):
         recipe = recipes.load(recipe)
+    if dataset is not None:
+        dataset = recipe.chosen_data(dataset)
     recipe = recipe.for_budget(dataset)
     chosen = validate(SearchSettings, settings, "search")
     if chosen.workers > 1:  # Or this process, which checks models, takes all of a GPU.
