@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kerasopt import names
-from kerasopt.evaluation import formatting, headlines, plots
+from kerasopt.evaluation import comparison_labels, formatting, headlines, plots
 from kerasopt.evaluation.intervals import wilson
 from kerasopt.evaluation.paired import mean_interval
 
@@ -211,7 +211,7 @@ def compare(*runs: RunLike, baseline: RunLike | str | None = None) -> Comparison
     run_names = _run_names(runs)
     headline = _common_headline(runs, run_names)
     settings = [formatting.settings(run.recipe) for run in runs]
-    labels = _recipe_labels(settings)
+    labels = comparison_labels.recipes(settings)
     table = pd.DataFrame(
         [
             _row(run, name, label, headline)
@@ -224,7 +224,9 @@ def compare(*runs: RunLike, baseline: RunLike | str | None = None) -> Comparison
     return Comparison(
         table=table,
         summary=_summary(table, chosen, f"test_{headline}"),
-        differences=_differences(dict(zip(run_names, settings, strict=True))),
+        differences=comparison_labels.differences(
+            dict(zip(run_names, settings, strict=True))
+        ),
         baseline=chosen,
         histories={
             name: run.history for name, run in zip(run_names, runs, strict=True)
@@ -264,46 +266,6 @@ def _run_names(runs: tuple[RunLike, ...]) -> list[str]:
         f"{', '.join(sorted({path for path in paths if paths.count(path) > 1}))}. "
         "Give each once."
     )
-
-
-def _key(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that make runs the same recipe: all but seeds."""
-    return {
-        name: value
-        for name, value in settings.items()
-        if name.rsplit(".", 1)[-1] != "seed"
-    }
-
-
-def _recipe_labels(settings: list[dict[str, Any]]) -> list[str]:
-    """Return each run's recipe name, with what tells it from its namesakes."""
-    keys = [_key(own) for own in settings]
-    labels = []
-    for own in keys:
-        name = str(own.get("name") or "unnamed")
-        namesakes = {
-            str(index): key
-            for index, key in enumerate(keys)
-            if str(key.get("name") or "unnamed") == name
-        }
-        telling = [
-            f"{setting}={own.get(setting, formatting.MISSING)}"
-            for setting in _differences(namesakes)
-        ]
-        labels.append(", ".join([name, *telling]))
-    return labels
-
-
-def _differences(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict]:
-    fields = dict.fromkeys(name for own in settings.values() for name in own)
-    found = {}
-    for name in fields:
-        values = {run: own[name] for run, own in settings.items() if name in own}
-        first = next(iter(values.values()))
-        same = all(type(v) is type(first) and v == first for v in values.values())
-        if len(values) < len(settings) or not same:
-            found[name] = values
-    return found
 
 
 def _common_headline(runs: tuple[RunLike, ...], run_names: list[str]) -> str:

@@ -91,14 +91,16 @@ def explained(documented: Any) -> dict[str, str]:
     for section in _SECTION.findall(text):
         indent = len(section) - len(section.lstrip())
         for part in re.split(rf"^ {{{indent}}}(?=\S)", section, flags=re.M):
-            words, colon, rest = part.partition(":")
-            if colon and re.fullmatch(r"[\w`*, ]+", words):
-                names = [word.strip(" `*") for word in words.split(",")]
-                found |= dict.fromkeys(names, _first_sentence(rest))
+            entry = _ENTRY.match(part)
+            if entry:
+                names = [word.strip(" `*") for word in entry["names"].split(",")]
+                found |= dict.fromkeys(names, _first_sentence(entry["text"]))
     return found
 
 
 _SECTION = re.compile(r"^(?:Args|Attributes):\n((?:[ \t]+.*\n?|\n)+)", re.M)
+_ENTRY = re.compile(r"(?P<names>[\w`*, ]+?)(?: \([^()]*\))?:(?P<text>.*)", re.DOTALL)
+"""``rate: …``, or with type and default, ``rate (float, 0.1): …``."""
 _SENTENCE = re.compile(r".{15,}?(?<!e\.g)\.(?=\s+[^a-z\s]|$)")
 """Keras's "Float." alone isn't one."""
 
@@ -170,15 +172,20 @@ def _of_factory(section: str, table: Names, spec: Mapping[str, Any]) -> Iterator
 
 
 def _written(annotation: Any) -> str:
-    """Return an annotation as source code has it."""
+    """Return an annotation as source code has it, without pydantic's constraints."""
     if isinstance(annotation, str):
         return annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return " | ".join(map(_written, typing.get_args(annotation)))
-    if typing.get_origin(annotation) is Literal:
-        return " | ".join(map(repr, typing.get_args(annotation)))
+    if annotation is Ellipsis:
+        return "..."
     if annotation is types.NoneType:
         return "None"
-    if isinstance(annotation, type) and not typing.get_args(annotation):
-        return annotation.__name__
-    return str(annotation).replace("typing.", "")
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is None:
+        return getattr(annotation, "__name__", str(annotation))
+    if origin is typing.Annotated:
+        return _written(inner[0])
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(dict.fromkeys(map(_written, inner)))
+    if origin is Literal:
+        return " | ".join(map(repr, inner))
+    return f"{_written(origin)}[{', '.join(map(_written, inner))}]"

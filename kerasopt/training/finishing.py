@@ -20,6 +20,7 @@ from kerasopt.training import (
     preflight,
     run_folder,
     saving,
+    settings_of_objects,
 )
 from kerasopt.training.batches import Feed, evaluation_batch_size
 from kerasopt.training.preparation import Prepared
@@ -303,12 +304,14 @@ def resolved_recipe(
         settings_only = {k: v for k, v in recipe.items() if k != "measured"}
         return {**settings_only, "training": training}
     model, optimizer = ready.model, ready.model.optimizer
+    of_model = settings_of_objects.model_settings(model)
     return {
-        "name": model.name,
+        "name": of_model["name"],
         "description": "Trained by kerasopt.fit from objects.",
         "augment": _plain(given.get("augment")),
-        "model": {"name": model.name},
-        "optimizer": optimizer and _plain(keras.optimizers.serialize(optimizer)),
+        "model": of_model,
+        "optimizer": optimizer
+        and _plain(settings_of_objects.optimizer_settings(optimizer)),
         "loss": _plain(preflight.name_of(model.loss)),
         "loss_arguments": _plain(getattr(model.loss, "_fn_kwargs", None)) or None,
         "task": ready.task and ready.task.name,

@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasopt.console import Console, say
 from kerasopt.training import run_folder
+from kerasopt.training.settings_of_objects import readable
 from kerasopt.training.spec import TrainingSettings
 
 __all__ = ["check_same", "check_same_data", "with_recorded_choices"]
@@ -20,10 +21,12 @@ MAY_CHANGE = (
     "description",
     "name",
     "model.name",
+    "model.parameters",
+    "model.layers",
     "optimizer.config.name",
 )
-"""Fields that a resumed run may change: a training may become longer. Keras counts its
-automatic names through a process."""
+"""Fields that a resumed run may change: a training may become longer. Whether the model
+is the same the checkpoint says, and runs of 0.1 don't."""
 
 
 def with_recorded_choices(settings: TrainingSettings, folder: Path) -> TrainingSettings:
@@ -56,7 +59,10 @@ def check_same(
     """
     recorded = run_folder.read_environment(folder)
     check_same_data(recorded.get("data", {}), environment["data"], folder)
-    before, now = dict(_leaves(run_folder.read_recipe(folder))), dict(_leaves(recipe))
+    before, now = (
+        dict(_leaves(readable(each)))
+        for each in (run_folder.read_recipe(folder), recipe)
+    )
     changed = [
         f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
         for name in sorted({*before, *now})
