@@ -115,7 +115,7 @@ def _measured(recipe: Recipe) -> str:
     if recipe.measured is None:
         return "not measured"
     accuracy, views, seconds = recipe.measured_text()
-    with_views = f", with views {views}" if recipe.measured.test_accuracy_tta else ""
+    with_views = f", with TTA {views}" if recipe.measured.test_accuracy_tta else ""
     return f"{accuracy}{with_views}, {seconds} s"
 
 
@@ -219,7 +219,7 @@ def _test_rows(found: Mapping[str, Any], headline: str) -> list[tuple[str, str]]
     if f"test_{headline}_tta" in found:
         how = tta.describe(found["tta"], found["tta_share"])
         value = formatting.measure(headline, found[f"test_{headline}_tta"])
-        rows.append(("… with views", f"{value} ({how})"))
+        rows.append(("… with TTA", f"{value} ({how})"))
     for other in BESIDES_THE_HEADLINE.get(headline, ()):
         if f"test_{other}" in found:
             value = formatting.measure(other, found[f"test_{other}"])

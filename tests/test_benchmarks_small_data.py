@@ -46,9 +46,6 @@ def test_without_batch_norm_the_rest_stays():
     assert with_it == without
 
 
-def test_what_is_missing_is_said(tmp_path):
+def test_what_is_missing_is_said():
     with pytest.raises(ValueError, match="Did you mean 'advice'"):
         small_data.measure(contenders=("advise",))
-    (tmp_path / "README.md").write_text("nothing")
-    with pytest.raises(ValueError, match=r"No recipe that begins with '# photos.yaml'"):
-        small_data.photo_recipe(tmp_path / "README.md")

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from thinning import slow_unless
 
@@ -204,3 +205,11 @@ def test_a_recipes_long_budget_counts(digits):
     plain = recipe.replace("from_budget", {}).replace("training.batch_size", 7)
     short = plain.lr_range_test(dataset=digits, verbose=False)
     np.testing.assert_allclose(long.table["loss"], short.table["loss"], rtol=1e-5)
+
+
+def test_its_text_is_one_line():
+    table = pd.DataFrame({"learning_rate": [0.1], "loss": [1.0], "smoothed": [1.0]})
+    found = ko.diagnosis.RateRange(table, 0.012345, 0.1)
+    assert repr(found) == (
+        "<RateRange of 1 steps: suggestion 0.012, lowest loss at 0.1>"
+    )

@@ -79,3 +79,17 @@ def test_optimizers_explain_all_that_they_take(name):
     factory = registry.factories.factory(name)
     taken = set(inspect.signature(factory).parameters) - {"name"}
     assert taken <= set(listing.explained(factory))
+
+
+def test_types_are_written_without_the_constraints_of_pydantic():
+    found = {field.name: field for field in listing.fields()}
+    assert found["data.image_size"].type == "tuple[int, int] | None"
+    assert found["class_weight"].type == "'balanced' | dict[int | str, float] | None"
+    assert not [name for name, field in found.items() if "FieldInfo" in field.type]
+
+
+@pytest.mark.parametrize("head", ["rate", "rate (float, 0.1)", "``rate``, size"])
+def test_explanations_are_read_with_and_without_types(head):
+    text = f"It.\n\nArgs:\n    {head}: A rate.\n"
+    documented = type("Documented", (), {"__doc__": text})
+    assert listing.explained(documented)["rate"] == "A rate."

@@ -298,6 +298,6 @@ def test_ctrl_c_says_what_resumes_this_run(of_recipe, finished, tiny_digits, cap
     with pytest.raises(KeyboardInterrupt):
         ko.fit(network, tiny_digits, callbacks=[_Stop()], **given)
     said = " ".join(capsys.readouterr().err.split())
-    assert "everything up to here is kept" in said
+    assert "Interrupted; the training up to epoch" in said
     assert (f"kerasopt train --resume {folder}" in said) == of_recipe
     assert (f"kerasopt.resume('{folder}', model=…, data=…)" in said) != of_recipe

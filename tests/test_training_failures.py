@@ -456,7 +456,7 @@ def test_counts_with_a_loss_of_numbers_are_a_regression(quick):
         assert ko.fit(model, (X, counts), epochs=1, **quick).task.name == "regression"
 
 
-@pytest.mark.parametrize("word", ["learning_rate", "num_classes"])
+@pytest.mark.parametrize("word", ["learning_rate", "num_classes", "name", "out"])
 def test_words_that_stand_elsewhere_are_explained(word, quick):
     with pytest.raises(TypeError, match=f"fit takes no {word}: give "):
         ko.fit(net, (X, Y), **{word: 1}, **quick)

@@ -67,7 +67,7 @@ def test_an_unfinished_run(run, tmp_path):
 def test_a_finished_run_is_never_resumed_over(run, tiny_digits):
     model = ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(16,))
     before = (run.directory / "metrics.json").read_bytes()
-    with pytest.raises(ValueError, match="already finished"):
+    with pytest.raises(ValueError, match=r"finished: open it with kerasopt.Run"):
         ko.fit(model, tiny_digits, directory=run.directory, resume=True)
     with pytest.raises(ValueError, match="needs directory="):
         ko.fit(model, tiny_digits, resume=True)

@@ -395,7 +395,7 @@ def test_a_name_of_a_recipe_will_do_and_test_data_are_left_alone(
         directory=tmp_path / "s",
         **{**SETTINGS, "trials": 1, "space": TINY},
     )
-    assert "Trial 0 of 1: val_accuracy 0." in capsys.readouterr().err
+    assert "Trial 0: val_accuracy 0." in capsys.readouterr().err
     # The recipe's own model isn't one of stages: nothing of it is kept.
     assert set(result.recipe.model) == {"name", "stages"}
     assert not [column for column in result.table if "test" in column]

@@ -63,7 +63,7 @@ def measure(
 
 def show(result: dict[str, Any]) -> None:
     """Print a table: accuracy, mean ± std, and the time that was really taken."""
-    table = Table("budget", "test accuracy", "with views", "took (s)", "epochs")
+    table = Table("budget", "test accuracy", "with TTA", "took (s)", "epochs")
     for row in result["results"]:
         table.add_row(
             row["budget"],

@@ -13,7 +13,6 @@ predicts with statistics which lag behind its weights falls to chance here.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -88,31 +87,17 @@ def _two_colours(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     return shape * rng.uniform(0.6, 1, (count, 1)), rng.uniform(0, 0.3, (count, 3))
 
 
-def photo_recipe(readme: Path | None = None) -> kerasopt.recipes.Recipe:
-    """Return the recipe under 'Your own pictures' in the README of this checkout.
-
-    Args:
-        readme: The README, if it is elsewhere.
-
-    Raises:
-        ValueError: if there is no README, or no such recipe in it.
+def photo_recipe() -> kerasopt.recipes.Recipe:
+    """Return the recipe that `kerasopt.recipes.load` makes for a folder of pictures.
 
     Example:
         >>> photo_recipe().name
         'photos'
     """
     from kerasopt.recipes import Recipe
-    from kerasopt.recipes.text import parse
+    from kerasopt.recipes.of_folder import SETTINGS
 
-    path = readme or Path(kerasopt.__file__).parents[1] / "README.md"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    found = re.search(r"```yaml\n(# photos\.yaml.*?)```", text, re.DOTALL)
-    if found is None:
-        raise ValueError(
-            f"No recipe that begins with '# photos.yaml' in '{path}': run this "
-            "benchmark in a checkout of kerasopt."
-        )
-    return Recipe(parse(found[1]))
+    return Recipe({"name": "photos", "data": {"name": "arrays"}, **SETTINGS})
 
 
 def _photos(dataset: Any) -> Any:

@@ -171,7 +171,9 @@ def show_data(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="Fetch and describe this one.", autocompletion=complete.datasets
+            metavar="NAME",
+            help="Fetch and describe this one.",
+            autocompletion=complete.datasets,
         ),
     ] = None,
     data_dir: DataDir = None,
@@ -249,7 +251,8 @@ def lr_range(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="A name that 'kerasopt recipes' lists, or a YAML file.",
+            help="A name that 'kerasopt recipes' lists, a YAML file, or a folder of "
+            "pictures by class.",
             autocompletion=complete.recipes,
         ),
     ],
@@ -294,8 +297,9 @@ def bench(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
+            metavar="PART",
             help="throughput, augmentation, startup; grid_search, search_race, "
-            "search_kills, race, budgets, recipes"
+            "search_kills, race, budgets, recipes",
         ),
     ] = None,
     out: Annotated[

@@ -46,7 +46,8 @@ RecipeName = Annotated[
     str | None,
     typer.Argument(
         metavar="RECIPE",
-        help="A name that 'kerasopt recipes' lists, or a YAML file.",
+        help="A name that 'kerasopt recipes' lists, a YAML file, or a folder of "
+        "pictures by class.",
         autocompletion=complete.recipes,
     ),
 ]

@@ -25,7 +25,9 @@ LABEL_THRESHOLD = 0.5
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")
+    ],
     tta: Annotated[
         str,
         typer.Option(
@@ -60,10 +62,14 @@ def evaluate(
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run of images.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a finished run of images.")
+    ],
     images: Annotated[
         list[Path],
-        typer.Argument(help="Pictures of any size, or folders of pictures."),
+        typer.Argument(
+            metavar="IMAGE", help="Pictures of any size, or folders of pictures."
+        ),
     ],
     json_: Json = False,
 ) -> None:
@@ -113,7 +119,9 @@ def _pictures(path: Path) -> list[Path]:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Folders of finished runs.")
+    ],
     json_: Json = False,
 ) -> None:
     """Put finished runs of one task side by side; equal seeds are paired."""

@@ -37,7 +37,7 @@ DIVERGED = 4.0
 the same factor."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class RateRange:
     """Result of `lr_range_test`.
 
@@ -55,6 +55,12 @@ class RateRange:
     suggestion: float
     lowest: float
     note: str = ""
+
+    def __repr__(self) -> str:
+        return (
+            f"<RateRange of {len(self.table)} steps: suggestion "
+            f"{self.suggestion:.2g}, lowest loss at {self.lowest:.2g}>"
+        )
 
     def plot(self) -> charts.Chart:
         """Draw the loss over the rate, with the suggestion."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from kerasopt import tasks
 
-__all__ = ["Headline", "of_run"]
+__all__ = ["Headline", "of_run", "shown"]
 
 
 class Headline(NamedTuple):
@@ -49,3 +49,24 @@ def of_run(
         if f"test_{name}" in metrics or f"val_{name}" in metrics:
             return name
     return None
+
+
+def shown(metrics: Mapping[str, Any], headline: str) -> str:
+    """Return a run's headline in a few characters: of the test, else of validation.
+
+    Args:
+        metrics: What was measured.
+        headline: Such as ``"accuracy"``.
+
+    Example:
+        >>> shown({"val_accuracy": 0.9, "test_accuracy": 0.8}, "accuracy")
+        'test_accuracy=0.8000'
+        >>> shown({"val_accuracy": 0.9, "test_accuracy": None}, "accuracy")
+        'val_accuracy=0.9000'
+        >>> shown({}, "accuracy")
+        'nothing measured'
+    """
+    for name in (f"test_{headline}", f"val_{headline}"):
+        if metrics.get(name) is not None:
+            return f"{name}={metrics[name]:.4f}"
+    return "nothing measured"

@@ -27,10 +27,12 @@ def names() -> list[str]:
 
 
 def load(name: str | os.PathLike[str]) -> Recipe:
-    """Load a recipe by name, or from a path that ends in ``.yaml`` or ``.yml``.
+    """Load a recipe by name or path, or make one for a folder of pictures.
 
     Args:
-        name: ``"cifar10"``, or ``"my-recipe.yaml"``.
+        name: ``"cifar10"``; a file that ends in ``.yaml`` or ``.yml``, such as
+            ``"my-recipe.yaml"``; or a folder with one subfolder of pictures for each
+            class, such as ``"photos"``.
 
     Raises:
         ValueError: if there is no such recipe, or it has a mistake.
@@ -47,7 +49,11 @@ def load(name: str | os.PathLike[str]) -> Recipe:
     if text.endswith((".yaml", ".yml")):
         return Recipe.from_file(text)
     if text not in names():
-        raise unknown("recipe", text, [*names(), "PATH.yaml"])
+        if os.path.isdir(text):
+            from kerasopt.recipes.of_folder import of_folder
+
+            return of_folder(text)
+        raise unknown("recipe", text, [*names(), "PATH.yaml", "FOLDER of pictures"])
     resource = importlib.resources.files("kerasopt.recipes") / f"{text}.yaml"
     with importlib.resources.as_file(resource) as path:
         return Recipe.from_file(path)

@@ -173,15 +173,9 @@ def _of_factory(section: str, table: Names, spec: Mapping[str, Any]) -> Iterator
 
 def _written(annotation: Any) -> str:
     """Return an annotation as source code has it, without pydantic's constraints."""
-    if isinstance(annotation, str):
-        return annotation
-    if annotation is Ellipsis:
-        return "..."
-    if annotation is types.NoneType:
-        return "None"
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is None:
-        return getattr(annotation, "__name__", str(annotation))
+        return _plainly(annotation)
     if origin is typing.Annotated:
         return _written(inner[0])
     if origin in (typing.Union, types.UnionType):
@@ -189,3 +183,10 @@ def _written(annotation: Any) -> str:
     if origin is Literal:
         return " | ".join(map(repr, inner))
     return f"{_written(origin)}[{', '.join(map(_written, inner))}]"
+
+
+def _plainly(annotation: Any) -> str:
+    special = {types.NoneType: "None", Ellipsis: "..."}
+    if isinstance(annotation, str):
+        return annotation
+    return special.get(annotation) or str(getattr(annotation, "__name__", annotation))

@@ -148,7 +148,10 @@ def unfinished_directory(directory: str | os.PathLike[str] | None) -> Path:
     path = files.user_path(directory)
     check_is_run(path)
     if (path / METRICS).is_file():
-        raise ValueError(f"The run in '{path}' has already finished.")
+        raise ValueError(
+            f"The run in '{path}' has already finished: open it with "
+            f"kerasopt.Run('{path}'). To train for longer, start a new run."
+        )
     # What the resumed run rests on is read before anything is made of it.
     run_folder.read_recipe(path)
     run_folder.read_environment(path)

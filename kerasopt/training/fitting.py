@@ -48,6 +48,7 @@ __all__ = ["fit"]
 KERAS_WORDS = {
     "x": "give fit(model, (x, y))",
     "y": "give fit(model, (x, y))",
+    "validation": "give kerasopt.data.from_arrays(x, y, validation=0.2)",
     "validation_split": "give kerasopt.data.from_arrays(x, y, validation=0.2)",
     "validation_steps": "give a validation stream that ends, such as stream.take(100)",
     "validation_batch_size": "it is evaluation_batch_size",
@@ -59,6 +60,8 @@ KERAS_WORDS = {
     "steps_per_execution": "as many steps as pay are taken in one call",
     "jit_compile": "it is jit='auto', 'loop', 'step' or 'none'",
     "run_eagerly": "set tf.config.run_functions_eagerly(True) while you debug",
+    "name": "give directory='runs/my-name', the run's folder",
+    "out": "give directory='runs/my-name', the run's folder",
     "num_classes": "give kerasopt.data.from_arrays(x, y, num_classes=…)",
 }
 """Arguments of Keras's ``fit`` that have another name here, or need none."""

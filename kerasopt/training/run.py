@@ -357,9 +357,8 @@ class Run:
         return path
 
     def __repr__(self) -> str:
-        name = "test_" + (self.task.headline if self.task else "loss")
-        value = self.metrics.get(name)
-        shown = "no test set" if value is None else f"{name}={value:.4f}"
+        name = self.task.headline if self.task else "loss"
+        shown = evaluation.headlines.shown(self.metrics, name)
         return f"<Run {files.shown(self.directory)} {shown}>"
 
 

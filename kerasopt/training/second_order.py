@@ -235,9 +235,12 @@ class _Problem:
 def _check(model: Any, x: Any, y: Any) -> None:
     inputs = getattr(model, "inputs", None)
     if inputs is None or len(inputs) != 1:
+        given = type(model).__name__
+        if isinstance(model, keras.Model) and not model.built:
+            given += ", not built yet: begin it with keras.Input(shape)"
         raise ValueError(
             "model must be a built functional or sequential Keras model with one "
-            f"input; given: {type(model).__name__}."
+            f"input; given: {given}."
         )
     if not model.trainable_variables:
         raise ValueError("The model has no trainable weights: unfreeze a layer.")

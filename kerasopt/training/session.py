@@ -285,12 +285,15 @@ class Session:
     def _what_is_kept(self) -> str:
         if not self.checkpoint.path.is_file():
             return "There is no checkpoint yet."
-        state, _ = checkpoint.read(self.checkpoint.path)
         return (
-            f"The training up to epoch {state['epoch'] + 1}, step {state['step']}, is "
-            "kept: once it is mended, resume with the same call, "
+            f"The training up to {self._last_checkpoint()}, is kept: once it is "
+            "mended, resume with the same call, "
             f"directory='{self.folder}' and resume=True."
         )
+
+    def _last_checkpoint(self) -> str:
+        state, _ = checkpoint.read(self.checkpoint.path)
+        return f"epoch {state['epoch'] + 1}, step {state['step']}"
 
     def _say(self, message: str) -> None:
         say(self.console, message)
@@ -306,8 +309,8 @@ class Session:
             )
             return
         self._say(
-            f"Interrupted; everything up to here is kept in '{self.folder}'. Resume "
-            f"with: {how}"
+            f"Interrupted; the training up to {self._last_checkpoint()} is kept in "
+            f"'{self.folder}'. Resume with: {how}"
         )
 
     def _check_finite(self) -> None:

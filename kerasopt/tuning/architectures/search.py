@@ -155,10 +155,9 @@ class _Progress:
     def __call__(self, record: Mapping[str, Any]) -> None:
         """Say what became of a trial."""
         self.clock.keep()
-        most = self.settings.trial_limit
         parent = record.get("parent")
         origin = "" if parent is None else f", child of {parent}"
-        title = f"Trial {record['trial']}{f' of {most}' if most else ''}{origin}"
+        title = f"Trial {record['trial']}{origin}"
         stages = record["values"]["model"]["stages"]
         told = f"failed: {record['reason']}"
         if record["status"] != "failed":

@@ -153,8 +153,9 @@ class Progress:
         at_first = 3 * fields
         if self.settings.method == "bayesian" and 0 < len(self.ended) <= at_first:
             self._say(
-                f"{len(self.ended)} trials: a Bayesian search draws the first "
-                f"{at_first} at random, so nothing was proposed by their results."
+                f"Only random trials ran: a Bayesian search draws the first {at_first} "
+                "at random and learns from their results after that. Give it more "
+                "trials or time."
             )
 
     def _is_best(self, record: Mapping[str, Any]) -> bool:
