@@ -12,14 +12,25 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import rich.console
 import rich.progress
 import rich.table
 import rich.text
 
-__all__ = ["Bar", "Console", "escape", "is_notebook", "say", "show_table", "track"]
+from kerasopt import checks
+
+__all__ = [
+    "Bar",
+    "Console",
+    "escape",
+    "is_notebook",
+    "progress_console",
+    "say",
+    "show_table",
+    "track",
+]
 
 Item = TypeVar("Item")
 
@@ -119,6 +130,27 @@ class Console(rich.console.Console):
     def on_broken_pipe(self) -> None:
         """Leave a closed pipe to the command line; rich would exit with code 1."""
         raise BrokenPipeError
+
+
+def progress_console(verbose: Any) -> Console:
+    """Return the console on which a function with ``verbose=`` shows its progress.
+
+    Args:
+        verbose: True or False; Keras's 0, 1 and 2 mean the same.
+
+    Raises:
+        ArgumentTypeError: if it is anything else: a text would count as True.
+
+    Example:
+        >>> progress_console(False).quiet, progress_console(2).quiet
+        (True, False)
+    """
+    found = checks.plain(verbose)
+    if found not in (0, 1, 2) or not isinstance(found, int):
+        raise checks.ArgumentTypeError(
+            f"verbose must be True or False; given: {checks.shown(verbose)}."
+        )
+    return Console(quiet=not found)
 
 
 def say(console: rich.console.Console, message: object) -> None:

@@ -6,6 +6,7 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rich.console
 
@@ -183,3 +184,19 @@ def test_no_other_module_makes_consoles_or_bars_of_rich():
         text = path.read_text(encoding="utf-8")
         found = re.findall(r"rich[. ](?:import )?(console|progress|markup|print)", text)
         assert not found or path == package / "console.py", path
+
+
+@pytest.mark.parametrize("verbose", [False, 0, np.bool_(False), np.int64(0)])
+def test_what_shows_no_progress(verbose):
+    assert consoles.progress_console(verbose).quiet
+
+
+@pytest.mark.parametrize("verbose", [True, 1, 2, np.bool_(True)])
+def test_what_shows_progress(verbose):
+    assert not consoles.progress_console(verbose).quiet
+
+
+@pytest.mark.parametrize("verbose", ["no", "", None, 3, -1, 1.0, [], [0]])
+def test_what_is_no_way_to_show_progress(verbose):
+    with pytest.raises(TypeError, match="verbose must be True or False; given: "):
+        consoles.progress_console(verbose)

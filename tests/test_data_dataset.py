@@ -276,7 +276,7 @@ def test_names_as_labels_are_numbered_in_sorted_order(labels):
 
 
 def test_class_names_give_the_order():
-    dataset = from_arrays(X, list("dbcadbca"), class_names="dcba", validation=0)
+    dataset = from_arrays(X, list("dbcadbca"), class_names=list("dcba"), validation=0)
     assert dataset.train[1].tolist() == [0, 2, 1, 3, 0, 2, 1, 3]
 
 

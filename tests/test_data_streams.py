@@ -72,7 +72,7 @@ def test_an_epoch_of_each_kind(make):
 @pytest.mark.parametrize("make", [tf_data, Batches, factory])
 def test_a_dataset_of_each_kind(make):
     data = from_stream(
-        make(), validation=make(X + 1), test=(X + 2, Y), class_names="abc"
+        make(), validation=make(X + 1), test=(X + 2, Y), class_names=list("abc")
     )
     assert data.task.name == "multiclass" and data.num_classes == 3
     assert data.sizes == {"train": None, "validation": None, "test": 20}
@@ -435,7 +435,7 @@ def test_model_trains_on_a_stream_as_keras_would():
         (Dataset(train=(X, Y)), {"sample_weight": np.ones(20)}, (20, 0)),
         (Dataset(train=(X, Y)), {"validation": 5}, (15, 5)),
         (
-            Dataset(train=(X, Y), class_names="abc"),
+            Dataset(train=(X, Y), class_names=list("abc")),
             {"validation_data": (X[:3], list("cab"))},
             (20, 3),
         ),

@@ -98,12 +98,12 @@ def test_a_class_that_train_lacks_is_named():
     few = (X[Y < 2], Y[Y < 2])
     for split in ("validation", "test"):
         with pytest.raises(ValueError, match=rf"class 'c' has samples in {split}"):
-            Dataset(train=few, **{split: (X + 1, Y)}, class_names="abc")
+            Dataset(train=few, **{split: (X + 1, Y)}, class_names=list("abc"))
     with pytest.raises(ValueError, match="classes 'b', 'c' have samples in test"):
         Dataset(
             train=(X[:1], Y[:1]),
             test=(X + 1, np.eye(3)[Y].argmax(1)),
-            class_names="abc",
+            class_names=list("abc"),
         )
     # Meant to be empty everywhere.
     assert Dataset(train=few, num_classes=3).num_classes == 3
@@ -213,7 +213,7 @@ def test_replace_checks_and_keeps():
         train=(X, Y),
         test=(X + 1, Y),
         weights={"train": WEIGHTS},
-        class_names="abc",
+        class_names=list("abc"),
         name="toy",
     )
     other = data.replace(test=None)

@@ -285,7 +285,7 @@ ROWS = [[0.9, 0.1], [0.2, 0.8]]
         ([[1, 0, 0], [0, 1, 0]], ROWS, {}, r"given: \(2, 3\)"),
         ([0, 1], ROWS, {"class_names": ["a"]}, "1 names but probabilities has 2"),
         ([0, 1], ROWS, {"class_names": ["a", "a"]}, "more than once: a"),
-        ([0, 1], ROWS, {"class_names": "ab"}, "not one text"),
+        ([0, 1], ROWS, {"class_names": ["a", " "]}, "an empty name"),
         ([0, 1], ROWS, {"confidence": 95}, "between 0 and 1"),
         ([0, 1], ROWS, {"sample_weight": [1]}, r"shape \(2,\).*given: \(1,\)"),
         ([0, 1], ROWS, {"sample_weight": [1, -1]}, "at least 0.*from -1 to 1"),
@@ -344,3 +344,19 @@ def test_averages_are_those_of_scikit_learns_report():
             given = [row["precision"], row["recall"], row["f1-score"]]
             assert [own["precision"], own["recall"], own["f1"]] == pytest.approx(given)
         assert found.to_dict()["weighted"] == found.weighted
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"class_names": "ab"}, "class_names is a str. Accepted: a list"),
+        ({"class_names": {"a", "b"}}, "class_names is a set"),
+        ({"class_names": 3}, "class_names is a int"),
+        ({"class_names": [None, "b"]}, "class_names has None of type NoneType"),
+        ({"confidence": "a"}, "confidence must be a finite number; given: 'a'"),
+        ({"confidence": True}, "confidence must be a finite number; given: True"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_refused(given, message):
+    with pytest.raises(TypeError, match=message):
+        classification([0, 1], ROWS, **given)

@@ -104,3 +104,8 @@ def test_nan_passes_and_the_measures_name_its_cause(task, from_logits, recwarn):
 def test_bad_outputs_are_refused(task, outputs, message):
     with pytest.raises(ValueError, match=message):
         predictions(task, outputs)
+
+
+def test_from_logits_is_a_flag():
+    with pytest.raises(TypeError, match="from_logits must be True or False; given: 'n"):
+        predictions("binary", [[0.5]], from_logits="no")

@@ -706,3 +706,24 @@ def test_samples_of_several_inputs_have_the_inputs_names(quick):
     assert run.predict({"b": X, "a": X.tolist()}).shape == (200, 2)
     with pytest.raises(ValueError, match=r"inputs are \['a', 'b'\]; given: .*'c'"):
         run.predict({"a": X, "c": X})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"verbose": "no"}, "verbose must be True or False; given: 'no'"),
+        ({"verbose": None}, "verbose must be True or False"),
+        ({"verbose": 3}, "verbose must be True or False"),
+        ({"resume": "runs/mine"}, "resume must be True or False; given: 'runs/mine'"),
+        ({"recipe": 3}, "recipe must be the fields of a recipe, .*given: 3"),
+        ({"recipe": {}}, "recipe must be the fields of a recipe"),
+        ({"model": 3}, "model must be a keras.Model or a function"),
+        ({"model": L.Dense(3)}, "model must be .*; given: Dense"),
+        ({"model": lambda: net}, "must return a keras.Model; it returned: function"),
+        ({"model": lambda units: net(units, "relu")}, "'units'. Give lambda: build"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_refused(given, message, quick):
+    with pytest.raises(TypeError, match=message):
+        ko.fit(**{"model": net(), "data": (X, Y), "epochs": 1, **quick, **given})
+    assert not quick["directory"].exists()

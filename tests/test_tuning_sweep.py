@@ -216,3 +216,18 @@ def test_activations_can_be_swept(recipe, digits, tmp_path):
     assert used == table["model.activation"].tolist() == ["relu", "sigmoid"]
     assert table["parameters"].nunique() == 1
     assert table["val_loss"].nunique() == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "settings", "message"),
+    [
+        (3, {}, "field must be a text; given: 3"),
+        ("", {}, "field must not be empty"),
+        ("training.batch_size", {"equal_updates": "no"}, "equal_updates must be True"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_refused(
+    recipe, digits, field, settings, message
+):
+    with pytest.raises(ValueError, match=message):
+        ko.tuning.sweep(recipe, field, [32], dataset=digits, **settings)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 __all__ = [
     "ArgumentTypeError",
     "boolean",
     "choice",
+    "class_names",
     "plain",
     "shown",
     "text",
@@ -123,3 +126,50 @@ def choice(name: str, value: Any, accepted: Iterable[str | None]) -> Any:
         words = ", ".join(map(repr, accepted))
         raise ValueError(f"{name} must be one of {words}; given: {shown(value)}.")
     return found
+
+
+def class_names(given: Any) -> tuple[str, ...]:
+    """Return names of classes as text.
+
+    Args:
+        given: A sequence of text or numbers, or None.
+
+    Returns:
+        The names; none for None.
+
+    Raises:
+        TypeError: if it isn't a sequence, or if a name is neither text nor a number.
+        ValueError: if a name is empty or stands twice.
+
+    Example:
+        >>> class_names(["cat", "dog"]), class_names(None)
+        (('cat', 'dog'), ())
+    """
+    if given is None:
+        return ()
+    is_one = isinstance(given, (str, bytes, set, frozenset, Mapping))
+    if is_one or not hasattr(given, "__iter__"):
+        raise TypeError(
+            f"class_names is a {type(given).__name__}. Accepted: a list with a "
+            "name for each class, in the order of the labels."
+        )
+    names = tuple(map(_class_name, given))
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(
+            f"class_names must differ; given more than once: {', '.join(repeated)}."
+        )
+    return names
+
+
+def _class_name(name: Any) -> str:
+    name = plain(name)
+    if isinstance(name, bytes):
+        name = name.decode("utf-8", "replace")
+    if not isinstance(name, (str, Real)) or str(name) == "nan":
+        raise TypeError(
+            f"class_names has {name!r} of type {type(name).__name__}. Names are text "
+            "or numbers."
+        )
+    if not str(name).strip():
+        raise ValueError("class_names has an empty name: give each class a name.")
+    return str(name)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasopt.data.checks import as_names, as_triple
+from kerasopt import checks
+from kerasopt.data.checks import as_triple
 from kerasopt.data.conversion import convert_labels, convert_samples
 from kerasopt.data.dataset import Dataset
 from kerasopt.data.splits import random_split, resolve_size, stratified_split
@@ -112,7 +113,7 @@ def dataset_of(
         >>> dataset_of({"train": ([[1], [2]], ["a", "b"], None)}).class_names
         ('a', 'b')
     """
-    names = as_names(class_names)
+    names = checks.class_names(class_names)
     pairs: dict[str, Any] = dict(streams or {})
     if splits:
         splits = {

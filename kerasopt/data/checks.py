@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ from kerasopt.data.hashing import row_chunks
 __all__ = [
     "Pair",
     "as_array",
-    "as_names",
     "as_pair",
     "as_triple",
     "check_features",
@@ -104,53 +101,6 @@ def _without_objects(array: np.ndarray) -> np.ndarray:
                     return array.astype(dtype)
     values = [np.nan if type(value) in gaps else value for value in array.flat]
     return np.array(values, dtype=np.float64).reshape(array.shape)
-
-
-def as_names(class_names: Any) -> tuple[str, ...]:
-    """Return names of classes as text.
-
-    Args:
-        class_names: A sequence of text or numbers, or None.
-
-    Returns:
-        The names; none for None.
-
-    Raises:
-        TypeError: if it isn't a sequence, or if a name is neither text nor a number.
-        ValueError: if a name is empty or stands twice.
-
-    Example:
-        >>> as_names(np.array(["cat", "dog"])), as_names(None)
-        (('cat', 'dog'), ())
-    """
-    if class_names is None:
-        return ()
-    if isinstance(class_names, (str, bytes, set, frozenset, Mapping)) or not hasattr(
-        class_names, "__iter__"
-    ):
-        raise TypeError(
-            f"class_names is a {type(class_names).__name__}. Accepted: a list with a "
-            "name for each class, in the order of the labels."
-        )
-    names = tuple(map(_as_name, class_names))
-    if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise ValueError(
-            f"class_names must differ; given more than once: {', '.join(repeated)}."
-        )
-    return names
-
-
-def _as_name(name: Any) -> str:
-    if isinstance(name, bytes):
-        name = name.decode("utf-8", "replace")
-    if not isinstance(name, (str, *_NUMBERS)) or str(name) == "nan":
-        raise TypeError(
-            f"class_names has {name!r} of type {type(name).__name__}. Names are text "
-            "or numbers."
-        )
-    if not str(name).strip():
-        raise ValueError("class_names has an empty name: give each class a name.")
-    return str(name)
 
 
 def as_pair(pair: Any, *, what: str) -> Pair:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from kerasopt import checks
 from kerasopt.data import frames
-from kerasopt.data.checks import as_array, as_names, is_lazy
+from kerasopt.data.checks import as_array, is_lazy
 from kerasopt.data.labels import number_names
 from kerasopt.data.pixels import add_channel_axis, are_pixels, looks_like_images
 from kerasopt.data.structure import is_nested, leaves
@@ -150,7 +151,7 @@ def convert_labels(
         >>> labels["train"].tolist(), names
         ([0, 1, 0], ('no', 'yes'))
     """
-    names = as_names(class_names)
+    names = checks.class_names(class_names)
     first, *_ = given.values()
     if first is None or is_nested(_as_inputs(first)):
         return {split: _nested_labels(y, split) for split, y in given.items()}, names

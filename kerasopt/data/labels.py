@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasopt.data.checks import as_array, as_names, check_finite
+from kerasopt import checks
+from kerasopt.data.checks import as_array, check_finite
 from kerasopt.data.structure import map_leaves
 from kerasopt.tasks import SOFT_LABEL_TOLERANCE, Task
 
@@ -337,7 +338,7 @@ def number_names(
         >>> labels["train"].tolist(), names
         ([1, 0], ('a', 'b'))
     """
-    names = as_names(class_names)
+    names = checks.class_names(class_names)
     first, *_ = arrays.values()
     if first.dtype.kind not in "OUST":
         return dict(arrays), names

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasopt import tasks
-from kerasopt.data.checks import as_array, as_names
+from kerasopt import checks, tasks
+from kerasopt.data.checks import as_array
 from kerasopt.data.labels import count_classes, refuse_one_class
 from kerasopt.data.structure import is_nested
 from kerasopt.tasks import Task
@@ -66,7 +66,7 @@ def find_meaning(
         >>> find_meaning({"train": [0.5, 1.5]}).class_names
         ('target',)
     """
-    names = as_names(class_names)
+    names = checks.class_names(class_names)
     check_num_classes(num_classes)
     train = labels["train"]
     chosen = _choose_task(train, task, int(num_classes), len(names))

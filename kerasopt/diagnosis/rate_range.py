@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
 from kerasopt import charts, checks, data, optimizers
-from kerasopt.console import Bar, Console
+from kerasopt.console import Bar, Console, progress_console
 from kerasopt.data import Dataset
 from kerasopt.layers import graph
 from kerasopt.training import (
@@ -271,7 +271,7 @@ def _restored(model: keras.Model) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _progress(steps: int, verbose: bool) -> Iterator[Any]:
-    with Bar(Console(quiet=not verbose), "learning-rate range test", steps) as bar:
+    with Bar(progress_console(verbose), "learning-rate range test", steps) as bar:
         yield lambda: bar.update(advance=1)
 
 

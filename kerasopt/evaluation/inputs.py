@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasopt import checks
+
 __all__ = [
     "array",
     "class_labels",
@@ -162,20 +164,11 @@ def label_names(
     """Return one different name for each column; numbers are the default."""
     if given is None:
         return tuple(map(str, range(number)))
-    if isinstance(given, str):
-        raise ValueError(
-            f"class_names must be a sequence of names, not one text; given: {given!r}."
-        )
-    found = tuple(map(str, given))
+    found = checks.class_names(given)
     if len(found) != number:
         raise ValueError(
             f"class_names has {len(found)} names but {of} has {number} "
             "columns; give one name for each column, in their order."
-        )
-    repeated = sorted({name for name in found if found.count(name) > 1})
-    if repeated:
-        raise ValueError(
-            f"class_names must differ; given more than once: {', '.join(repeated)}."
         )
     return found
 

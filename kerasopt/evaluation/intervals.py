@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kerasopt import checks
+
 __all__ = ["bootstrap", "check_confidence", "of_share", "wilson"]
 
 Interval = tuple[float, float]
@@ -15,7 +17,8 @@ _MAX_DRAWN = 10_000
 
 
 def check_confidence(confidence: float) -> None:
-    """Raise `ValueError` if a coverage isn't between 0 and 1."""
+    """Raise `ValueError` if a coverage isn't a number between 0 and 1."""
+    checks.number("confidence", confidence)
     if not 0 < confidence < 1:
         raise ValueError(
             f"confidence must be between 0 and 1, such as 0.95; given: {confidence!r}."

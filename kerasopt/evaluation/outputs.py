@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasopt import tasks
+from kerasopt import checks, tasks
 from kerasopt.evaluation import inputs
 
 __all__ = ["predictions"]
@@ -47,6 +47,7 @@ def predictions(
         [[0.5, 0.5]]
     """
     name = tasks.get(task).name
+    checks.boolean("from_logits", from_logits)
     given = np.asarray(inputs.array(outputs, "outputs"))
     values = given if given.dtype == np.float64 else given.astype(np.float32)
     if values.ndim == 1 and name != "multiclass":

@@ -123,6 +123,7 @@ def for_labels(
         'categorical_crossentropy'
     """
     label_smoothing = checks.fraction("label_smoothing", label_smoothing)
+    checks.boolean("from_logits", from_logits)
     shape = np.shape(labels)
     if _is_one_column(shape):
         if label_smoothing:

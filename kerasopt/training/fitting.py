@@ -14,8 +14,8 @@ import keras
 import numpy as np
 
 from kerasopt import callbacks as callback_table
-from kerasopt import files, meanings, names
-from kerasopt.console import Console, say
+from kerasopt import checks, files, meanings, names
+from kerasopt.console import Console, progress_console, say
 from kerasopt.data import Dataset, Stream, as_dataset
 from kerasopt.evaluation import formatting
 from kerasopt.training import (
@@ -162,6 +162,9 @@ def fit(
             "Everything else is given by name, such as epochs=10."
         )
     chosen = _settings(settings, fields)
+    resume = checks.boolean("resume", resume)
+    console = progress_console(verbose)
+    _check_recipe(recipe)
     if data is None:
         raise TypeError(
             "fit needs data: fit(model, (x, y)), fit(model, dataset) or fit(model, "
@@ -173,7 +176,6 @@ def fit(
         chosen = resuming.with_recorded_choices(chosen, folder)
     else:
         directories.check_new(directory)
-    console = Console(quiet=not verbose)
     if task == "auto" and _has_counts(data) and _predicts_a_number(model, loss):
         task = "regression"
     dataset = as_dataset(
@@ -219,6 +221,14 @@ def fit(
         run_folder.write(folder, run_folder.ENVIRONMENT, about)
         examples.keep(folder, ready)
         return _trained(ready, model, folder, budget, started, console, resume)
+
+
+def _check_recipe(recipe: Any) -> None:
+    if recipe is not None and not (isinstance(recipe, Mapping) and "name" in recipe):
+        raise checks.ArgumentTypeError(
+            "recipe must be the fields of a recipe, as Recipe.to_dict() gives; given: "
+            f"{checks.shown(recipe)}. To train a recipe, call its run()."
+        )
 
 
 def _has_counts(data: Any) -> bool:

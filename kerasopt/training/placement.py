@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from kerasopt import checks
 from kerasopt.training import calibration
 
 __all__ = [
@@ -28,12 +30,38 @@ def builder(
     """Return the function that builds the model, or None if it is built already."""
     if isinstance(model, keras.Model):
         return None
-    if not callable(model):
-        raise ValueError(
+    if not callable(model) or isinstance(model, keras.layers.Layer):
+        raise checks.ArgumentTypeError(
             "model must be a keras.Model or a function that builds one; given: "
             f"{type(model).__name__}."
         )
-    return model
+    _check_needs_nothing(model)
+
+    def build() -> keras.Model:
+        built = model()
+        if not isinstance(built, keras.Model):
+            raise TypeError(
+                "The function given as model must return a keras.Model; it returned: "
+                f"{type(built).__name__}."
+            )
+        return built
+
+    return build
+
+
+def _check_needs_nothing(function: Callable[..., Any]) -> None:
+    """Refuse a function that can't be called without arguments."""
+    try:
+        parameters = inspect.signature(function)
+    except ValueError:  # One written in C, which tells nothing.
+        return
+    try:
+        parameters.bind()
+    except TypeError as error:
+        raise TypeError(
+            f"The function given as model is called without arguments: {error}. Give "
+            "lambda: build(…) with the arguments that it needs."
+        ) from None
 
 
 def is_parallel(strategy: tf.distribute.Strategy) -> bool:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from scipy import optimize
 
 from kerasopt import checks, gradients, layers, losses
-from kerasopt.console import Console
+from kerasopt.console import progress_console
 from kerasopt.data import pipeline
 
 __all__ = ["LBFGSResult", "fit_lbfgs"]
@@ -95,7 +95,7 @@ def fit_lbfgs(
     checks.integer("batch_size", batch_size)
     layers.adapt(model, pipeline.some_samples(np.asarray(x)))
     problem = _Problem(model, losses.get(loss, labels=y), x, y, batch_size)
-    console = Console(quiet=not verbose)
+    console = progress_console(verbose)
     with console.status("L-BFGS …") as status:
 
         def tell(intermediate_result: optimize.OptimizeResult) -> None:

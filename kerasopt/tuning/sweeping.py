@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerasopt import files, recipes
+from kerasopt import checks, files, recipes
 from kerasopt.data import Dataset, pipeline
 from kerasopt.recipes import Recipe
 from kerasopt.training import DivergedError
@@ -165,6 +165,8 @@ def _check(
         raise ValueError("values must be a list with at least one entry.")
     if field == "training.seed":
         raise ValueError("Give the seeds as seeds=…; they are the same for each value.")
+    checks.text("field", field)
+    checks.boolean("equal_updates", equal_updates)
     if dataset is not None and is_of_the_data(field):
         raise ValueError(
             f"{field!r} changes the data, but dataset=… is given: leave it out."

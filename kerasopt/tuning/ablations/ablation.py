@@ -14,7 +14,7 @@ import pandas as pd
 
 from kerasopt import recipes
 from kerasopt.charts import Chart
-from kerasopt.console import Bar, Console, say
+from kerasopt.console import Bar, Console, progress_console, say
 from kerasopt.data import Dataset
 from kerasopt.evaluation import formatting
 from kerasopt.evaluation.paired import mean_interval
@@ -202,7 +202,7 @@ def ablate(
     folder = folders.opened(directory, "ablation", plan.recipe, definition)
     clock = folders.FolderDeadline(folder, budget)
     trials = Trials(dataset, folder, clock)
-    console = Console(quiet=not verbose)
+    console = progress_console(verbose)
     _say_what_was_chosen(plan, console)
     again = f"kerasopt ablate with --out {folder} and the same words"
     with folders.at_work(folder, clock, console, again):

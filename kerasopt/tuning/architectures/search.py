@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasopt import recipes
-from kerasopt.console import Console, say
+from kerasopt.console import Console, progress_console, say
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.training.spec import validate
@@ -107,7 +107,7 @@ def search_architecture(
         {"settings": chosen.definition, **folders.about(dataset)},
     )
     networks.keep(folder / COSTS)
-    console = Console(quiet=not verbose)
+    console = progress_console(verbose)
     make = Hyperband if chosen.method == "hyperband" else Evolution
     clock = folders.FolderDeadline(folder, chosen.budget)
     # After the end of the time the folder tells what there is.

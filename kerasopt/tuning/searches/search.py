@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasopt import recipes
-from kerasopt.console import Console, say
+from kerasopt.console import Console, progress_console, say
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
 from kerasopt.requirements import install
@@ -115,7 +115,7 @@ def search(
     )
     clock = folders.FolderDeadline(folder, chosen.budget)
     work = Work(recipe, choices, chosen, folder, shared, clock, data_dir)
-    console = Console(quiet=not verbose)
+    console = progress_console(verbose)
     # Which reads all but a function and arrays from the folder.
     by_folder = dataset is None and choices.function is None
     again = f"kerasopt tune --resume {folder}" if by_folder else ""
