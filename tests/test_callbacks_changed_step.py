@@ -58,6 +58,8 @@ def of_kind(kind):
 KINDS = ["freeze", "sam", "lookahead", "gradient_norms", "reduce_lr_on_plateau"]
 
 
+# Keras says it of a model that is frozen whole.
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_broken_off_training_leaves_callback_and_model_as_new(kind, error):

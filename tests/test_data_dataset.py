@@ -63,6 +63,8 @@ def test_missing_channel_axis_and_label_column_are_mended():
     assert dataset.train[1].shape == (8,)
 
 
+# What is in the samples is no matter here.
+@pytest.mark.filterwarnings("ignore:.* test samples are also training samples")
 def test_one_hot_labels_are_accepted():
     x, y = images(8)
     dataset = Dataset(train=(x, np.eye(4)[y]), test=(x[::-1], np.eye(4)[y]))
@@ -241,6 +243,8 @@ def test_from_arrays_chooses_the_dtype(x, dtype):
     )
 
 
+# What is in the samples is no matter here.
+@pytest.mark.filterwarnings("ignore:.* test samples are also training samples")
 def test_dtype_is_chosen_for_all_splits_together():
     bright = X.astype("int64")
     bright[0] = 300

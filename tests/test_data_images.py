@@ -309,6 +309,8 @@ def test_damage_found_while_decoding_is_reported_too(tmp_path):
         from_directory(root)
 
 
+# Told before the error.
+@pytest.mark.filterwarnings("ignore:.* belong to no class")
 def test_folders_without_classes_or_images_are_refused(tmp_path):
     with pytest.raises(ValueError, match="There is no folder"):
         from_directory(tmp_path / "none")

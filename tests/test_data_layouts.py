@@ -55,6 +55,8 @@ def test_common_names_of_splits_are_recognised(tmp_path, train, test, validation
     assert all(f"/{validation}/" in path for path in data.paths["validation"])
 
 
+# Told before the error.
+@pytest.mark.filterwarnings("ignore:.* belong to no class")
 @pytest.mark.parametrize(
     ("folders", "message"),
     [

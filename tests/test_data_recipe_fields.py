@@ -91,7 +91,7 @@ def test_bad_fields_are_refused(fields, arguments, message):
         ("data.test", -0.5, "test=-0.5 isn't a fraction"),
         ("data.validation", 1.5, "validation=1.5 isn't a fraction"),
         ("data.size", 0, "max_images=0 must be a whole number"),
-        ("data.seed", -1, "seed=-1 must be a whole number"),
+        ("data.seed", -1, r"data.seed: .* to 0; given: -1"),
         ("data.image_size", (0, 8), "image_size=.0, 8. must be"),
         ("data.path", "nowhere", "There is no folder nowhere"),
     ],

@@ -405,6 +405,8 @@ def test_abandoned_streams_leave_nothing_behind():
     assert threading.active_count() <= before + 3
 
 
+# Keras's fit, beside ours, says so of a stream that ends.
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_model_trains_on_a_stream_as_keras_would():
     def trained(batches):
         keras.utils.set_random_seed(0)

@@ -85,7 +85,7 @@ def test_whole_weights_are_repeats():
         "macro_f1",
         "subset_accuracy",
         "hamming_loss",
-        "loss",
+        "log_loss",
     ):
         assert getattr(found, name) == pytest.approx(getattr(again, name)), name
 

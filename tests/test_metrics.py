@@ -271,7 +271,7 @@ def listed(task):
     ]
 
 
-@pytest.mark.parametrize("case", every_case(), ids=lambda case: case[0])
+@pytest.mark.parametrize("case", list(every_case()), ids=lambda case: case[0])
 @pytest.mark.slow
 def test_xla_gives_the_same(case):
     task, width, y, outputs = case
@@ -287,7 +287,7 @@ def test_xla_gives_the_same(case):
 
 
 @pytest.mark.parametrize("dtype", ["float16", ml_dtypes.bfloat16])
-@pytest.mark.parametrize("case", every_case(), ids=lambda case: case[0])
+@pytest.mark.parametrize("case", list(every_case()), ids=lambda case: case[0])
 def test_half_precision_is_read(case, dtype):
     task, width, y, outputs = case
     if task == "regression":
@@ -300,7 +300,7 @@ def test_half_precision_is_read(case, dtype):
         assert rough == pytest.approx(run(metric, y, outputs), rel=0.02), name
 
 
-@pytest.mark.parametrize("case", every_case(), ids=lambda case: case[0])
+@pytest.mark.parametrize("case", list(every_case()), ids=lambda case: case[0])
 def test_a_model_trains_with_them_and_is_reloaded(case, tmp_path):
     task, width, y, outputs = case
     model = keras.Sequential(

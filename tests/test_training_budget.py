@@ -244,6 +244,8 @@ def test_sizes_by_the_clock_reach_the_batches():
     assert int(side(first, first)) == 0
 
 
+# What is in the samples is no matter here.
+@pytest.mark.filterwarnings("ignore:.* test samples are also training samples")
 def test_sizes_that_vanish_in_the_model_are_refused(tmp_path):
     x, y = np.zeros((40, 32, 32, 3), "uint8"), np.arange(40) % 2
     dataset = ko.data.from_arrays(x, y, test=(x, y))

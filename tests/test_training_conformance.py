@@ -269,7 +269,7 @@ def test_losses_are_those_of_keras(task, model, data, quick):
     assert_same_history(run.history, reference(task, model).fit(batches))
 
     assert run.task.name == task
-    assert f"validation_{run.task.headline}" in run.metrics
+    assert f"val_{run.task.headline}" in run.metrics
     predicted = run.predict(X)
     assert predicted.shape == (SAMPLES, 2 if task == "binary" else OUTPUTS[task][0])
     loaded = Run.load(run.directory, custom_objects=CUSTOM)

@@ -177,6 +177,8 @@ def test_labels_beside_the_features_get_a_hint(quick):
         ko.fit(net(), X, Y, **quick)
 
 
+# Keras says it of a model that is frozen whole.
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 def test_one_callback_as_a_dict_needs_no_list(quick):
     freeze = {"name": "freeze", "layers": "*", "after": 0}
     model = net()

@@ -55,14 +55,14 @@ def test_the_folder_holds_everything(tiny_digits, quick):
 
 def test_measures_are_those_of_scikit_learn(tiny_digits, quick):
     run = ko.fit(network(), tiny_digits, epochs=3, **quick)
-    for split in ("validation", "test"):
+    for split, prefix in (("validation", "val"), ("test", "test")):
         x, y = getattr(tiny_digits, split)
         probabilities = run.predict(x)
-        assert run.metrics[f"{split}_accuracy"] == pytest.approx(
+        assert run.metrics[f"{prefix}_accuracy"] == pytest.approx(
             accuracy_score(y, probabilities.argmax(axis=1)), abs=1e-5
         )
         expected = log_loss(y, probabilities, labels=range(10))
-        assert run.metrics[f"{split}_log_loss"] == pytest.approx(expected, rel=1e-3)
+        assert run.metrics[f"{prefix}_log_loss"] == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
@@ -289,6 +289,8 @@ def test_mirrored_training_equals_that_of_one_device(tiny_digits, tmp_path):
         np.testing.assert_allclose(
             run_one.history[name], run_two.history[name], atol=1e-5
         )
+    for name in ("val_loss", "test_loss", "test_accuracy"):
+        assert run_two.metrics[name] == pytest.approx(run_one.metrics[name], abs=1e-5)
     assert run_two.metrics["devices"] == "2 CPUs (MirroredStrategy)"
 
 

@@ -10,10 +10,14 @@ from kerasopt.training.batches import Feed
 from kerasopt.training.label_mixing import LabelMixing
 from kerasopt.training.spec import TrainingSettings
 
-pytestmark = pytest.mark.usefixtures("no_report")
-
 L = keras.layers
 RNG = np.random.default_rng(0)
+# The test samples are the training's: what is measured is no matter here.
+pytestmark = [
+    pytest.mark.usefixtures("no_report"),
+    pytest.mark.filterwarnings("ignore:.* test samples are also training"),
+]
+
 X = RNG.uniform(size=(48, 6, 6, 1)).astype("float32")
 CLASSES = np.arange(48) % 3
 TWO = np.arange(48) % 2

@@ -260,6 +260,8 @@ BAD = {
 }
 
 
+# Keras says it of a softmax of one output.
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
 @pytest.mark.parametrize("case", BAD)
 def test_refused_before_the_first_step(case, quick):
     make, arguments, message = BAD[case]

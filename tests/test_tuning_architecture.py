@@ -37,7 +37,7 @@ TINY = {
     "block": ["plain"],
     "attention": [None],
 }
-SETTINGS = {"trials": 4, "epochs": 1, "population": 2, "sample": 2, "space": SPACE}
+SETTINGS = {"max_trials": 4, "epochs": 1, "population": 2, "sample": 2, "space": SPACE}
 
 
 def small_digits():
@@ -287,7 +287,7 @@ def test_hyperband_goes_on_with_the_best(digits, tmp_path):
     changes = {
         "method": "hyperband",
         "epochs": 3,
-        "trials": None,
+        "max_trials": None,
         "max_parameters": 1500,
         "objective": "val_loss",
         "space": {**TINY, "width": [4, 8, 32]},
@@ -324,7 +324,7 @@ def test_hyperband_goes_on_with_the_best(digits, tmp_path):
         ({"method": "evolve"}, "search_architecture.method: .*'evolve'"),
         ({"popluation": 3}, "Did you mean 'population'"),
         ({"population": 1}, "population: .* greater than 1"),
-        ({"trials": 0}, "trials: .* greater than 0"),
+        ({"max_trials": 0}, "max_trials: .* greater than 0"),
         ({"objective": "accuracy"}, "'accuracy' is never logged"),
         ({"budget": "soon"}, "budget: .*soon"),
         ({"space": {"wdith": [8]}}, "Unknown gene 'wdith'"),
@@ -393,7 +393,7 @@ def test_a_name_of_a_recipe_will_do_and_test_data_are_left_alone(
         "digits",
         dataset=digits,
         directory=tmp_path / "s",
-        **{**SETTINGS, "trials": 1, "space": TINY},
+        **{**SETTINGS, "max_trials": 1, "space": TINY},
     )
     assert "Trial 0: val_accuracy 0." in capsys.readouterr().err
     # The recipe's own model isn't one of stages: nothing of it is kept.

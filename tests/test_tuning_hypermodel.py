@@ -47,6 +47,8 @@ def tuner_of(hypermodel, folder, trials=2):
     )
 
 
+# keras-tuner loads the weights alone.
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 def test_build_model_as_in_the_guide(tiny_digits, tmp_path):
     build = functools.partial(build_model, input_shape=(8, 8, 1), num_classes=10)
     assert build(keras_tuner.HyperParameters())

@@ -43,6 +43,9 @@ class Chain(Sequence[Any]):
 def steps(augmentation: Any) -> tuple[Any, ...]:
     """Return the augmentations that one consists of: none, itself, or a chain's.
 
+    Args:
+        augmentation: What `kerasopt.augment.get` returns.
+
     Example:
         >>> steps(None), steps(len)
         ((), (<built-in function len>,))
@@ -60,6 +63,9 @@ def steps(augmentation: Any) -> tuple[Any, ...]:
 def is_mixing(augmentation: Any) -> bool:
     """Say whether an augmentation mixes samples, and so changes labels.
 
+    Args:
+        augmentation: What `kerasopt.augment.get` returns.
+
     Example:
         >>> is_mixing(keras.layers.MixUp()), is_mixing(keras.layers.RandomFlip())
         (True, False)
@@ -75,6 +81,9 @@ def is_mixing(augmentation: Any) -> bool:
 
 def layers_of(augmentation: Any) -> Iterator[keras.layers.Layer]:
     """Yield all Keras layers of an augmentation, those inside others too.
+
+    Args:
+        augmentation: What `kerasopt.augment.get` returns.
 
     Example:
         >>> [type(each).__name__ for each in layers_of(keras.layers.RandomFlip())]

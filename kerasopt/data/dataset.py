@@ -182,7 +182,8 @@ class Dataset:
 
         Example:
             >>> pair = (np.zeros((2, 3)), [0, 1])
-            >>> Dataset(train=pair, test=pair).without_test().sizes["test"]
+            >>> other = (np.ones((2, 3)), [0, 1])
+            >>> Dataset(train=pair, test=other).without_test().sizes["test"]
             0
         """
         kept = {

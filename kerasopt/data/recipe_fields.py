@@ -48,7 +48,11 @@ size.
     if name == DIRECTORY:
         return
     if canonical(name) is None:
-        raise unknown("data.name", name, [*available(), DIRECTORY])
+        error = unknown("data.name", name, [*available(), DIRECTORY])
+        raise ValueError(
+            f"{error} Data of your own are made by kerasopt.data.from_arrays or "
+            "from_directory and given as dataset=…."
+        )
     for field in _OF_DIRECTORIES:
         if fields.get(field) is not None:
             raise ValueError(

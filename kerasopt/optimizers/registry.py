@@ -223,7 +223,7 @@ def _checked(
 
     def build(**given: Any) -> keras.optimizers.Optimizer:
         own_names = given.get("exclude_from_weight_decay", NO_DECAY)
-        excludes = own_names is not NO_DECAY and np.size(own_names) > 0
+        excludes = np.size(own_names) > 0 and not np.array_equal(own_names, NO_DECAY)
         given = {"exclude_from_weight_decay": NO_DECAY, **defaults, **given}
         arguments = checked(name, known, given)
         undecayed = arguments.pop("exclude_from_weight_decay")

@@ -302,7 +302,7 @@ class Feed:
         rows = _order(_number(train), seed, 0)[:samples]
         parts = pipeline.parts_of(*self._arrays("train"))
         taken = keras.tree.map_structure(lambda each: each[rows], parts)
-        x, *others = pipeline.as_tensors(taken)
+        x, *others = pipeline.as_tensors(self._with_rows(taken))
         return (pipeline.scale_all(x, self.pixel_scale), *others)
 
     def as_handed_over(self, batch: tuple[Any, ...]) -> Any:

@@ -16,6 +16,7 @@ from kerasopt.data import Stream, pipeline
 from kerasopt.evaluation import tta, verdict
 from kerasopt.training import (
     environment,
+    placement,
     predictions,
     preflight,
     run_folder,
@@ -247,9 +248,14 @@ def _rounded(value: Any) -> Any:
 
 def _logged(model: keras.Model, ready: Prepared, split: str) -> dict[str, Any]:
     """Measure loss and metrics alone, as the validation of each epoch does."""
-    source = ready.feed.evaluation(split, ready.settings)
-    assert source is not None
-    measured = _measured_logs(model, ready, source)
+    strategy = None
+    if placement.is_parallel(ready.strategy):
+        # The model is a copy on one device, which isn't compiled.
+        strategy, model = ready.strategy, ready.model
+    with placement.on(ready.strategy):
+        source = ready.feed.evaluation(split, ready.settings, strategy)
+        assert source is not None
+        measured = _measured_logs(model, ready, source)
     samples = ready.feed.dataset.sizes[split]
     prefix = run_folder.PREFIX[split]
     return {
@@ -269,13 +275,14 @@ def _in_inference(model: keras.Model, ready: Prepared) -> dict[str, Any]:
     """Measure training samples in inference mode, for `kerasopt.diagnosis.diagnose`.
 
     Only batch normalisation makes the two modes differ in a way that matters. A time
-    budget has no time for it.
+    budget has no time for it, and several devices need batches of their own.
     """
     normalises = any(
         isinstance(layer, keras.layers.BatchNormalization)
         for layer in model._flatten_layers()
     )
-    if not normalises or ready.settings.budget_seconds is not None:
+    is_parallel = placement.is_parallel(ready.strategy)
+    if not normalises or ready.settings.budget_seconds is not None or is_parallel:
         return {}
     batch = ready.feed.drawn(INFERENCE_SAMPLES, ready.settings.seed)
     size = evaluation_batch_size(ready.feed.dataset, ready.settings)
