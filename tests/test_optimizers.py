@@ -211,8 +211,11 @@ def test_biases_do_not_decay_on_two_devices_either(two_cpus):
 
 
 def test_what_does_not_decay_needs_a_decay():
-    with pytest.raises(ValueError, match="no effect without weight_decay"):
+    with pytest.raises(ValueError, match=r"=\['bias'\] has no effect without weight_"):
         optimizers.get("adam", exclude_from_weight_decay=["bias"])
+    default = ["bias", "gamma", "beta", "scale"]
+    built = optimizers.get("adam", exclude_from_weight_decay=default)
+    assert built.weight_decay is None
 
 
 @pytest.mark.parametrize("names", ["bias", [3], 7])

@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasopt.data.dataset import Dataset
 from kerasopt.data.folders import from_directory
-from kerasopt.data.sources import available, canonical, load
+from kerasopt.data.sources import OWN_DATA, available, canonical, load
 from kerasopt.names import unknown
 
 __all__ = ["DIRECTORY", "check_fields", "load_fields"]
@@ -49,10 +49,7 @@ size.
         return
     if canonical(name) is None:
         error = unknown("data.name", name, [*available(), DIRECTORY])
-        raise ValueError(
-            f"{error} Data of your own are made by kerasopt.data.from_arrays or "
-            "from_directory and given as dataset=…."
-        )
+        raise ValueError(f"{error} {OWN_DATA}")
     for field in _OF_DIRECTORIES:
         if fields.get(field) is not None:
             raise ValueError(

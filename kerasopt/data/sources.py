@@ -39,6 +39,12 @@ _DIGITS_TEST = 360
 
 _datasets = Names("dataset")
 
+OWN_DATA = (
+    "Data of your own are made by kerasopt.data.from_arrays or from_directory and "
+    "given as dataset=…."
+)
+"""What to say of a name that isn't a published dataset's."""
+
 
 class DataUnavailableError(ValueError):
     """No source delivered the dataset; the message says how to supply it."""
@@ -165,10 +171,7 @@ def load(
 10 classes>
     """
     if name not in _datasets:
-        raise ValueError(
-            f"{unknown('dataset', name, available())} Data of your own are made by "
-            "kerasopt.data.from_arrays or from_directory and given as dataset=…."
-        )
+        raise ValueError(f"{unknown('dataset', name, available())} {OWN_DATA}")
     whole = _datasets.factory(name)(data_dir=data_dir)
     if size is not None:
         whole = _shrink(whole, size=size, seed=seed)

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from kerasopt import checks, schedules
 from kerasopt.names import Names, normalize
-from kerasopt.optimizers.arguments import NO_DECAY, checked
+from kerasopt.optimizers.arguments import NO_DECAY, checked, pattern
 from kerasopt.optimizers.grouped import Grouped
 from kerasopt.optimizers.muon import ConvMuon
 from kerasopt.optimizers.schedule_free import ScheduleFreeAdamW
@@ -222,14 +221,15 @@ def _checked(
     known = {p.name: p.default for p in [*strict, own]}
 
     def build(**given: Any) -> keras.optimizers.Optimizer:
-        own_names = given.get("exclude_from_weight_decay", NO_DECAY)
-        excludes = np.size(own_names) > 0 and not np.array_equal(own_names, NO_DECAY)
+        named = given.get("exclude_from_weight_decay")
         given = {"exclude_from_weight_decay": NO_DECAY, **defaults, **given}
         arguments = checked(name, known, given)
         undecayed = arguments.pop("exclude_from_weight_decay")
+        # The default has no effect either, but changes nothing.
+        excludes = undecayed not in ([], pattern("exclude_from_weight_decay", NO_DECAY))
         if excludes and arguments.get("weight_decay", known["weight_decay"]) is None:
             raise ValueError(
-                f"exclude_from_weight_decay={undecayed!r} has no effect without "
+                f"exclude_from_weight_decay={named!r} has no effect without "
                 "weight_decay: give it, too, or leave both out."
             )
         if optimizer is CoupledSGD and not arguments.get("l2"):
