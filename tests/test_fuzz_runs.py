@@ -96,7 +96,7 @@ def _damaged(content, how, seed):
 HOW = ("bit", "bit", "bit", "bit", "cut", "cut", "empty", "braces", "noise", "gone")
 
 
-@inputs(200)
+@inputs(150)
 @given(
     number=st.integers(0, 50), how=st.sampled_from(HOW), seed=st.integers(0, 10**6),
     use=st.sampled_from(sorted(USES)),
@@ -108,7 +108,7 @@ def test_a_finished_run_with_a_damaged_file(folders, undamaged, number, how, see
         assert found is None or same(found, undamaged[use])
 
 
-@inputs(10)
+@inputs(5)
 @given(
     number=st.integers(0, 50), how=st.sampled_from(HOW), seed=st.integers(0, 10**6)
 )  # fmt: skip
