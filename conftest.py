@@ -1,7 +1,7 @@
 """What is slow and proves little that faster tests don't; `make test-all` runs it too.
 
-Tests mark themselves where they can; this is the list of those that can't (notebooks) and
-of single cases out of tables, each of which has a sibling that `make test` runs.
+Tests mark themselves where they can; this lists those that can't (notebooks) and single
+cases of tables, each of which has a sibling that `make test` runs.
 """
 
 import pytest
