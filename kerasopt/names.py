@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from kerasopt import meanings
-from kerasopt.checks.values import SHOWN, shown
+from kerasopt.checks.values import SHOWN, ArgumentTypeError, shown, text
 
 __all__ = [
     "Names",
@@ -115,6 +115,9 @@ class Names:
         ``renamed`` are aliases of an earlier version: they work with a
         `DeprecationWarning` that names the new one.
         """
+        for each in (name, *aliases, *renamed):
+            if not text(f"The name of a new {self.kind}", each).strip():
+                raise ValueError(f"The name of a new {self.kind} is empty: {each!r}.")
         old = [normalize(each) for each in renamed]
         keys = [normalize(name), *map(normalize, aliases), *old]
         for key in keys:
@@ -138,7 +141,11 @@ class Names:
         key = self._aliases.get(given, given)
         if key not in self._factories:
             accepted = [each for each in self._aliases if each not in self._renamed]
-            raise unknown(self.kind, name, [*self._factories, *accepted])
+            error = unknown(self.kind, name, [*self._factories, *accepted])
+            if isinstance(name, str):
+                raise error
+            call = f" Call it: {name.__name__}(…)." if isinstance(name, type) else ""
+            raise ArgumentTypeError(f"{error}{call}")
         if given in self._renamed:
             warn_renamed(f"The {self.kind} {name!r}", repr(key))
         return key

@@ -696,5 +696,5 @@ class TestPreview:
     def test_what_is_no_batch_of_pictures_is_refused(self, shape):
         with pytest.raises(ValueError, match="batch, height, width, channels"):
             augment.preview(Affine(), np.zeros(shape))
-        with pytest.raises(ValueError, match="at least 1"):
+        with pytest.raises(ValueError, match="columns must be an integer >= 1"):
             augment.preview(Affine(), np.zeros((1, 4, 4, 1)), columns=0)

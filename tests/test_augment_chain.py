@@ -133,3 +133,30 @@ def test_a_recipe_holds_a_list():
 def test_a_recipe_with_a_mistake_in_its_list(spec, message):
     with pytest.raises(ValueError, match=message):
         ko.recipes.load("digits").replace("augment", spec).check()
+
+
+@pytest.mark.parametrize("given", ["crop", None, 3])
+def test_a_chain_is_made_of_a_list(given):
+    with pytest.raises(TypeError, match="Chain takes a list of augmentations"):
+        Chain(given)
+
+
+@pytest.mark.parametrize("batch", [(), X, None])
+def test_a_batch_is_a_tuple_of_its_parts(batch):
+    with pytest.raises(TypeError, match=r"batch must be \(x,\), \(x, y\) or"):
+        augment.apply_to_batch(Crop(2), batch, (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"seed": "a"}, TypeError, "seed must be an integer"),
+        ({"seed": 2**70}, ValueError, "seed must be an integer"),
+        ({"rows": 1.5}, TypeError, "rows must be an integer"),
+        ({"columns": 0}, ValueError, "columns must be an integer >= 1"),
+        ({"images": X.astype(object)}, ValueError, "dtype object"),
+    ],
+)
+def test_what_cannot_be_previewed_is_named(given, error, message):
+    with pytest.raises(error, match=message):
+        augment.preview(Crop(2), **{"images": X, **given})

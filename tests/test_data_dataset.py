@@ -340,3 +340,9 @@ def test_public_names_exist():
             assert getattr(data, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'missing'"):
         data.missing  # noqa: B018
+
+
+@pytest.mark.parametrize("split", [3, "a", {"x": 1}])
+def test_what_is_no_split_has_no_number_of_samples(split):
+    with pytest.raises(TypeError, match="A split must be a pair"):
+        data.count(split)

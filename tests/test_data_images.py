@@ -364,3 +364,8 @@ def test_interrupt_while_reading_comes_out(tmp_path, monkeypatch):
     monkeypatch.setattr("kerasopt.data.image_reading.decode_and_look", interrupt)
     with pytest.raises(KeyboardInterrupt):
         from_directory(tmp_path / "pets")
+
+
+def test_a_picture_is_read_from_a_path():
+    with pytest.raises(TypeError, match="path must be a path; given: 3"):
+        read_image(3, (8, 8, 3))

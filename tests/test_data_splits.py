@@ -104,3 +104,33 @@ def test_fraction_has_a_minimum_and_a_count_has_none():
 def test_sizes_that_do_not_fit_are_refused(value):
     with pytest.raises(ValueError, match="Accepted"):
         resolve_size(value, total=100)
+
+
+@pytest.mark.parametrize("number", [np.array(0.25), np.float32(0.25), np.array(25)])
+def test_sizes_of_numpy_are_numbers(number):
+    assert resolve_size(number, total=100) == 25
+
+
+@pytest.mark.parametrize("value", ["20%", True, None, [3]])
+def test_what_is_no_size_is_a_wrong_type(value):
+    with pytest.raises(TypeError, match="must be a number"):
+        resolve_size(value, total=100)
+
+
+@pytest.mark.parametrize("seed", [1.5, True, "a"])
+def test_what_is_no_seed_is_a_wrong_type(seed):
+    with pytest.raises(TypeError, match="must be a whole number"):
+        stratified_split([0, 0, 1, 1], 2, seed=seed)
+
+
+@pytest.mark.parametrize(
+    "labels", ["ab", 3, None, np.array(["a", None] * 4, object), np.zeros((4, 2, 2))]
+)
+def test_what_are_no_labels_is_a_wrong_type(labels):
+    with pytest.raises(TypeError, match="Labels must be numbers or names"):
+        stratified_split(labels, 2)
+
+
+def test_names_as_objects_are_labels():
+    rest, cut = stratified_split(np.array(["a", "b"] * 5, object), 2)
+    assert (len(rest), {int(each) % 2 for each in cut}) == (8, {0, 1})

@@ -336,3 +336,11 @@ def test_the_plot_has_a_curve_for_each_run():
 def test_bad_input_is_refused(runs, options, message):
     with pytest.raises(ValueError, match=message):
         compare(*runs, **options)
+
+
+def test_a_link_to_a_run_is_the_same_run(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to("a")
+    runs = [run("a", directory=tmp_path / name) for name in "ab"]
+    with pytest.raises(ValueError, match=r"given twice: .*/a, .*/b"):
+        compare(*runs)

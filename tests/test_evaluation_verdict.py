@@ -192,3 +192,20 @@ def run_with(run, metrics):
     """The run as it is once its training measures the training data, too."""
     run_folder.write(run.directory, run_folder.METRICS, metrics)
     return ko.training.Run(run.directory)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: diagnosis.overfits(None), "history must be a table .* a NoneType"),
+        (lambda: diagnosis.statistics_lag(3, {}), "training must be a dict"),
+        (lambda: diagnosis.statistics_lag({}, 3), "inference must be a dict"),
+        (
+            lambda: diagnosis.diagnose(pd.DataFrame({"loss": ["a"], "val_loss": [1]})),
+            "column loss of history must hold numbers",
+        ),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_refused(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()

@@ -142,3 +142,22 @@ def test_every_table_lists_its_names_and_gets_them(table_name):
     more = {"task": "binary", "num_outputs": 1} if table_name == "metrics" else {}
     with pytest.raises(ValueError, match=r"Unknown \w+ 'no_such'.*Accepted: .*\w"):
         module.get("no_such", **more)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [(3, TypeError), (None, TypeError), ("", ValueError), (" ", ValueError)],
+)
+def test_a_new_name_is_a_text(name, error):
+    table = names.Names("fruit")
+    with pytest.raises(error, match="The name of a new fruit"):
+        table.register(name)
+    with pytest.raises(error, match="The name of a new fruit"):
+        table.register("apple", aliases=(name,))
+
+
+def test_a_class_in_place_of_its_object_is_a_wrong_type():
+    with pytest.raises(TypeError, match=r"Unknown fruit <class 'dict'>.* dict\(…\)"):
+        names.Names("fruit").canonical(dict)
+    with pytest.raises(TypeError, match="Unknown fruit 3"):
+        names.Names("fruit").canonical(3)

@@ -729,3 +729,49 @@ def test_arguments_of_a_wrong_type_are_refused(given, message, quick):
     with pytest.raises(TypeError, match=message):
         ko.fit(**{"model": net(), "data": (X, Y), "epochs": 1, **quick, **given})
     assert not quick["directory"].exists()
+
+
+def two_inputs():
+    a, b = keras.Input((6,), name="a"), keras.Input((6,), name="b")
+    return keras.Model({"a": a, "b": b}, L.Dense(1, "sigmoid")(L.Add()([a, b])))
+
+
+@pytest.mark.parametrize(
+    ("build", "samples", "given"),
+    [
+        (net, (X, X), "2 arrays"),
+        (net, {"x": X}, r"a dict of \['x'\]"),
+        (two_inputs, X, "1 arrays"),
+        (two_inputs, {"a": X, "c": X}, r"a dict of \['a', 'c'\]"),
+    ],
+)
+def test_samples_for_other_inputs_are_refused(build, samples, given, quick):
+    """Keras drops what there is no input for, with a warning."""
+    with pytest.raises(ValueError, match=f"The model's inputs are .* are {given}"):
+        ko.fit(build(), (samples, Y), epochs=1, **quick)
+
+
+def test_columns_that_no_input_takes_are_accepted(quick):
+    run = ko.fit(two_inputs(), ({"a": X, "b": X, "c": X}, Y), epochs=1, **quick)
+    assert run.metrics["epochs"] == 1
+    assert run.predict({"a": X, "b": X}).shape == (200, 2)
+
+
+@pytest.mark.parametrize("name", ["loss", "val_loss", "val_mine"])
+def test_a_metric_does_not_take_the_name_of_another_value(name, quick):
+    mine = keras.metrics.BinaryAccuracy(name=name)
+    with pytest.raises(ValueError, match=f"A metric has the name '{name}'"):
+        ko.fit(net(), (X, Y), metrics=["accuracy", mine], epochs=1, **quick)
+
+
+@pytest.mark.parametrize("last", ["relu", "tanh"])
+def test_a_classifier_that_ends_as_a_hidden_layer_is_refused(last, quick):
+    with pytest.raises(ValueError, match=f"ends in {last}, .* aren't probabilities"):
+        ko.fit(net(2, last), (X, Y), epochs=1, **quick)
+    ko.fit(net(1, last), (X, X[:, :1]), epochs=1, **quick)
+
+
+def test_a_batch_of_too_many_parts_is_refused_by_name(quick):
+    batches = tf.data.Dataset.from_tensor_slices((X, Y, Y, Y)).batch(20)
+    with pytest.raises(ValueError, match="train stream gives a batch of 4 parts"):
+        ko.fit(net(), batches, epochs=1, **quick)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasopt import checks
 from kerasopt.augment._affine import Affine
 from kerasopt.augment._chain import is_mixing, steps
 from kerasopt.augment._crop import Crop
@@ -132,6 +133,11 @@ def apply_to_batch(
         >>> labels.numpy().sum(axis=1).round(4).tolist()
         [1.0, 1.0]
     """
+    if not isinstance(batch, (tuple, list)) or not batch:
+        raise TypeError(
+            "batch must be (x,), (x, y) or (x, y, sample_weight); given: "
+            f"{checks.shown(batch)}."
+        )
     images, *others = batch
     if not is_mixing(augmentation):
         return (apply(augmentation, images, seed, **context), *others)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,9 @@ class Chain(Sequence[Any]):
     Args:
         augmentations: What `kerasopt.augment.apply` takes, one or more.
 
+    Raises:
+        TypeError: if it is no list.
+
     Example:
         >>> from kerasopt.augment import Crop, MixUp
         >>> chain = Chain([Crop(2, flip=None), MixUp(0.2)])
@@ -26,6 +29,11 @@ class Chain(Sequence[Any]):
     """
 
     def __init__(self, augmentations: Sequence[Any]) -> None:
+        if isinstance(augmentations, str) or not isinstance(augmentations, Iterable):
+            raise TypeError(
+                "Chain takes a list of augmentations, such as "
+                f"Chain([crop(2), mixup(0.2)]); given: {augmentations!r}."
+            )
         self._augmentations = tuple(augmentations)
 
     def __getitem__(self, index: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasopt import checks
 from kerasopt.augment._batches import apply
 from kerasopt.augment._registry import get, split_standardization
 
@@ -52,18 +53,18 @@ def preview(
 
     originals = np.asarray(images)
     if (
-        originals.ndim != 4
+        originals.dtype.kind not in "buif"
+        or originals.ndim != 4
         or not len(originals)
         or originals.shape[-1] not in (1, 3, 4)
     ):
         raise ValueError(
             "preview needs at least one image, as (batch, height, width, channels) "
-            f"with 1, 3 or 4 channels; given: shape {originals.shape}."
+            f"with 1, 3 or 4 channels; given: shape {originals.shape}, dtype "
+            f"{originals.dtype}."
         )
-    if columns < 1 or rows < 1:
-        raise ValueError(
-            f"columns={columns} and rows={rows} are not accepted; give at least 1."
-        )
+    columns, rows = checks.integer("columns", columns), checks.integer("rows", rows)
+    seed = checks.integer("seed", seed, least=0)
     augmentation, _ = split_standardization(get(augmentation))
     originals = originals[:columns]
     # A uint8 image and its float32 version share one scale.

@@ -194,6 +194,11 @@ def _number(
         raise ArgumentTypeError(
             f"{name} must {accepted}; given: {shown(value)}{_quoted(found)}."
         )
+    if holds(found) and LARGEST < abs(found) < float("inf"):
+        raise ValueError(
+            f"{name} must {accepted} and of float32, at most {LARGEST:.2g}; given: "
+            f"{shown(value)}."
+        )
     # NaN is not smaller than anything.
     if not (abs(found) <= LARGEST and holds(found)):
         raise ValueError(f"{name} must {accepted}; given: {shown(value)}.")

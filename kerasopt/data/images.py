@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasopt.files import user_path
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -84,7 +86,7 @@ def read_image(path: str | os.PathLike[str], input_shape: Sequence[int]) -> np.n
         )
     size = check_size(shape[:2])
     with quiet():
-        return decode(Path(path), size=size, color=channels[shape[2]])
+        return decode(user_path(path, what="path"), size=size, color=channels[shape[2]])
 
 
 def check_size(image_size: Any) -> tuple[int, int]:

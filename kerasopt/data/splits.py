@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasopt import checks
+
 __all__ = ["class_indices", "random_split", "resolve_size", "stratified_split"]
 
 
@@ -37,7 +39,8 @@ def resolve_size(
         f"Accepted: a whole number from 0 to {total - 1:,} or a fraction "
         f"between 0 and 1 of the {total:,} samples."
     )
-    if isinstance(value, (float, np.floating)):
+    value = checks.plain(value)
+    if isinstance(value, float):
         if value == 0:
             return 0
         if not 0 < value < 1:
@@ -47,8 +50,8 @@ def resolve_size(
         count = operator.index(value)
     except TypeError:
         count = None
-    if count is None or isinstance(value, (bool, np.bool_)):
-        raise ValueError(
+    if count is None or isinstance(value, bool):
+        raise checks.ArgumentTypeError(
             f"{what} must be a number; given: {type(value).__name__}. {accepted}"
         )
     if count < 0:
@@ -74,6 +77,13 @@ def class_indices(y: Any) -> np.ndarray:
         array([1, 0])
     """
     array = np.asarray(y)
+    if array.dtype == object and all(isinstance(each, str) for each in array.flat):
+        array = array.astype(str)
+    if array.ndim not in (1, 2) or array.dtype.kind not in "buifU":
+        raise checks.ArgumentTypeError(
+            "Labels must be numbers or names of shape (n,), or one-hot rows of shape "
+            f"(n, num_classes); given: shape {array.shape}, dtype {array.dtype}."
+        )
     if array.ndim == 2:
         return array.argmax(axis=1) if array.shape[1] > 1 else array[:, 0]
     return array
@@ -143,11 +153,12 @@ def random_split(total: int, size: int, seed: int = 0) -> tuple[np.ndarray, np.n
 
 
 def _check_seed(seed: Any) -> int:
-    try:
-        value = operator.index(seed)
-    except TypeError:
-        value = -1
-    if value < 0 or isinstance(seed, (bool, np.bool_)):
+    value = checks.plain(seed)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise checks.ArgumentTypeError(
+            f"seed={seed!r} must be a whole number, 0 or larger."
+        )
+    if value < 0:
         raise ValueError(f"seed={seed!r} must be a whole number, 0 or larger.")
     return value
 

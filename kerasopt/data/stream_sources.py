@@ -81,6 +81,8 @@ class _TfData:
     def __init__(self, dataset: Any) -> None:
         # Keras's fit hands such an element to a step as it is, not as a tuple of one.
         self.is_bare = not isinstance(dataset.element_spec, (tuple, list))
+        spec = dataset.element_spec
+        as_batch((spec,) if self.is_bare else tuple(spec))  # Or AutoGraph says it.
         self._dataset = dataset.map(lambda *parts: as_batch(parts))
         size = int(dataset.cardinality())
         self.endless = size == -1

@@ -70,7 +70,10 @@ class Stream:
         self, source: Any, *, steps: int | None = None, what: str = "train"
     ) -> None:
         self.what = what
-        self._source = adapt(source, what)
+        try:
+            self._source = adapt(source, what)
+        except ValueError as error:
+            raise ValueError(f"The {what} stream gives {error}.") from None
         # Whether its batches are samples alone, not a tuple of them.
         self.is_bare: bool = self._source.is_bare
         given = None if steps is None else arguments.integer("steps_per_epoch", steps)

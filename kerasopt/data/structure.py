@@ -165,6 +165,9 @@ def count(split: Any) -> int | None:
     Returns:
         The number; 0 for None, and None for a stream that doesn't know it.
 
+    Raises:
+        TypeError: if it is none of these.
+
     Example:
         >>> import numpy as np
         >>> count((np.zeros((5, 2)), np.zeros(5))), count(None)
@@ -174,4 +177,9 @@ def count(split: Any) -> int | None:
         return 0
     if isinstance(split, tuple):
         return len(first_leaf(split[0]))
+    if not hasattr(split, "samples"):
+        raise TypeError(
+            "A split must be a pair (x, y), a Stream or None; given: a "
+            f"{type(split).__name__}."
+        )
     return split.samples

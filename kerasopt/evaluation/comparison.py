@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -256,16 +257,16 @@ def _run_names(runs: tuple[RunLike, ...]) -> list[str]:
         f"run-{position}" if run.directory is None else str(run.directory)
         for position, run in enumerate(runs, start=1)
     ]
+    # A link leads to a run that is in another place, too.
+    places = [os.path.realpath(path) for path in paths]
+    if len(set(places)) < len(paths):
+        pairs = zip(paths, places, strict=True)
+        twice = {path for path, place in pairs if places.count(place) > 1}
+        raise ValueError(
+            f"The same run was given twice: {', '.join(sorted(twice))}. Give each once."
+        )
     short = [Path(path).name or path for path in paths]
-    if len(set(short)) == len(short):
-        return short
-    if len(set(paths)) == len(paths):
-        return paths
-    raise ValueError(
-        "The same run was given twice: "
-        f"{', '.join(sorted({path for path in paths if paths.count(path) > 1}))}. "
-        "Give each once."
-    )
+    return short if len(set(short)) == len(short) else paths
 
 
 def _common_headline(runs: tuple[RunLike, ...], run_names: list[str]) -> str:

@@ -282,6 +282,11 @@ def statistics_lag(
     References:
         Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167, section 3.1.
     """
+    for name, given in (("training", training), ("inference", inference)):
+        if not isinstance(given, Mapping):
+            raise TypeError(
+                f"{name} must be a dict with 'loss' and 'accuracy'; given: {given!r}."
+            )
     for name in {*training, *inference}:
         if name not in MEASURES:
             raise names.unknown("measure", name, MEASURES)
@@ -333,9 +338,20 @@ def overfits(history: pd.DataFrame, *, patience: int = 3) -> bool:
 
 
 def _check_columns(history: pd.DataFrame) -> None:
+    if not isinstance(history, pd.DataFrame):
+        raise TypeError(
+            "history must be a table with one row an epoch; given: a "
+            f"{type(history).__name__}."
+        )
     missing = {"loss", "val_loss"} - set(history.columns)
     if missing:
         raise ValueError(
             f"history needs the columns loss and val_loss; missing: {sorted(missing)}. "
             "Train with validation data."
         )
+    for name in ("loss", "val_loss"):
+        if not pd.api.types.is_numeric_dtype(history[name]):
+            raise TypeError(
+                f"The column {name} of history must hold numbers; given: "
+                f"{history[name].dtype}."
+            )

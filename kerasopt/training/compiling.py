@@ -46,6 +46,22 @@ class Chosen:
     feed: Feed
 
 
+_NO_PROBABILITIES = (
+    *("elu", "gelu", "leaky_relu", "mish", "relu", "relu6", "selu", "silu"),
+    *("softplus", "softsign", "swish", "tanh"),
+)
+"""Activations of hidden layers: a cross-entropy of what they give is none."""
+
+
+def _check_activation(head: Head) -> None:
+    if head.activation in _NO_PROBABILITIES:
+        raise ValueError(
+            f"The model ends in {head.activation}, whose outputs aren't probabilities. "
+            "End it in a softmax or sigmoid, or without activation (logits); for "
+            "another meaning of the outputs give loss=…."
+        )
+
+
 def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
     """Return task, head, loss and metrics for a built model.
 
@@ -92,6 +108,8 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
             "loss for each, such as loss={"
             f"{model.output_names[0]!r}: 'mse', …}} or a list in their order."
         )
+    if given == "auto" and task is not None and task.has_classes:
+        _check_activation(head)
     loss = given
     of_several = isinstance(given, (dict, list, tuple)) and not losses.is_spec(given)
     if of_several:

@@ -134,7 +134,7 @@ def as_samples(x: Any, shape: Any, model: keras.Model) -> Any:
     inputs = getattr(model, "inputs", None) or ()
     if isinstance(x, list):  # As Keras's: one for each input, or one array.
         x = tuple(x) if len(inputs) > 1 else x
-    _check_structure(x, shape)
+    _check_structure(x, shape, {each.name for each in inputs})
     takes_text = not inputs or any(each.dtype == "string" for each in inputs)
     x = _each_as_numbers(x, takes_text)
     if is_nested(x):
@@ -158,7 +158,7 @@ def _is_of_one(shape: Any) -> bool:
     )
 
 
-def _check_structure(x: Any, shape: Any) -> None:
+def _check_structure(x: Any, shape: Any, names: set[str]) -> None:
     """Refuse arrays for other inputs than those of the training."""
     if not is_nested(x):
         return
@@ -168,8 +168,11 @@ def _check_structure(x: Any, shape: Any) -> None:
             f"The model takes one array of samples of shape {shape}; given: {given}. "
             "Give the samples alone, without labels or names."
         )
-    if isinstance(shape, dict) and isinstance(x, dict) and set(x) != set(shape):
-        raise ValueError(f"The model's inputs are {list(shape)}; given: {given}.")
+    if isinstance(shape, dict) and isinstance(x, dict):
+        # The training may have had columns that no input takes.
+        needed = [name for name in shape if name in names] or list(shape)
+        if not set(needed) <= set(x):
+            raise ValueError(f"The model's inputs are {needed}; given: {given}.")
 
 
 def _each_as_numbers(x: Any, takes_text: bool) -> Any:

@@ -97,6 +97,7 @@ def check_inputs(
     accepted: Any = None
     if graph.is_graph(model):
         accepted = getattr(model, "input_shape", None)
+        _check_structure(model, dataset)
     single = isinstance(accepted, tuple) and _is_shape(accepted)
     train = dataset.train
     shapes = train.seen_shapes if isinstance(train, Stream) else [shape]
@@ -117,6 +118,33 @@ def check_inputs(
             "with any_size=True (the model 'airbench' has it)."
         )
     _check_smallest(model, dataset, settings)
+
+
+def _check_structure(model: keras.Model, dataset: Dataset) -> None:
+    """Refuse data of other inputs than the model's: Keras drops some of them."""
+    shape, names = dataset.input_shape, [each.name for each in model.inputs]
+    # A Sequential model has no dict of inputs, nor this attribute before its call.
+    if not isinstance(model, keras.Sequential) and isinstance(model.input, dict):
+        names = list(model.input)
+    if isinstance(shape, dict):
+        # Columns that no input takes are Keras's way to choose among them.
+        fits, given = set(names) <= set(shape), f"a dict of {list(shape)}"
+    else:
+        count = _leaves(shape)
+        fits, given = count == len(names), f"{count} arrays"
+    if not fits:
+        raise ValueError(
+            f"The model's inputs are {names}, the samples of '{dataset.name}' are "
+            f"{given}. Give an array for each input: one array, a tuple in their "
+            "order, or a dict with their names."
+        )
+
+
+def _leaves(shapes: Any) -> int:
+    if _is_shape(shapes) or not isinstance(shapes, (tuple, dict)):
+        return 1
+    parts = shapes.values() if isinstance(shapes, dict) else shapes
+    return sum(map(_leaves, parts))
 
 
 def _is_shape(shape: Any) -> bool:

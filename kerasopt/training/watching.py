@@ -18,7 +18,17 @@ GETS_LOGS = ("on_epoch_end", "on_train_batch_end", "on_batch_end", "on_test_end"
 
 
 def check_metric_names(model: keras.Model) -> None:
-    """Refuse metrics by the names of the log's own columns."""
+    """Refuse metrics by the names of the log's own columns, the loss's included."""
+    inner = [getattr(each, "metrics", None) or [each] for each in model.metrics]
+    names = [each.name for group in inner for each in group]
+    taken = [name for name in names if name.startswith("val_")]
+    if names.count("loss") > 1:
+        taken.append("loss")
+    for name in taken:
+        raise ValueError(
+            f"A metric has the name {name!r}, under which the log has another value: "
+            "give it another one (name=…)."
+        )
     for name in model.get_metrics_result():
         if name in OWN_COLUMNS:
             raise ValueError(
