@@ -88,6 +88,7 @@ def test_bad_fields_are_refused(fields, arguments, message):
         ("data.size", "10", "data.size: must be a finite number"),
         ("data.image_size", [8, True], "data.image_size: must be a finite number"),
         ("data.image_size", "88", "data.image_size: must be a finite number"),
+        ("data.image_size", [], r"data.image_size: field required; given: \[\]"),
         ("data.test", -0.5, "test=-0.5 isn't a fraction"),
         ("data.validation", 1.5, "validation=1.5 isn't a fraction"),
         ("data.size", 0, "max_images=0 must be a whole number"),

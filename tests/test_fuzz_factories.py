@@ -201,7 +201,7 @@ def state(built):
     return re.sub(r"_\d+\b|0x[0-9a-f]+|seed\w*': \d+", "", found)
 
 
-SWITCHED = ("batch_norm_momentum",)
+SWITCHED = ("batch_norm_momentum", "expansion")
 """Settings of what another argument switches off, as ablations and searches do."""
 
 

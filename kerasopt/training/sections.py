@@ -128,7 +128,8 @@ def _place(
     for part in problem["loc"]:
         is_field = section is not None and part in section.model_fields
         is_key = isinstance(given, Mapping) and part in given
-        is_index = isinstance(given, list | tuple) and isinstance(part, int)
+        is_list = isinstance(given, list | tuple)
+        is_index = is_list and isinstance(part, int) and part < len(given)
         if is_field or is_key or is_index:
             found.append(str(part))
             given = given[part] if is_key or is_index else None
