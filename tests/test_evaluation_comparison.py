@@ -169,6 +169,17 @@ def test_the_baseline_may_be_a_run():
     assert compare(first, second, baseline=second).baseline == "b"
 
 
+def test_differences_of_shares_are_shown_in_points():
+    runs = [run("a", 0, 0.9), run("a", 1, 0.91), run("b", 0, 0.94), run("b", 1, 0.95)]
+    shown = repr(compare(*runs))
+    assert "+4.00 points" in shown and "+4.00 to +4.00 points" in shown
+    other = [
+        run(name, 0, task="regression", test_rmse=value, test_accuracy=None)
+        for name, value in (("a", 2.0), ("b", 1.5))
+    ]
+    assert "points" not in repr(compare(*other))
+
+
 def test_differences_list_each_setting_that_varies():
     first = run("a", 0, 0.9, settings={"optimizer": {"rate": 0.1, "name": "sgd"}})
     second = run("a", 1, 0.8, settings={"optimizer": {"rate": 0.2, "name": "sgd"}})

@@ -31,7 +31,8 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     **dict.fromkeys(("test_log_loss", "test_loss"), "{:.4f}".format),
 }
 # Of the headline measure, whatever that is.
-_OF_HEADLINE = ("test_interval", "mean", "std", "difference", "difference_interval")
+_DIFFERENCES = ("difference", "difference_interval")
+_OF_HEADLINE = ("test_interval", "mean", "std", *_DIFFERENCES)
 
 
 class RunLike(Protocol):
@@ -161,6 +162,8 @@ class Comparison:
             f"val_{self.headline}",
             f"test_{self.headline}",
         )
+        if column in _DIFFERENCES and formatting.is_percentage(self.headline):
+            return _points
         if own or column in _OF_HEADLINE:
             return functools.partial(formatting.measure, self.headline)
         return str if column == "seed" else None
@@ -234,6 +237,12 @@ def compare(*runs: RunLike, baseline: RunLike | str | None = None) -> Comparison
         },
         headline=headline,
     )
+
+
+def _points(value: float | tuple[float, float]) -> str:
+    """Return a difference of shares in percentage points."""
+    ends = value if isinstance(value, tuple | list) else (value,)
+    return " to ".join(f"{100 * end:+.2f}" for end in ends) + " points"
 
 
 def _check_runs(runs: tuple[RunLike, ...]) -> None:

@@ -309,7 +309,7 @@ class Session:
             )
             return
         self._say(
-            f"Interrupted; the training up to {self._last_checkpoint()} is kept in "
+            f"Interrupted; the training up to {self._last_checkpoint()}, is kept in "
             f"'{self.folder}'. Resume with: {how}"
         )
 
