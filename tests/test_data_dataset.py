@@ -100,6 +100,7 @@ SPOILT[5, 0, 0, 0] = np.inf
         (([[1, 2], [3]], [0, 1]), "can't be made into one array"),
         (X, "must be a pair"),
         (None, "must be a pair"),
+        (0.2, "given: a float. Cut a share off with sklearn"),
         ((X, Y, Y), "must be a pair.*of 3"),
     ],
 )

@@ -145,9 +145,11 @@ def as_triple(split: Any, *, what: str) -> tuple[Any, Any, Any]:
         ([1.0], [0], None)
     """
     if not isinstance(split, (tuple, list)) or len(split) not in (2, 3):
+        number = isinstance(split, (int, float)) and not isinstance(split, bool)
+        cut = " Cut a share off with sklearn.model_selection.train_test_split."
         raise ValueError(
             f"{what} must be a pair (x, y) or a triple (x, y, sample_weight); "
-            f"given: {_described(split)}."
+            f"given: {_described(split)}.{cut if number else ''}"
         )
     x, y, *weights = split
     return x, y, weights[0] if weights else None

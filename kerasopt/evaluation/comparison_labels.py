@@ -12,9 +12,6 @@ __all__ = ["differences", "recipes"]
 LONGEST = 60
 """Characters of the settings in a label. Longer ones are numbered instead."""
 
-_OF_SERIALIZED = (".module", ".registered_name")
-"""What Keras notes of an object besides its class and its arguments."""
-
 
 def recipes(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a label for the recipe of each run; repeats share one.
@@ -69,8 +66,6 @@ def differences(
     fields = dict.fromkeys(name for own in settings.values() for name in own)
     found = {}
     for name in fields:
-        if name.endswith(_OF_SERIALIZED):
-            continue
         values = {run: own[name] for run, own in settings.items() if name in own}
         first = next(iter(values.values()))
         same = all(type(v) is type(first) and v == first for v in values.values())

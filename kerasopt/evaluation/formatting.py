@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 MISSING = "–"
+_OF_SERIALIZED = (".module", ".registered_name")
 
 _WORDS = {
     "auc": "AUC",
@@ -240,14 +241,19 @@ def plain(value: Any) -> Any:
 def settings(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a recipe by their dotted names, without those not set.
 
-    Recipes list settings that are None, runs of objects leave them out.
+    Recipes list settings that are None, runs of objects leave them out. What Keras
+    notes of an object besides its class and arguments is left out, too.
 
     Example:
         >>> settings({"name": "mine", "training": {"epochs": 2, "budget": None}})
         {'name': 'mine', 'training.epochs': 2}
     """
     flat = flatten(recipe)
-    return {name: value for name, value in flat.items() if value is not None}
+    return {
+        name: value
+        for name, value in flat.items()
+        if value is not None and not name.endswith(_OF_SERIALIZED)
+    }
 
 
 def flatten(settings: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:

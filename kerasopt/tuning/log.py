@@ -64,7 +64,7 @@ def trial_log(directory: str | os.PathLike[str] = "runs") -> pd.DataFrame:
             "its .table."
         )
     runs = [Run.load(folder) for folder in folders]
-    settings = pd.DataFrame([formatting.flatten(run.recipe) for run in runs])
+    settings = pd.DataFrame([formatting.settings(run.recipe) for run in runs])
     text = settings.map(repr)
     differing = [name for name in settings if text[name].nunique() > 1]
     table = pd.DataFrame({"run": [str(folder) for folder in folders]})
