@@ -100,7 +100,6 @@ SPOILT[5, 0, 0, 0] = np.inf
         (([[1, 2], [3]], [0, 1]), "can't be made into one array"),
         (X, "must be a pair"),
         (None, "must be a pair"),
-        (0.2, "given: a float. Cut a share off with sklearn"),
         ((X, Y, Y), "must be a pair.*of 3"),
     ],
 )
@@ -347,3 +346,8 @@ def test_public_names_exist():
 def test_what_is_no_split_has_no_number_of_samples(split):
     with pytest.raises(TypeError, match="A split must be a pair"):
         data.count(split)
+
+
+def test_a_share_as_test_data_is_told_how_to_be_cut():
+    with pytest.raises(ValueError, match=r"a float. Cut a share off with sk"):
+        from_arrays(X, Y, test=0.2)
