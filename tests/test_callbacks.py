@@ -53,3 +53,17 @@ def test_progress_counts_epochs_where_their_length_is_unknown(capsys):
     compiled().fit(*data(), epochs=2, verbose=0, callbacks=[progress])
     shown = capsys.readouterr().err
     assert "epoch 1/2" in shown and "epoch 2/2" in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"monitor": 3}, "monitor must be a text"),
+        ({"patience": -1}, "patience must be an integer >= 0"),
+        ({"patience": "a"}, "patience must be an integer >= 0"),
+        ({"mode": "largest"}, "mode must be one of 'auto', 'min', 'max'"),
+    ],
+)
+def test_early_stopping_checks_its_arguments(given, message):
+    with pytest.raises(ValueError, match=message):
+        callbacks.EarlyStopping(**{"monitor": "loss", "patience": 1, **given})

@@ -483,3 +483,15 @@ def test_a_constant_target_is_predicted():
     network = KerasOptRegressor(learning_rate=0.01, epochs=200, random_state=0)
     found = network.fit(x, np.full(30, 0.1))
     np.testing.assert_allclose(found.predict(x), 0.1, atol=0.05)
+
+
+@pytest.mark.parametrize("given", [["a", None], [1, "a"]])
+def test_labels_of_several_types_are_named(given):
+    with pytest.raises(ValueError, match=r"labels of several types: .*str"):
+        quick().fit(X, np.array(given * 75, dtype=object))
+
+
+@pytest.mark.parametrize("dtype", ["U8", "datetime64[s]"])
+def test_targets_that_are_no_numbers_are_refused(dtype):
+    with pytest.raises(ValueError, match="y must hold numbers; given: dtype"):
+        KerasOptRegressor().fit(X, (np.arange(150) % 3).astype(dtype))

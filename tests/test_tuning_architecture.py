@@ -400,3 +400,10 @@ def test_a_name_of_a_recipe_will_do_and_test_data_are_left_alone(
     assert set(result.recipe.model) == {"name", "stages"}
     assert not [column for column in result.table if "test" in column]
     assert isinstance(result.recipe.build_model(digits), keras.Model)
+
+
+def test_a_sample_beyond_the_population_has_no_effect(tmp_path):
+    with pytest.raises(ValueError, match="sample=11 has no effect"):
+        ko.tuning.search_architecture(
+            "digits", max_trials=1, sample=11, directory=tmp_path / "new"
+        )

@@ -231,3 +231,17 @@ def test_arguments_of_a_wrong_type_are_refused(
 ):
     with pytest.raises(ValueError, match=message):
         ko.tuning.sweep(recipe, field, [32], dataset=digits, **settings)
+
+
+def test_a_value_twice_is_refused(recipe, digits):
+    with pytest.raises(ValueError, match="values has a value twice"):
+        ko.tuning.sweep(recipe, "training.batch_size", [32, 32], dataset=digits)
+
+
+def test_seeds_of_numpy_are_numbers():
+    from kerasopt.tuning.folder import seed_list
+
+    assert seed_list(np.int64(2)) == seed_list(range(2)) == seed_list(np.arange(2))
+    for given in ("ab", None, 1.5, [0, "a"]):
+        with pytest.raises(TypeError, match="seeds must be an integer"):
+            seed_list(given)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kerasopt import files
+from kerasopt import checks, files
 from kerasopt.console import Bar, Console, say
 
 __all__ = [
@@ -91,7 +91,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     Args:
         monitor: Name of the watched value, such as ``"val_loss"``.
         patience: Epochs without improvement until training stops.
-        mode: ``"min"`` or ``"max"``.
+        mode: ``"min"``, ``"max"`` or ``"auto"``, by the name.
 
     Attributes:
         weights: Returns the weights that were measured: the model's, unless averages
@@ -102,7 +102,10 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
 
     def __init__(self, *, monitor: str, patience: int, mode: str = "auto") -> None:
         super().__init__(
-            monitor=monitor, patience=patience, mode=mode, restore_best_weights=True
+            monitor=checks.text("monitor", monitor),
+            patience=checks.integer("patience", patience, least=0),
+            mode=checks.choice("mode", mode, ("auto", "min", "max")),
+            restore_best_weights=True,
         )
         self.best_weights: list[np.ndarray] | None = None
         self.weights: Callable[[], list[np.ndarray]] | None = None

@@ -97,6 +97,12 @@ class KerasOptClassifier(ClassifierMixin, base.KerasOptEstimator):
             The estimator.
         """
         X, y = validate_data(self, X, y, allow_nd=True)
+        kinds = {type(each).__name__ for each in y.flat} if y.dtype == object else {""}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"y mixes labels of several types: {', '.join(sorted(kinds))}. Give "
+                "texts alone or numbers alone, and drop samples without a label."
+            )
         check_classification_targets(y)
         rows, weights = base.weights_of(sample_weight, X)
         x, y = base.as_input(X[rows]), y[rows]

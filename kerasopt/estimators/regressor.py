@@ -91,6 +91,8 @@ class KerasOptRegressor(MultiOutputMixin, RegressorMixin, base.KerasOptEstimator
         X, y = validate_data(
             self, X, y, allow_nd=True, multi_output=True, y_numeric=True
         )
+        if y.dtype.kind not in "buif":
+            raise ValueError(f"y must hold numbers; given: dtype {y.dtype}.")
         rows, weights = base.weights_of(sample_weight, X)
         self._is_flat = y.ndim == 1
         targets = base.as_float32("y", y.reshape(len(y), -1)[rows])

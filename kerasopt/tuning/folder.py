@@ -7,11 +7,10 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kerasopt import checks, files, yaml_text
@@ -132,9 +131,10 @@ def seed_list(seeds: int | Sequence[int]) -> list[int]:
         >>> seed_list(3), seed_list([5, 7])
         ([0, 1, 2], [5, 7])
     """
-    if isinstance(seeds, int):
-        return list(range(checks.integer("seeds", seeds)))
-    listed = seeds.tolist() if isinstance(seeds, np.ndarray) else list(seeds)
+    given = checks.plain(seeds)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return list(range(checks.integer("seeds", given)))
+    listed = list(given)
     if not listed or len(set(listed)) < len(listed):
         raise ValueError(f"seeds must be different integers; given: {listed!r}.")
     return [checks.integer("seeds", each, least=0) for each in listed]

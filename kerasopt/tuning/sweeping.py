@@ -163,6 +163,11 @@ def _check(
 ) -> None:
     if not values:
         raise ValueError("values must be a list with at least one entry.")
+    texts = [checks.shown(value) for value in values]
+    if len(set(texts)) < len(texts):
+        raise ValueError(
+            f"values has a value twice: {values!r}. Repeat trainings with seeds=…."
+        )
     if field == "training.seed":
         raise ValueError("Give the seeds as seeds=…; they are the same for each value.")
     checks.text("field", field)

@@ -126,6 +126,13 @@ def _check_agreement(recipe: Recipe, settings: ArchitectureSettings) -> None:
             f"training.image_sizes to {{}} (it is {training.image_sizes})."
         )
     folders.check_every_epoch(recipe)
+    # The default may stand beside a smaller population.
+    default = ArchitectureSettings.model_fields["sample"].default
+    if settings.sample > max(settings.population, default):
+        raise ValueError(
+            f"sample={settings.sample} has no effect: at most the whole population "
+            f"({settings.population}) is compared. Give less, or a larger population."
+        )
     if settings.method != "hyperband":
         return
     from kerasopt.tuning.searches.search import check_keras_tuner
