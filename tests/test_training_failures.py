@@ -775,3 +775,10 @@ def test_a_batch_of_too_many_parts_is_refused_by_name(quick):
     batches = tf.data.Dataset.from_tensor_slices((X, Y, Y, Y)).batch(20)
     with pytest.raises(ValueError, match="train stream gives a batch of 4 parts"):
         ko.fit(net(), batches, epochs=1, **quick)
+
+
+def test_labels_as_bytes_are_the_names_of_the_training(quick):
+    names = np.array(["no", "yes"])[Y]
+    run = ko.fit(net(), (X, names.astype("S")), epochs=1, **quick)
+    found = [run.evaluate((X, y))["accuracy"] for y in (names, names.astype("S"))]
+    assert found[0] == found[1]

@@ -322,6 +322,8 @@ class Run:
         y = np.asarray(y)
         if y.dtype.kind not in "OUST":
             return y
+        if y.dtype.kind == "S":  # As `from_arrays` reads them.
+            y = np.char.decode(y, "utf-8", "replace")
         strangers = sorted({str(each) for each in y.ravel()} - set(self.class_names))
         if strangers:
             raise ValueError(
