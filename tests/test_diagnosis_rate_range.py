@@ -148,8 +148,13 @@ def test_what_is_no_built_model_or_dataset_is_refused(digits):
     unbuilt = keras.Sequential([keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="Give it an Input"):
         ko.diagnosis.lr_range_test(unbuilt, digits, verbose=False)
-    with pytest.raises(ValueError, match=r"given: tuple. Wrap arrays"):
-        ko.diagnosis.lr_range_test(network(), digits.train, verbose=False)
+    with pytest.raises(TypeError, match="The data are a int"):
+        ko.diagnosis.lr_range_test(network(), 3, verbose=False)
+
+
+def test_a_pair_of_arrays_is_a_dataset(digits):
+    found = ko.diagnosis.lr_range_test(network(), digits.train, verbose=False)
+    assert len(found.table) > 20
 
 
 GROUPED = {"name": "grouped", "default": "sgd", "groups": {"bias": "adam"}}

@@ -16,7 +16,6 @@ from scipy.ndimage import gaussian_filter1d
 
 from kerasopt import charts, checks, data, optimizers
 from kerasopt.console import Bar, Console, progress_console
-from kerasopt.data import Dataset
 from kerasopt.layers import graph
 from kerasopt.training import (
     Trainer,
@@ -103,7 +102,7 @@ class RateRange:
 
 def lr_range_test(
     model: keras.Model,
-    dataset: Dataset,
+    dataset: Any,
     *,
     optimizer: Any = None,
     loss: Any = "auto",
@@ -126,7 +125,7 @@ def lr_range_test(
 
     Args:
         model: Built model, compiled or not.
-        dataset: What `kerasopt.data.load` or `kerasopt.data.from_arrays` gives; only
+        dataset: A `kerasopt.data.Dataset`, or what `kerasopt.fit` takes as data; only
             its training part is used.
         optimizer: What `kerasopt.optimizers.get` takes; its rate doesn't matter. None
             takes the compiled model's, else ``"adam"``.

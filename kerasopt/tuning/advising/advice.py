@@ -84,10 +84,9 @@ def advise_settings(
     those of the dataset's task.
 
     Args:
-        dataset: What `kerasopt.data.load` or `kerasopt.data.from_arrays` gives, a name
-            that the former takes, or a recipe or its name or YAML file, whose data are
-            taken; with validation data. Only its training samples are measured, 5,000
-            at most.
+        dataset: A `kerasopt.data.Dataset`, the name of a published one, or a recipe or
+            its name or YAML file, whose data are taken; with validation data. Only its
+            training samples are measured, 5,000 at most.
         budget: Time for everything, ``"10m"`` or a number of seconds; None for as long
             as it takes.
         seed: Draws the samples that are measured, and is the recipe's.
