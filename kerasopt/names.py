@@ -271,7 +271,7 @@ def renamed_arguments(**new_names: str) -> Callable[[Factory], Factory]:
         ... def rate(max_learning_rate):
         ...     return max_learning_rate
         >>> import warnings
-        >>> with warnings.catch_warnings(record=True):
+        >>> with warnings.catch_warnings(action="ignore"):
         ...     rate(peak=0.1)
         0.1
     """
@@ -324,7 +324,7 @@ class RenamedKeys(dict[str, Any]):
     Example:
         >>> measured = RenamedKeys({"val_loss": 0.5}, "validation_", "val_")
         >>> import warnings
-        >>> with warnings.catch_warnings(record=True):
+        >>> with warnings.catch_warnings(action="ignore"):
         ...     measured["validation_loss"], "validation_loss" in measured
         (0.5, True)
     """

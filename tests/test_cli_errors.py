@@ -112,6 +112,7 @@ def test_a_closed_pipe_is_quiet(failing):
     assert failing(BrokenPipeError(errno.EPIPE, "Broken pipe"))[0] == errors.CLOSED
 
 
+@pytest.mark.filterwarnings("default:The pixels are dark")
 def test_a_warning_is_a_line_without_its_place_in_the_code(command, monkeypatch):
     def names():
         warnings.warn("The pixels are dark [a].", stacklevel=2)
@@ -128,6 +129,7 @@ def test_a_command_leaves_warnings_as_they_were(command):
     assert warnings.showwarning is before
 
 
+@pytest.mark.filterwarnings("default:.* is now:DeprecationWarning")
 def test_an_old_name_is_told(command):
     change = "optimizer.learning_rate={name: one_cycle, peak: 0.1}"
     _, _, err = command("train", "digits", "--set", change, "--epochs", "0")

@@ -27,6 +27,8 @@ def test_the_recipe_is_the_one_of_the_readme():
     assert {key: shown[key] for key in SETTINGS} == SETTINGS
 
 
+# The pictures of all folders are the same ones.
+@pytest.mark.filterwarnings("ignore:.* test samples are also training samples")
 def test_a_fifth_is_kept_for_the_test_where_there_is_no_test_folder(tmp_path):
     folder = pictures(tmp_path / "My photos (2)", "cat", "dog")
     recipe = ko.recipes.load(folder)

@@ -627,7 +627,7 @@ def test_what_went_well_before_counts_after_a_resume(tmp_path):
         ({RATE: [0.1]}, {"objective": "f1"}, "never logged"),
         ({RATE: [0.1]}, {"objective": "accuracy"}, "never logged"),
         ({RATE: [0.1]}, {"method": "genetic"}, "search.method"),
-        ({RATE: [0.1]}, {"trials": 0}, "search.max_trials"),
+        ({RATE: [0.1]}, {"max_trials": 0}, "search.max_trials"),
         ({RATE: [0.1]}, {"folds": 1}, "search.folds"),
         ({RATE: [0.1]}, {"budget": "soon"}, "budget must be a time"),
         ({RATE: [0.1]}, {"max_trial": 3}, "Did you mean 'max_trials'"),

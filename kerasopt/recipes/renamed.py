@@ -20,7 +20,7 @@ def current_content(content: Any) -> Any:
 
     Example:
         >>> import warnings
-        >>> with warnings.catch_warnings(record=True):
+        >>> with warnings.catch_warnings(action="ignore"):
         ...     current_content({"learning_rate": {"name": "one_cycle", "peak": 1}})
         {'learning_rate': {'name': 'one_cycle', 'max_learning_rate': 1}}
     """
@@ -43,7 +43,7 @@ def current_field(field: str) -> str:
 
     Example:
         >>> import warnings
-        >>> with warnings.catch_warnings(record=True):
+        >>> with warnings.catch_warnings(action="ignore"):
         ...     current_field("optimizer.learning_rate.peak")
         'optimizer.learning_rate.max_learning_rate'
     """
