@@ -805,3 +805,8 @@ def test_samples_that_normalization_cannot_adapt_to(samples, message):
     layer.build((None, 3))
     with pytest.raises(ValueError, match=message):
         layer.adapt(samples)
+
+
+def test_only_models_adapt():
+    with pytest.raises(TypeError, match=r"model must be a keras\.Model; given: 3"):
+        layers.adapt(3, np.ones((4, 8, 8, 3), "float32"))

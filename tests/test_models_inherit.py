@@ -229,3 +229,8 @@ def test_what_cannot_give_or_take_is_refused():
         models.inherit_weights(model, unbuilt)
     with pytest.raises(ValueError, match=r"donor must be a Keras model.*given: list"):
         models.inherit_weights(model, model.get_weights())
+
+
+def test_only_models_inherit():
+    with pytest.raises(TypeError, match=r"model must be a keras\.Model; given: 3"):
+        models.inherit_weights(3, {})

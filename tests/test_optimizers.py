@@ -426,3 +426,10 @@ def test_a_group_with_a_mistake_is_named():
         )
     with pytest.raises(ValueError, match="default: Unknown optimizer 3"):
         optimizers.get("grouped", default=3, groups={})
+
+
+def test_only_optimizers_are_copied():
+    with pytest.raises(
+        TypeError, match="optimizer must be a Keras optimizer; given: 3"
+    ):
+        optimizers.copy(3)

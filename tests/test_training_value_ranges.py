@@ -163,3 +163,18 @@ def test_brightness_goes_by_the_values_and_not_by_their_type(dtype):
     images = next(source.iterator)[0].numpy()[:, 1:]
     change = np.abs(images - 100 / 255)
     assert 0.1 < change.max() <= 0.301
+
+
+def test_an_augmentation_that_would_learn_is_refused(quick):
+    images = np.random.default_rng(0).uniform(size=(20, 4, 4, 1)).astype("float32")
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    with pytest.raises(ValueError, match="weights that no training changes there"):
+        ko.fit(
+            model,
+            (images, np.arange(20) % 2),
+            augment=keras.layers.Dense(1),
+            epochs=1,
+            **quick,
+        )

@@ -153,3 +153,10 @@ def test_mistakes_show_at_once(recipe, tiny_digits):
         RecipeHyperModel("digitz")
     with pytest.raises(ValueError, match="keras-tuner counts epochs"):
         RecipeHyperModel(recipe.replace("training.budget", "1m"), dataset=tiny_digits)
+
+
+def test_what_proposes_no_values_is_refused():
+    with pytest.raises(TypeError, match=r"hp must be a keras_tuner\.Hyper"):
+        ko.tuning.build_model(3)
+    with pytest.raises(TypeError, match=r"recipe must be a kerasopt\.rec"):
+        ko.tuning.default_space("digits")

@@ -12,6 +12,7 @@ __all__ = [
     "boolean",
     "choice",
     "class_names",
+    "instance",
     "plain",
     "shown",
     "text",
@@ -126,6 +127,28 @@ def choice(name: str, value: Any, accepted: Iterable[str | None]) -> Any:
         words = ", ".join(map(repr, accepted))
         raise ValueError(f"{name} must be one of {words}; given: {shown(value)}.")
     return found
+
+
+def instance(name: str, value: Any, kind: type | tuple[type, ...], what: str) -> None:
+    """Raise unless a value is an object of a class.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The given value.
+        kind: The accepted class, or several.
+        what: The accepted objects in words, with their article.
+
+    Raises:
+        ArgumentTypeError: if it is none.
+
+    Example:
+        >>> instance("model", 3, dict, "a dict")
+        Traceback (most recent call last):
+        ...
+        kerasopt.checks.values.ArgumentTypeError: model must be a dict; given: 3.
+    """
+    if not isinstance(value, kind):
+        raise ArgumentTypeError(f"{name} must be {what}; given: {shown(value)}.")
 
 
 def class_names(given: Any) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasopt import names
+from kerasopt import checks, names
 from kerasopt.layers import graph
 from kerasopt.layers.convolution import Conv2D
 from kerasopt.layers.normalization import Normalization
@@ -253,6 +253,7 @@ def adapt(model: keras.Model, images: Any, *, batch_size: int = 512) -> keras.Mo
         >>> model.get_layer("whitening").adapted
         True
     """
+    checks.instance("model", model, keras.Model, "a keras.Model")
     for layer in graph.layers(model):
         if isinstance(layer, ADAPTING) and not layer.adapted:
             images = images() if callable(images) else images

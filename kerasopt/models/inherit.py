@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasopt import checks
 from kerasopt.layers import graph
 
 __all__ = ["inherit_weights", "weights_by_path"]
@@ -59,6 +60,7 @@ def inherit_weights(
         Chen et al. (2015), Net2Net, https://arxiv.org/abs/1511.05641, which goes
         further: its copies compute the same function.
     """
+    checks.instance("model", model, keras.Model, "a keras.Model")
     given = _paths(donor)
     inherited = []
     for name, layer in _layers(model):

@@ -137,6 +137,8 @@ def copy(
         >>> copy(keras.optimizers.Adam(0.1, beta_1=0.5), learning_rate=0.2).beta_1
         0.5
     """
+    kind = keras.optimizers.Optimizer
+    checks.instance("optimizer", optimizer, kind, "a Keras optimizer")
     made = type(optimizer).from_config({**optimizer.get_config(), **changes})
     _carry_exclusions(optimizer, made)
     return made

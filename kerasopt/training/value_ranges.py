@@ -97,6 +97,7 @@ def check_augmentation(
             f"The augmentation {augmentation!r} turns samples of shape {shape} into "
             f"samples of shape {after}: it must keep their shape."
         )
+    _refuse_weights(augmentation)
     if not isinstance(plain, (dict, tuple)):
         _check_values(augmentation, np.asarray(plain), np.asarray(augmented))
     return keras.tree.map_structure(lambda each: each[:SHOWN], parts)
@@ -120,6 +121,16 @@ def _check_values(augmentation: Any, plain: np.ndarray, augmented: np.ndarray) -
         "for another range. Scale in the model or in the data, and give layers such as "
         "RandomBrightness value_range=(0, 1) or (0, 255) as the samples have it."
     )
+
+
+def _refuse_weights(augmentation: Any) -> None:
+    """Refuse layers that would learn, which nothing trains in the input pipeline."""
+    for layer in augment.layers_of(augmentation):
+        if layer.trainable_weights:
+            raise ValueError(
+                f"The augmentation has the layer {layer.name!r} with weights that no "
+                "training changes there: put it into the model."
+            )
 
 
 def _check_layers(augmentation: Any, value_range: tuple[float, float] | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kerasopt import checks
 from kerasopt.recipes import Recipe
 
 __all__ = [
@@ -37,6 +38,7 @@ def default_space(recipe: Recipe) -> dict[str, Any]:
         >>> list(space)[2:]
         ['model.dropout', 'model.l2']
     """
+    checks.instance("recipe", recipe, Recipe, "a kerasopt.recipes.Recipe")
     space: dict[str, Any] = {}
     field, rate = _scaled_rate(recipe)
     if rate:

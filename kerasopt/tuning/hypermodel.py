@@ -9,7 +9,7 @@ import keras
 import keras_tuner
 
 from kerasopt import augment as augmentations
-from kerasopt import callbacks, losses, models, optimizers, recipes
+from kerasopt import callbacks, checks, losses, models, optimizers, recipes
 from kerasopt.console import Console
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
@@ -48,6 +48,8 @@ def build_model(
         >>> type(model.optimizer).__name__, model.count_params()
         ('Adam', 12730)
     """
+    kind = keras_tuner.HyperParameters
+    checks.instance("hp", hp, kind, "a keras_tuner.HyperParameters")
     activation = hp.Choice("activation", ["relu", "tanh"])
     layers = hp.Int("hidden_layers", 1, 3)
     units = hp.Int("units", 16, 256, step=2, sampling="log")
