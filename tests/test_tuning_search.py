@@ -240,6 +240,19 @@ def test_hyperband_has_a_winner_though_trials_fail(tmp_path):
         )  # fmt: skip
 
 
+def test_folds_of_numbers_keep_task_and_weights():
+    x, y = np.arange(12.0).reshape(12, 1), np.linspace(0, 1, 12)
+    data = ko.data.from_arrays(x, y, sample_weight=np.arange(12) + 1.0, validation=3)
+    parts = folds_of(data, 4, seed=0)
+    held = [value for part in parts for value in part.validation[0][:, 0].tolist()]
+    assert sorted(held) == x[:, 0].tolist()
+    for part in parts:
+        assert part.task.name == "regression"
+        for split in ("train", "validation"):
+            samples = getattr(part, split)[0][:, 0]
+            np.testing.assert_allclose(part.weights[split], samples + 1)
+
+
 def test_folds_are_those_of_scikit_learn(tiny_digits, tmp_path):
     x = np.concatenate([tiny_digits.train[0], tiny_digits.validation[0]])
     y = np.concatenate([tiny_digits.train[1], tiny_digits.validation[1]])
@@ -629,6 +642,7 @@ def test_what_went_well_before_counts_after_a_resume(tmp_path):
         ({RATE: [0.1]}, {"method": "genetic"}, "search.method"),
         ({RATE: [0.1]}, {"max_trials": 0}, "search.max_trials"),
         ({RATE: [0.1]}, {"folds": 1}, "search.folds"),
+        ({RATE: [0.1]}, {"folds": 10**6}, "search.folds=1000000 is more than"),
         ({RATE: [0.1]}, {"budget": "soon"}, "budget must be a time"),
         ({RATE: [0.1]}, {"max_trial": 3}, "Did you mean 'max_trials'"),
         ({RATE: [0.1]}, {"stop": "never"}, "search.stop"),

@@ -20,7 +20,7 @@ from kerasopt.tuning.fields import default_space, is_of_the_data
 from kerasopt.tuning.searches.progress import Progress
 from kerasopt.tuning.searches.result import LIMITS, REPORT, SearchResult
 from kerasopt.tuning.searches.settings import SearchSettings
-from kerasopt.tuning.searches.worker import Work
+from kerasopt.tuning.searches.worker import Work, check_folds
 from kerasopt.tuning.space import Space, SpaceLike
 from kerasopt.tuning.trials import OutOfTime, trial_records
 
@@ -100,7 +100,9 @@ def search(
     if dataset is None and not _touches_data(choices, recipe):
         shared = recipe.load_data(data_dir=data_dir)
     if shared is not None:
-        if not chosen.folds:  # Which make validation parts of their own.
+        if chosen.folds:  # Which make validation parts of their own.
+            check_folds(shared, chosen.folds)
+        else:
             folders.check_validation(shared, "A search")
         choices.check_models(recipe, shared)
     folder = folders.opened(

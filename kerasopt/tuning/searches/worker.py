@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 
 from kerasopt.data import Dataset
 from kerasopt.data.splits import class_indices
@@ -270,10 +270,16 @@ class Work:
 def folds_of(dataset: Dataset, folds: int, *, seed: int) -> list[Dataset]:
     """Return datasets whose validation parts are the folds of train and validation.
 
+    Folds of classes are stratified.
+
     Args:
         dataset: The data; the test part is left out.
         folds: How many.
         seed: Of the shuffling.
+
+    Raises:
+        ValueError: if there are more folds than samples, or, with classes, than
+            samples of the largest class.
 
     Example:
         >>> import kerasopt as ko
@@ -281,18 +287,55 @@ def folds_of(dataset: Dataset, folds: int, *, seed: int) -> list[Dataset]:
         >>> [part.sizes["validation"] for part in parts]
         [60, 60, 60, 60, 60]
     """
-    pairs = [pair for pair in (dataset.train, dataset.validation) if pair is not None]
-    x = np.concatenate([pair[0] for pair in pairs])
-    y = np.concatenate([pair[1] for pair in pairs])
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    splits = [s for s in ("train", "validation") if getattr(dataset, s) is not None]
+    x = np.concatenate([getattr(dataset, split)[0] for split in splits])
+    y = np.concatenate([getattr(dataset, split)[1] for split in splits])
+    weights = _weights(dataset, splits)
+    labels = _strata(dataset)
+    check_folds(dataset, folds)
+    kind = StratifiedKFold if labels.any() else KFold
+    found = kind(folds, shuffle=True, random_state=seed).split(x, labels)
+    parts = ({"train": train, "validation": held} for train, held in found)
     return [
-        Dataset(
-            train=(x[train], y[train]),
-            validation=(x[held], y[held]),
-            num_classes=dataset.num_classes,
-            class_names=dataset.class_names,
-            source=dataset.source,
-            name=dataset.name,
+        dataset.without_test().replace(
+            **{split: (x[rows], y[rows]) for split, rows in part.items()},
+            weights={
+                split: weights[rows]
+                for split, rows in part.items()
+                if weights is not None
+            },
+            paths={},
         )
-        for train, held in splitter.split(x, class_indices(y))
+        for part in parts
     ]
+
+
+def _weights(dataset: Dataset, splits: list[str]) -> np.ndarray | None:
+    """Return the weights of some splits' samples, 1 where a split has none."""
+    found = [dataset.weights.get(split) for split in splits]
+    if all(each is None for each in found):
+        return None
+    return np.concatenate(
+        [
+            np.ones(dataset.sizes[split]) if each is None else each
+            for split, each in zip(splits, found, strict=True)
+        ]
+    )
+
+
+def check_folds(dataset: Dataset, folds: int) -> None:
+    """Refuse more folds than samples, or than samples of the largest class."""
+    largest = int(np.bincount(_strata(dataset)).max())
+    if folds > largest:
+        raise ValueError(
+            f"search.folds={folds} is more than the {largest} samples of the largest "
+            "class, or of all without classes."
+        )
+
+
+def _strata(dataset: Dataset) -> np.ndarray:
+    """Return the class of each sample of train and validation, 0 without classes."""
+    pairs = [pair for pair in (dataset.train, dataset.validation) if pair is not None]
+    if dataset.task is None or not dataset.task.has_classes:
+        return np.zeros(sum(len(x) for x, _ in pairs), int)
+    return np.concatenate([class_indices(y) for _, y in pairs])
