@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 import kerasopt as ko
 from kerasopt import cli
 
+# Warnings are sentences, too.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
 RECIPE = """
 name: tiny
 data: {name: digits, size: 40, validation: 10}

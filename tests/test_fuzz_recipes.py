@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import yaml
 from fuzzing import ODD, WORDS, accepted, inputs, same
 from hypothesis import given
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 from kerasopt import models, recipes
 from kerasopt.cli.options import changed
 from kerasopt.recipes import Recipe
+
+# Warnings are sentences, too.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 BASES = {name: recipes.load(name).to_dict() for name in recipes.names()}
 for each in BASES.values():
