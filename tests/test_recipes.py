@@ -629,3 +629,16 @@ def test_what_is_no_data_is_refused_by_all_that_take_data(given, tmp_path):
         with pytest.raises(TypeError, match="The data are a "):
             call()
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("model", {"name": "mlp", "units": [float("nan")]}),
+        ("from_budget", {"from 3 epochs": {"model.l2": float("inf")}}),
+        ("callbacks", [{"name": "lookahead", "every": float("-inf")}]),
+    ],
+)
+def test_numbers_are_finite_wherever_they_stand(field, value):
+    with pytest.raises(ValueError, match=f"{field}: numbers must be finite"):
+        ko.recipes.load("digits").replace(field, value)

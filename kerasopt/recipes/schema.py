@@ -177,3 +177,5 @@ def _check_values(value: Any) -> None:
             "a recipe holds texts, numbers, booleans, lists and mappings; given: "
             f"{checks.shown(value)}."
         )
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"numbers must be finite; given: {value}.")
