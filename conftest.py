@@ -1,7 +1,7 @@
-"""What is slow and proves little that faster tests don't; `make test-all` runs it too.
+"""Slow tests that `make test` leaves out and `make test-all` runs.
 
-Tests mark themselves where they can; this lists those that can't (notebooks) and single
-cases of tables, each of which has a sibling that `make test` runs.
+Most slow tests carry a marker. This file lists notebooks, which can't, and single cases
+of parametrized tests. `make test` runs another case of each.
 """
 
 import pytest

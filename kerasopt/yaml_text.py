@@ -51,7 +51,7 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = _resolvers()
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-        """Refuse keys that stand twice, of which YAML would keep the last."""
+        """Refuse duplicate keys; YAML would keep the last one."""
         seen = set()
         for key, _ in node.value:
             name = (key.tag, str(key.value))

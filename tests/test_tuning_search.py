@@ -859,7 +859,7 @@ def test_a_search_says_how_long_a_timed_trial_is(tiny_digits, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_search_says_no_length_that_is_searched_itself(tiny_digits, tmp_path, capsys):
-    given = {"dataset": tiny_digits, "trials": 1}
+    given = {"dataset": tiny_digits, "max_trials": 1}
     ko.tuning.search(recipe_of(), {"training.epochs": [1, 2]},
                      directory=tmp_path / "a", **given)  # fmt: skip
     assert "Searching training.epochs.\n" in capsys.readouterr().err

@@ -29,6 +29,14 @@ Folder = Annotated[
     typer.Option(help="Folder of all trainings: a new one, or one to resume."),
 ]
 
+Objective = Annotated[
+    str | None,
+    typer.Option(
+        help="val_accuracy (default) or val_loss",
+        autocompletion=complete.words("val_accuracy", "val_loss"),
+    ),
+]
+
 
 def tune(
     recipe: RecipeName = None,
@@ -54,13 +62,7 @@ def tune(
         str | None,
         typer.Option(help="Time for all trials: 90s, 10m, 2h; with --resume in all."),
     ] = None,
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            help="val_accuracy (default) or val_loss",
-            autocompletion=complete.words("val_accuracy", "val_loss"),
-        ),
-    ] = None,
+    objective: Objective = None,
     epochs: Annotated[
         int | None, typer.Option(help="Length of each trial; the recipe's own.")
     ] = None,
@@ -143,13 +145,7 @@ def ablate(
     epochs: Annotated[
         int | None, typer.Option(help="Length of each training; the recipe's own.")
     ] = None,
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            help="val_accuracy (default) or val_loss",
-            autocompletion=complete.words("val_accuracy", "val_loss"),
-        ),
-    ] = None,
+    objective: Objective = None,
     budget: Annotated[
         str | None,
         typer.Option(help="Time for all trainings: 90s, 10m, 2h; with --out in all."),

@@ -209,7 +209,7 @@ class Recipe:
 
         Raises:
             TypeError: if the given data are of another kind.
-            ValueError: if they don't fit, or the recipe's own can't be had.
+            ValueError: if the data don't fit, or can't be loaded.
         """
         if dataset is None:
             return self.load_data(data_dir=data_dir)

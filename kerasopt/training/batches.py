@@ -249,9 +249,11 @@ class Feed:
 
     def labels_as_trained(self, y: Any) -> Any:
         """Return labels in the shape in which the model's loss gets them."""
-        if self.has_column and y.ndim == 1:
-            y = y[:, np.newaxis]
+        y = self._with_column(y)
         return y if self.mixing is None else self.mixing.rows(y)
+
+    def _with_column(self, y: Any) -> Any:
+        return y[:, np.newaxis] if self.has_column and y.ndim == 1 else y
 
     def _with_rows(self, batch: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a batch with labels that can be mixed, where they will be."""
@@ -273,9 +275,7 @@ class Feed:
         weights = self.dataset.weights.get(split)
         if split == "train":
             weights = self._train_weights(y, weights)
-        if self.has_column and y.ndim == 1:
-            y = y[:, np.newaxis]
-        return x, y, weights
+        return x, self._with_column(y), weights
 
     def _train_weights(self, y: Any, weights: Any) -> Any:
         if self._class_weight is None:

@@ -248,10 +248,10 @@ def _rounded(value: Any) -> Any:
 
 def _logged(model: keras.Model, ready: Prepared, split: str) -> dict[str, Any]:
     """Measure loss and metrics alone, as the validation of each epoch does."""
-    strategy = None
-    if placement.is_parallel(ready.strategy):
+    strategy = ready.parallel_strategy
+    if strategy is not None:
         # The model is a copy on one device, which isn't compiled.
-        strategy, model = ready.strategy, ready.model
+        model = ready.model
     with placement.on(ready.strategy):
         source = ready.feed.evaluation(split, ready.settings, strategy)
         assert source is not None
@@ -281,8 +281,8 @@ def _in_inference(model: keras.Model, ready: Prepared) -> dict[str, Any]:
         isinstance(layer, keras.layers.BatchNormalization)
         for layer in model._flatten_layers()
     )
-    is_parallel = placement.is_parallel(ready.strategy)
-    if not normalises or ready.settings.budget_seconds is not None or is_parallel:
+    no_time = ready.settings.budget_seconds is not None
+    if not normalises or no_time or ready.parallel_strategy is not None:
         return {}
     batch = ready.feed.drawn(INFERENCE_SAMPLES, ready.settings.seed)
     size = evaluation_batch_size(ready.feed.dataset, ready.settings)

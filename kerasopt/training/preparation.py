@@ -85,6 +85,11 @@ class Prepared:
     augmented: Any = None
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def parallel_strategy(self) -> tf.distribute.Strategy | None:
+        """The strategy where it spans several devices, else None."""
+        return self.strategy if placement.is_parallel(self.strategy) else None
+
 
 @preflight.enough_memory()
 def prepare(

@@ -23,7 +23,6 @@ from kerasopt.training import (
     calibration,
     checkpoint,
     image_sizes,
-    placement,
     run_folder,
 )
 from kerasopt.training.budget import TimeBudget
@@ -172,7 +171,7 @@ class Session:
 
     def _sources(self) -> tuple[Source, Source | None]:
         ready, settings, feed = self.ready, self.ready.settings, self.ready.feed
-        strategy = ready.strategy if placement.is_parallel(ready.strategy) else None
+        strategy = ready.parallel_strategy
         steps = ready.steps_per_epoch
         sizes = None
         if settings.image_sizes and steps is not None:

@@ -224,8 +224,8 @@ def no_result(
         reasons = "; ".join(dict.fromkeys(failed["reason"]))
         return ValueError(
             f"No trial of the search in '{folder}' was trained to its end ({counts}): "
-            "give more max_trials=…, of which Hyperband's short trainings are some, "
-            f"and {again} to resume. {reasons}".rstrip()
+            "give more trials by max_trials=…, since Hyperband's short ones count, and "
+            f"{again} to resume. {reasons}".rstrip()
         )
     return ValueError(
         f"The budget of {clock.given!r} ended before the first trial was trained to "

@@ -33,7 +33,7 @@ class ArchitectureSettings(Section):
     Attributes:
         method: "evolution" (regularized evolution: of a few of the youngest the best
             gets a child with one gene changed, and the oldest dies) or "hyperband"
-            (many short trainings of random networks, of which the best third continue).
+            (many short trainings of random networks; the best third continue).
         max_trials: Most networks; None for 30, or as many as fit where there is a
             budget. Hyperband decides itself how many are needed.
         budget: Time for all trials, such as "20m", 600 (seconds) or "2h".

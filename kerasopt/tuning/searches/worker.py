@@ -291,9 +291,8 @@ def folds_of(dataset: Dataset, folds: int, *, seed: int) -> list[Dataset]:
     x = np.concatenate([getattr(dataset, split)[0] for split in splits])
     y = np.concatenate([getattr(dataset, split)[1] for split in splits])
     weights = _weights(dataset, splits)
-    labels = _strata(dataset)
-    check_folds(dataset, folds)
-    kind = StratifiedKFold if labels.any() else KFold
+    labels = check_folds(dataset, folds)
+    kind = StratifiedKFold if _has_classes(dataset) else KFold
     found = kind(folds, shuffle=True, random_state=seed).split(x, labels)
     parts = ({"train": train, "validation": held} for train, held in found)
     return [
@@ -323,19 +322,29 @@ def _weights(dataset: Dataset, splits: list[str]) -> np.ndarray | None:
     )
 
 
-def check_folds(dataset: Dataset, folds: int) -> None:
-    """Refuse more folds than samples, or than samples of the largest class."""
-    largest = int(np.bincount(_strata(dataset)).max())
+def check_folds(dataset: Dataset, folds: int) -> np.ndarray:
+    """Refuse more folds than samples, or than samples of the largest class.
+
+    Returns:
+        What `folds_of` stratifies by: the class of each sample, 0 without classes.
+    """
+    labels = _strata(dataset)
+    largest = int(np.bincount(labels).max())
     if folds > largest:
         raise ValueError(
             f"search.folds={folds} is more than the {largest} samples of the largest "
             "class, or of all without classes."
         )
+    return labels
+
+
+def _has_classes(dataset: Dataset) -> bool:
+    return dataset.task is not None and dataset.task.has_classes
 
 
 def _strata(dataset: Dataset) -> np.ndarray:
     """Return the class of each sample of train and validation, 0 without classes."""
     pairs = [pair for pair in (dataset.train, dataset.validation) if pair is not None]
-    if dataset.task is None or not dataset.task.has_classes:
+    if not _has_classes(dataset):
         return np.zeros(sum(len(x) for x, _ in pairs), int)
     return np.concatenate([class_indices(y) for _, y in pairs])
