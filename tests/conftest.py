@@ -9,8 +9,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
+from tensorflow.python.framework.config import disable_op_determinism
 
 from kerasopt import distribute
+from kerasopt.training import spec
 
 # Virtual devices can only be made before TensorFlow runs its first operation,
 # which may well be a test module's own table of objects.
@@ -33,6 +35,15 @@ def tiny_digits():
     import kerasopt as ko
 
     return ko.data.load("digits", size=240, validation=60)
+
+
+@pytest.fixture(autouse=True)
+def no_determinism_of_before():
+    """End what a deterministic training asks of its process: tests share theirs."""
+    yield
+    if spec.is_deterministic():
+        disable_op_determinism()
+        spec._PROCESS["deterministic"] = False
 
 
 @pytest.fixture
