@@ -248,7 +248,7 @@ def _completed(data: Dataset, held_out: Any, sample_weight: Any, task: Any) -> D
         changes["validation"], weights["validation"] = held_out, None
         if isinstance(held_out, tuple):
             *pair, weights["validation"] = held_out
-            changes["validation"] = converted_pair(*pair, names=data.class_names)
+            changes["validation"] = converted_pair(*pair, like=data)
     if sample_weight is not None:
         weights["train"] = sample_weight
     if weights:

@@ -11,6 +11,7 @@ from kerasopt import checks
 from kerasopt.data.checks import as_triple
 from kerasopt.data.conversion import convert_labels, convert_samples
 from kerasopt.data.dataset import Dataset
+from kerasopt.data.frames import by_name, column_names, targets_by_name
 from kerasopt.data.splits import random_split, resolve_size, stratified_split
 from kerasopt.data.streams import Stream
 from kerasopt.data.structure import count, lists_as_tuples, take
@@ -115,6 +116,8 @@ def dataset_of(
     """
     names = checks.class_names(class_names)
     pairs: dict[str, Any] = dict(streams or {})
+    if "train" in splits:
+        arguments["feature_names"] = column_names(splits["train"][0])
     if splits:
         splits = {
             split: (*lists_as_tuples(x, y), weights)
@@ -129,21 +132,24 @@ def dataset_of(
     return Dataset(**pairs, class_names=names, weights=weights, **arguments)
 
 
-def converted_pair(x: Any, y: Any, *, names: Sequence[str]) -> tuple[Any, Any]:
-    """Convert a pair that joins a dataset.
+def converted_pair(x: Any, y: Any, *, like: Dataset) -> tuple[Any, Any]:
+    """Convert a pair that joins a dataset as its validation data.
 
     Args:
         x: The samples.
         y: The labels; names of classes become numbers.
-        names: The dataset's class names.
+        like: The dataset.
 
     Example:
-        >>> converted_pair([[1.0]], ["b"], names=("a", "b"))[1]
+        >>> data = from_arrays([[1.0], [2.0]], ["a", "b"], validation=0)
+        >>> converted_pair([[1.0]], ["b"], like=data)[1]
         array([1])
     """
     x, y = lists_as_tuples(x, y)
+    x = by_name(x, like.feature_names, what="validation x")
+    y = targets_by_name(y, like.class_names)
     features = convert_samples({"validation": x})
-    labels, _ = convert_labels({"validation": y}, names)
+    labels, _ = convert_labels({"validation": y}, like.class_names)
     return features["validation"], labels["validation"]
 
 

@@ -79,9 +79,12 @@ def _rebuilt(like: Any, arrays: list[Any]) -> Any:
 
 def _convert_input(given: dict[str, Any], *, what: str) -> dict[str, Any]:
     """Convert one input of all the splits together."""
-    frames.check_columns(given, what=what)
+    names = frames.column_names(next(iter(given.values())))
     arrays = {
-        split: _as_numbers(x, what=f"{split} {what}") for split, x in given.items()
+        split: _as_numbers(
+            frames.by_name(x, names, what=f"{split} {what}"), what=f"{split} {what}"
+        )
+        for split, x in given.items()
     }
     lazy = {split: a for split, a in arrays.items() if is_lazy(a)}
     return {**_one_dtype({s: a for s, a in arrays.items() if s not in lazy}), **lazy}
@@ -155,8 +158,14 @@ def convert_labels(
     first, *_ = given.values()
     if first is None or is_nested(_as_inputs(first)):
         return {split: _nested_labels(y, split) for split, y in given.items()}, names
-    names = names or frames.target_names(first)
-    arrays = {split: _label_array(y, what=f"{split} y") for split, y in given.items()}
+    targets = frames.target_names(first)
+    names = names or targets
+    arrays = {
+        split: _label_array(
+            frames.by_name(y, targets, what=f"{split} y"), what=f"{split} y"
+        )
+        for split, y in given.items()
+    }
     missing = [split for split, y in given.items() if y is None]
     if missing:
         raise ValueError(

@@ -20,6 +20,7 @@ from kerasopt.data.split_checks import (
     SPLITS,
     as_split,
     check_streams,
+    checked_feature_names,
     checked_pairs,
     checked_paths,
     checked_weights,
@@ -61,6 +62,7 @@ class Dataset:
         weights: Sample weights of shape (n,), by the name of the split.
         paths: File of each sample, by the name of the split.
         skipped: Files that were left out because they can't be read.
+        feature_names: Names of the columns of samples that were a data frame.
         allow_test_as_validation: Accept validation data that are test data;
             `test_is_validation` then says so.
 
@@ -93,6 +95,7 @@ class Dataset:
     weights: Mapping[str, Any] = field(default_factory=dict)
     paths: Mapping[str, Any] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
     test_is_validation: bool = field(init=False, default=False)
     test_rows_in_train: int | None = field(init=False, default=None)
     allow_test_as_validation: InitVar[bool] = False
@@ -129,6 +132,7 @@ class Dataset:
             weights=checked_weights(self.weights, splits),
             paths=checked_paths(self.paths, splits),
             skipped=tuple(self.skipped),
+            feature_names=checked_feature_names(self.feature_names, splits["train"]),
             test_is_validation=compare_with_test(pairs, allow_test_as_validation),
         )
         if "train" in pairs and "test" in pairs:
@@ -172,6 +176,8 @@ class Dataset:
         for name in ("weights", "paths"):
             kept = {s: v for s, v in fields[name].items() if s not in changes}
             fields[name] = kept
+        if "train" in changes:
+            fields["feature_names"] = ()
         if "task" in changes and not self._same_kind(changes["task"]):
             fields.update(num_classes=0, class_names=())
         allowed = {"allow_test_as_validation": self.test_is_validation}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 __all__ = [
-    "check_columns",
+    "by_name",
+    "column_names",
     "is_frame",
     "is_series",
     "labels_to_array",
     "target_names",
+    "targets_by_name",
     "to_array",
 ]
 
@@ -43,41 +45,47 @@ def is_series(values: Any) -> bool:
     return pandas is not None and isinstance(values, pandas.Series)
 
 
-def check_columns(given: Mapping[str, Any], *, what: str) -> None:
-    """Refuse frames whose columns differ from those of train.
-
-    Args:
-        given: Samples of each split.
-        what: How messages call them (``"x"``).
-
-    Raises:
-        ValueError: with the columns that differ.
+def column_names(x: Any) -> tuple[str, ...]:
+    """Return the names of a frame's columns, where each is another; else none.
 
     Example:
         >>> import pandas as pd
-        >>> first = pd.DataFrame({"a": [1], "b": [2]})
-        >>> check_columns({"train": first, "test": first[["b", "a"]]}, what="x")
-        Traceback (most recent call last):
-        ...
-        ValueError: test x has the columns of train x in another order. Use \
-test_x[train_x.columns].
+        >>> column_names(pd.DataFrame({"age": [30], "height": [1.7]}))
+        ('age', 'height')
     """
-    if not is_frame(given.get("train")):
-        return
-    train = given["train"]
-    for split, frame in given.items():
-        if not is_frame(frame) or list(frame.columns) == list(train.columns):
-            continue
-        mine, theirs = set(frame.columns), set(train.columns)
-        if mine == theirs:
-            raise ValueError(
-                f"{split} {what} has the columns of train {what} in another order. "
-                f"Use {split}_x[train_x.columns]."
-            )
+    names = tuple(map(str, x.columns)) if is_frame(x) else ()
+    return names if len(set(names)) == len(names) else ()
+
+
+def by_name(x: Any, names: Sequence[str], *, what: str) -> Any:
+    """Return a frame with its columns in the order of the training's; others as is.
+
+    Args:
+        x: Samples.
+        names: The columns of the training; none where they aren't known.
+        what: How messages call the samples (``"x"``).
+
+    Raises:
+        ValueError: if it has other columns.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"height": [1.7], "age": [30]})
+        >>> list(by_name(frame, ["age", "height"], what="x"))
+        ['age', 'height']
+    """
+    if not is_frame(x) or not names:
+        return x
+    given = list(map(str, x.columns))
+    missing = [name for name in names if name not in given]
+    more = [name for name in given if name not in names]
+    if missing or more or len(given) != len(names):
         raise ValueError(
-            f"{split} {what} and train {what} have different columns: "
-            f"{_listed(sorted(map(str, mine ^ theirs)))} are in one of them only."
+            f"{what} must have the columns of the training, {_listed(list(names))}; "
+            f"missing: {_listed(missing) or 'none'}; not of the training: "
+            f"{_listed(more) or 'none'}."
         )
+    return x.iloc[:, [given.index(name) for name in names]]
 
 
 def to_array(frame: Any, *, what: str) -> np.ndarray:
@@ -189,6 +197,20 @@ def target_names(y: Any) -> tuple[str, ...]:
     if is_frame(y) and y.shape[1] > 1:
         return tuple(map(str, y.columns))
     return ()
+
+
+def targets_by_name(y: Any, names: Sequence[str]) -> Any:
+    """Return a frame of targets in the order of their names; others as they are.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"rooms": [2.0], "price": [1.0]})
+        >>> list(targets_by_name(frame, ["price", "rooms"]))
+        ['price', 'rooms']
+    """
+    # The training's targets may have names that aren't those of columns.
+    known = set(target_names(y)) == set(names)
+    return by_name(y, names, what="y") if known else y
 
 
 def _listed(names: list[str]) -> str:

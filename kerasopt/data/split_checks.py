@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasopt import checks
 from kerasopt.data.checks import as_pair, check_features, check_weights, is_lazy
 from kerasopt.data.labels import check_classes_in_train, check_targets
 from kerasopt.data.leakage import check_validation
@@ -21,6 +22,7 @@ __all__ = [
     "SPLITS",
     "as_split",
     "check_streams",
+    "checked_feature_names",
     "checked_pairs",
     "checked_paths",
     "checked_weights",
@@ -282,6 +284,36 @@ def checked_paths(
         if lazy and split not in paths:
             paths[split] = tuple(map(str, value[0].paths))
     return MappingProxyType(paths)
+
+
+def checked_feature_names(names: Any, train: Any) -> tuple[str, ...]:
+    """Return the names of the columns of the training samples, or refuse them.
+
+    Args:
+        names: One text a column, each another; or none.
+        train: The checked training split.
+
+    Raises:
+        ValueError: if they are no texts, or not as many as there are columns.
+
+    Example:
+        >>> checked_feature_names(["age"], (np.zeros((3, 2)), None))
+        Traceback (most recent call last):
+        ...
+        ValueError: feature_names needs one name a column of the training samples, \
+each another; given: ['age'].
+    """
+    if not names:
+        return ()
+    texts = {name for name in names if isinstance(name, str)}
+    shape = () if isinstance(train, Stream) else getattr(train[0], "shape", ())
+    number = len(texts) if len(texts) == len(names) else None
+    if isinstance(names, str) or shape[1:] != (number,):
+        raise ValueError(
+            "feature_names needs one name a column of the training samples, each "
+            f"another; given: {checks.shown(names)}."
+        )
+    return tuple(names)
 
 
 def compare_with_test(pairs: Mapping[str, Any], allowed: bool) -> bool:

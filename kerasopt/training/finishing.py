@@ -374,6 +374,7 @@ def environment_of(ready: Prepared) -> dict[str, Any]:
             "input_shape": _plain(dataset.input_shape),
             "pixel_scale": ready.feed.pixel_scale,
             "class_names": list(dataset.class_names),
+            "feature_names": list(dataset.feature_names),
             "sha256": dict(dataset.hashes),
         },
     }

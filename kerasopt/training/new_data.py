@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from kerasopt.data import Dataset, Stream, pipeline
@@ -26,7 +27,12 @@ def split_of(data: Any) -> Any:
     found = getattr(data, split)
     if found is None:
         raise ValueError(f"The dataset '{data.name}' has no test or validation part.")
-    return found if is_stream(found) else (*found, data.weights.get(split))
+    if is_stream(found):
+        return found
+    x, y = found
+    if data.feature_names:  # The run's columns may be in another order.
+        x = pd.DataFrame(x, columns=list(data.feature_names))
+    return x, y, data.weights.get(split)
 
 
 def finite(data: Any) -> tf.data.Dataset:

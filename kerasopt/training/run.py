@@ -14,6 +14,7 @@ import pandas as pd
 
 from kerasopt import checks, evaluation, files, tasks
 from kerasopt.data import pipeline
+from kerasopt.data.frames import by_name, targets_by_name
 from kerasopt.data.pixels import scale_of_new
 from kerasopt.data.streams import is_stream
 from kerasopt.evaluation import report as html_report
@@ -186,7 +187,8 @@ class Run:
 
         Args:
             x: Samples, shape (n, *input_shape); a dict or tuple of arrays for several
-                inputs; or a stream of batches, whose labels don't count.
+                inputs; or a stream of batches, whose labels don't count. A data frame's
+                columns are found by their names, if the training had one, too.
             batch_size: Samples at a time; by default as many as 4 MiB hold.
             tta: Test-time augmentation: ``"none"``, ``"mirror"`` or
                 ``"mirror_translate"`` (`kerasopt.evaluation.tta`).
@@ -237,6 +239,8 @@ class Run:
 
     def _checked(self, x: Any) -> Any:
         """Return samples as arrays, or refuse their structure, shape and numbers."""
+        names = self.environment["data"].get("feature_names", ())
+        x = by_name(x, names, what="x")
         return new_data.as_samples(x, self.input_shape, self.model)
 
     def _scale_of(self, x: Any) -> float | None:
@@ -319,7 +323,7 @@ class Run:
 
     def _numbered(self, y: Any) -> np.ndarray:
         """Return labels as numbers, names of classes included."""
-        y = np.asarray(y)
+        y = np.asarray(targets_by_name(y, self.class_names))
         if y.dtype.kind not in "OUST":
             return y
         if y.dtype.kind == "S":  # As `from_arrays` reads them.

@@ -60,6 +60,7 @@ class _Recipe(_Lenient):
 class _Data(_Lenient):
     sha256: dict[str, str]
     class_names: list[str]
+    feature_names: list[str] = []
     input_shape: list[Any] | dict[str, list[Any]]
     pixel_scale: Annotated[float, pydantic.Field(gt=0)] | None = None
 
