@@ -315,7 +315,7 @@ def test_html_escapes_names():
 
 
 def test_runs_of_the_same_folder_name_are_told_by_their_paths():
-    found = compare(run(directory="one/run"), run(directory="two/run"))
+    found = compare(run(directory="one/run"), run(seed=1, directory="two/run"))
     assert found.table["run"].tolist() == ["one/run", "two/run"]
 
 
@@ -339,7 +339,7 @@ def test_the_plot_has_a_curve_for_each_run():
         ([], {}, "at least two runs; given: 0"),
         ([run()], {}, "at least two runs; given: 1"),
         ([run(), "runs/a"], {}, "Argument 1 of compare is no run: str"),
-        ([run(), run()], {}, "given twice: runs/a-0-0.9"),
+        ([run(), run()], {}, "given twice, or a copy of it: runs/a-0-0.9"),
         ([run("a"), run("bcd")], {"baseline": "bce"}, "Did you mean 'bcd'"),
         ([run("a"), run("b")], {"baseline": run("c")}, "Unknown baseline"),
     ],
@@ -349,9 +349,17 @@ def test_bad_input_is_refused(runs, options, message):
         compare(*runs, **options)
 
 
+def test_a_copy_of_a_run_is_no_repeat():
+    made, copy = run("a"), run("a", directory="copy")
+    again = run("a", directory="again", train_seconds=61.5)
+    with pytest.raises(ValueError, match=r"twice, or a copy of it: copy, runs/a"):
+        compare(made, copy)
+    assert compare(made, again).summary["n"].tolist() == [2]
+
+
 def test_a_link_to_a_run_is_the_same_run(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").symlink_to("a")
     runs = [run("a", directory=tmp_path / name) for name in "ab"]
-    with pytest.raises(ValueError, match=r"given twice: .*/a, .*/b"):
+    with pytest.raises(ValueError, match=r"given twice.*/a, .*/b"):
         compare(*runs)

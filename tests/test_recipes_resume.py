@@ -209,6 +209,22 @@ def test_another_number_of_threads_is_said(
     assert run.environment["threads"] == before + 1
 
 
+@pytest.mark.parametrize(("activation", "said"), [("relu", False), ("tanh", True)])
+def test_other_arguments_of_layers_are_said(
+    activation, said, of_objects, tiny_digits, capsys
+):
+    folder, given = of_objects
+
+    def other():
+        return ko.models.mlp(
+            input_shape=(8, 8, 1), num_classes=10, units=(16,), activation=activation
+        )
+
+    ko.resume(folder, model=other, data=tiny_digits, **given)
+    err = " ".join(capsys.readouterr().err.split())
+    assert ("layers have other arguments than those of the run" in err) is said
+
+
 def test_a_run_that_another_process_resumes_is_refused(command, cut):
     with directories.locked(cut):
         code, _, err = command("train", "--resume", cut)

@@ -4,7 +4,11 @@ import keras
 import numpy as np
 
 import kerasopt as ko
-from kerasopt.training.settings_of_objects import model_settings, optimizer_settings
+from kerasopt.training.settings_of_objects import (
+    callback_settings,
+    model_settings,
+    optimizer_settings,
+)
 
 
 def net(units=2, activation=None, **arguments):
@@ -48,6 +52,35 @@ def test_schedules_lose_their_numbers_and_rates_their_float32():
     assert found[0] == found[1]
     constant = optimizer_settings(keras.optimizers.SGD(0.001, name="mine_2"))["config"]
     assert (constant["name"], constant["learning_rate"]) == ("mine_2", 0.001)
+
+
+def test_callbacks_are_told_by_their_arguments_and_not_by_what_they_know():
+    plateau = keras.callbacks.ReduceLROnPlateau
+    fresh, used, other = plateau(patience=2), plateau(patience=2), plateau(patience=3)
+    used.wait, used.best = 7, 0.5
+    assert callback_settings(fresh) == callback_settings(used)
+    assert callback_settings(fresh) != callback_settings(other)
+
+
+def test_runs_that_differ_in_callbacks_are_no_repeats(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    data = ko.data.from_arrays(x[:30], x[:30, 0] > 0, test=(x[30:], x[30:, 0] > 0))
+    runs = [
+        ko.fit(
+            net,
+            data,
+            epochs=1,
+            verbose=0,
+            directory=tmp_path / str(number),
+            callbacks=callbacks,
+        )
+        for number, callbacks in enumerate(
+            [[], [keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)]]
+        )
+    ]
+    compared = ko.compare(*runs)
+    assert compared.summary["n"].tolist() == [1, 1]
+    assert "LearningRateScheduler" in str(ko.Run(tmp_path / "1").recipe["callbacks"])
 
 
 def test_seeds_of_a_model_are_compared_as_repeats(tmp_path):

@@ -266,16 +266,29 @@ def _run_names(runs: tuple[RunLike, ...]) -> list[str]:
         f"run-{position}" if run.directory is None else str(run.directory)
         for position, run in enumerate(runs, start=1)
     ]
-    # A link leads to a run that is in another place, too.
-    places = [os.path.realpath(path) for path in paths]
-    if len(set(places)) < len(paths):
-        pairs = zip(paths, places, strict=True)
-        twice = {path for path, place in pairs if places.count(place) > 1}
-        raise ValueError(
-            f"The same run was given twice: {', '.join(sorted(twice))}. Give each once."
-        )
+    _refuse_repeated(runs, paths)
     short = [Path(path).name or path for path in paths]
     return short if len(set(short)) == len(short) else paths
+
+
+def _refuse_repeated(runs: tuple[RunLike, ...], paths: list[str]) -> None:
+    """Raise `ValueError` if a run was given twice: by a link, or as a copy."""
+    places = [os.path.realpath(path) for path in paths]
+    # No two trainings take the same seconds.
+    measured = [
+        str([run.recipe, run.metrics] if run.metrics.get("train_seconds") else place)
+        for run, place in zip(runs, places, strict=True)
+    ]
+    twice = [
+        path
+        for path, place, metrics in zip(paths, places, measured, strict=True)
+        if places.count(place) > 1 or measured.count(metrics) > 1
+    ]
+    if twice:
+        raise ValueError(
+            "The same run was given twice, or a copy of it: "
+            f"{', '.join(sorted(set(twice)))}. Give each once."
+        )
 
 
 def _common_headline(runs: tuple[RunLike, ...], run_names: list[str]) -> str:

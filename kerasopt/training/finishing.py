@@ -324,6 +324,11 @@ def resolved_recipe(
         "task": ready.task and ready.task.name,
         "metrics": _plain(given.get("metrics")),
         "class_weight": _plain(given.get("class_weight")),
+        "callbacks": [
+            _plain(settings_of_objects.callback_settings(callback))
+            for callback in ready.callbacks
+        ]
+        or None,
         "training": training,
     }
 

@@ -24,9 +24,10 @@ MAY_CHANGE = (
     "model.parameters",
     "model.layers",
     "optimizer.config.name",
+    "callbacks",
 )
 """Fields that a resumed run may change: a training may become longer. Whether the model
-is the same the checkpoint says, and runs of 0.1 don't."""
+has the same weights the checkpoint says; a callback may have been mended."""
 
 
 def with_recorded_choices(settings: TrainingSettings, folder: Path) -> TrainingSettings:
@@ -75,6 +76,13 @@ def check_same(
             "another directory."
         )
     _check_length(before, now, folder)
+    layers = before.get("model.layers")  # Runs of 0.1 have none.
+    if layers not in (None, now.get("model.layers")):
+        say(
+            console,
+            "The model's layers have other arguments than those of the run, such as "
+            "activations, regularisation or dropout: it goes on with those of now.",
+        )
     threads = recorded.get("threads")
     deterministic = recipe["training"].get("deterministic")
     if deterministic and threads not in (None, environment["threads"]):

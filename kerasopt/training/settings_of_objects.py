@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 from keras.src.utils import naming
 
-__all__ = ["model_settings", "optimizer_settings", "readable"]
+__all__ = ["callback_settings", "model_settings", "optimizer_settings", "readable"]
 
 
 def model_settings(model: keras.Model) -> dict[str, Any]:
@@ -55,6 +56,23 @@ def optimizer_settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
         ('adam', 0.003)
     """
     return readable(keras.optimizers.serialize(optimizer))
+
+
+def callback_settings(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """Return the class of a callback and its arguments, as far as it keeps them.
+
+    Callbacks have no ``get_config``. Keras's keep an argument under its own name, as
+    most people's do; what else an object knows may change in training.
+
+    Example:
+        >>> callback_settings(keras.callbacks.EarlyStopping(patience=3))["config"]
+        {'monitor': 'val_loss', 'min_delta': 0, 'patience': 3, ...}
+    """
+    kind = type(callback)
+    arguments = inspect.signature(kind.__init__).parameters
+    known = {name: vars(callback).get(name) for name in arguments}
+    config = {name: value for name, value in known.items() if value is not None}
+    return {"class_name": kind.__name__, "config": config}
 
 
 def readable(value: Any) -> Any:
