@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0.dev0"
+from kerasopt.version import __version__
 
 _WITHOUT_KERAS = ("charts", "checks", "data", "names", "scratch")
 _SUBMODULES = (

@@ -24,7 +24,7 @@ __all__ = [
 def train_step(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
-    loss: Callable[[Any, Any], Any],
+    loss: str | Callable[[Any, Any], Any],
     x: Any,
     y: Any,
 ) -> tf.Tensor:
@@ -38,7 +38,8 @@ def train_step(
     Args:
         model: Built model.
         optimizer: Its optimizer; it may be scheduled.
-        loss: Keras loss, or a function of labels and predictions; the mean counts.
+        loss: Keras loss or its name, or a function of labels and predictions; the
+            mean counts.
         x: Samples, shape (batch, ...), on the model's scale.
         y: Labels as the loss takes them.
 
@@ -60,7 +61,7 @@ def train_step(
 
 def loss_and_gradients(
     model: keras.Model,
-    loss: Callable[[Any, Any], Any],
+    loss: str | Callable[[Any, Any], Any],
     x: Any,
     y: Any,
     *,
@@ -70,7 +71,8 @@ def loss_and_gradients(
 
     Args:
         model: Built model.
-        loss: Keras loss, or a function of labels and predictions; the mean counts.
+        loss: Keras loss or its name, or a function of labels and predictions; the
+            mean counts.
         x: Samples, shape (batch, ...), on the model's scale.
         y: Labels as the loss takes them.
         training: Whether dropout drops and batch normalisation uses the batch's
@@ -87,22 +89,24 @@ def loss_and_gradients(
         >>> round(float(value), 4), round(float(gradient[0, 0]), 4)
         (0.01, 0.02)
     """
+    loss_of = keras.losses.get(loss)
     with tf.GradientTape() as tape:
         predictions = model(x, training=training)
-        value = tf.reduce_mean(loss(y, predictions))
+        value = tf.reduce_mean(loss_of(y, predictions))
         # Without this line the penalties have no gradient: regularisation is off.
         value = tf.add_n([value, *(tf.cast(p, value.dtype) for p in model.losses)])
     return value, tape.gradient(value, model.trainable_variables)
 
 
 def layer_norms(
-    model: keras.Model, loss: Callable[[Any, Any], Any], x: Any, y: Any
+    model: keras.Model, loss: str | Callable[[Any, Any], Any], x: Any, y: Any
 ) -> dict[str, float]:
     """Return the Euclidean norm of the loss's gradient for each layer's kernel.
 
     Args:
         model: Built model.
-        loss: Keras loss, or a function of labels and predictions; the mean counts.
+        loss: Keras loss or its name, or a function of labels and predictions; the
+            mean counts.
         x: Samples, shape (batch, ...), on the model's scale.
         y: Labels as the loss takes them.
 
@@ -132,7 +136,7 @@ def layer_norms(
 
 
 def backward_ratio(
-    model: keras.Model, loss: Callable[[Any, Any], Any], x: Any, y: Any
+    model: keras.Model, loss: str | Callable[[Any, Any], Any], x: Any, y: Any
 ) -> float:
     """Return how much of the gradient is left after its way back through the layers.
 
@@ -144,7 +148,8 @@ def backward_ratio(
 
     Args:
         model: Built functional or sequential model with two hidden layers or more.
-        loss: Keras loss, or a function of labels and predictions; the mean counts.
+        loss: Keras loss or its name, or a function of labels and predictions; the
+            mean counts.
         x: Samples, shape (batch, ...), on the model's scale.
         y: Labels as the loss takes them.
 
@@ -176,9 +181,10 @@ def backward_ratio(
     inner = keras.Model(
         model.inputs, [layers[1].input, layers[-1].input, model.outputs[0]]
     )
+    loss_of = keras.losses.get(loss)
     with tf.GradientTape() as tape:
         first, last, predictions = inner([x], training=False)
-        value = tf.reduce_mean(loss(y, predictions))
+        value = tf.reduce_mean(loss_of(y, predictions))
     first_norm, last_norm = map(tf.norm, tape.gradient(value, [first, last]))
     return float(tf.math.divide_no_nan(first_norm, last_norm))
 

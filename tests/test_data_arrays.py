@@ -252,6 +252,25 @@ def test_columns_name_several_targets():
     assert from_arrays(frame, nullable, validation=0).task.name == "binary"
 
 
+def test_a_test_part_is_cut_as_a_validation_part_is():
+    x, weights = np.arange(40.0).reshape(20, 2), np.arange(20.0)
+    arguments = {"sample_weight": weights, "seed": 3}
+    data = from_arrays(x, Y, test=0.2, validation=4, **arguments)
+    assert data.sizes == {"train": 12, "validation": 4, "test": 4}
+    assert np.bincount(data.test[1]).tolist() == [2, 2]
+    for split in data.sizes:
+        rows, _ = getattr(data, split)
+        np.testing.assert_array_equal(data.weights[split], rows[:, 0] / 2)
+    rows = np.concatenate([getattr(data, split)[0] for split in data.sizes])
+    assert sorted(map(tuple, rows)) == sorted(map(tuple, x))
+    assert from_arrays(x, Y, test=np.int64(4)).sizes["test"] == 4
+    for size, message in ((20, "test=20 is too large"), (-1, "test=-1 is negative")):
+        with pytest.raises(ValueError, match=message):
+            from_arrays(x, Y, test=size)
+    with pytest.raises(ValueError, match="test must be a pair"):
+        from_arrays(x, Y, test=x)
+
+
 @pytest.mark.parametrize("y", [RNG.normal(size=20), RNG.integers(0, 2, (20, 3)), None])
 def test_validation_is_cut_at_random_where_samples_have_no_single_class(y):
     x = RNG.normal(size=(20, 3))

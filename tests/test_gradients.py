@@ -131,3 +131,14 @@ def test_a_ratio_is_that_of_the_outer_jacobian():
 def test_a_ratio_needs_two_hidden_layers():
     with pytest.raises(ValueError, match="given: 2 layers with a kernel"):
         gradients.backward_ratio(regularized(), LOSS, X, LABELS)
+
+
+def test_a_loss_may_be_named():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    x, y = np.ones((4, 2), "float32"), np.zeros((4, 1), "float32")
+    for name in ("mse", "mean_absolute_error"):
+        value, _ = gradients.loss_and_gradients(model, name, x, y)
+        expected = np.mean(keras.losses.get(name)(y, model(x)))
+        assert float(value) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="no_loss"):
+        gradients.loss_and_gradients(model, "no_loss", x, y)

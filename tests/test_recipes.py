@@ -642,3 +642,8 @@ def test_what_is_no_data_is_refused_by_all_that_take_data(given, tmp_path):
 def test_numbers_are_finite_wherever_they_stand(field, value):
     with pytest.raises(ValueError, match=f"{field}: numbers must be finite"):
         ko.recipes.load("digits").replace(field, value)
+
+
+def test_a_folder_of_files_has_no_effect_on_data_that_are_given(tiny_digits):
+    with pytest.raises(ValueError, match="data_dir='files' has no effect on data"):
+        ko.recipes.load("digits").chosen_data(tiny_digits, data_dir="files")

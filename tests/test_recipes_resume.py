@@ -317,3 +317,9 @@ def test_ctrl_c_says_what_resumes_this_run(of_recipe, finished, tiny_digits, cap
     assert "Interrupted; the training up to epoch" in said
     assert (f"kerasopt train --resume {folder}" in said) == of_recipe
     assert (f"kerasopt.resume('{folder}', model=…, data=…)" in said) != of_recipe
+
+
+@pytest.mark.parametrize("given", [3, "runs/a", None])
+def test_the_data_of_what_is_no_run(given):
+    with pytest.raises(TypeError, match=r"run must be a kerasopt\.Run; given"):
+        ko.recipes.data_of(given)

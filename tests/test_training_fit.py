@@ -47,6 +47,7 @@ def test_the_folder_holds_everything(tiny_digits, quick):
     environment = run.environment
     assert environment["data"]["sha256"] == dict(tiny_digits.hashes)
     assert environment["packages"]["keras"] == keras.__version__
+    assert environment["packages"]["kerasopt"] == ko.__version__
     columns = {"epoch", "loss", "val_loss", "val_accuracy", "learning_rate", "seconds"}
     assert columns <= set(run.history.columns)
     assert len(run.history) == 2

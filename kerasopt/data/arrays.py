@@ -46,17 +46,17 @@ def from_arrays(
             for a model of several inputs.
         y: Training labels or targets: see `kerasopt.tasks`. Also a dict or tuple of
             arrays for several outputs, or None.
-        test: Pair ``(x, y)``, triple ``(x, y, sample_weight)``, or None.
-        validation: Number or fraction of the training samples to cut (stratified
-            where samples have one class each, else at random), a pair or triple of
-            your own, or 0 or None for none.
+        test: Pair ``(x, y)``, triple ``(x, y, sample_weight)``, or the number or
+            fraction of the samples to cut (stratified where samples have one class
+            each, else at random); 0 or None for none.
+        validation: The same, cut from what the test part leaves.
         sample_weight: A weight for each training sample, shape (n,), 0 or larger.
         task: "binary", "multiclass", "multilabel", "regression", "auto" (as the
             labels say), or None: no checks of labels, the loss decides.
         num_classes: Number of classes, labels or targets; by default as the labels
             say.
         class_names: A name for each of them.
-        seed: Seed of the validation cut.
+        seed: Seed of the cuts.
         name: Short name of the dataset.
         allow_test_as_validation: Accept test data as validation data.
 
@@ -75,10 +75,12 @@ def from_arrays(
         ('binary', ('cat', 'dog'))
     """
     given = {"train": (x, y, sample_weight)}
-    if isinstance(validation, (tuple, list)):
-        given["validation"] = as_triple(validation, what="validation")
-    if test is not None:
-        given["test"] = as_triple(test, what="test")
+    sizes: dict[str, Any] = {}
+    for split, part in (("test", test), ("validation", validation)):
+        if np.isscalar(checks.plain(part)):
+            sizes[split] = part
+        elif part is not None:
+            given[split] = as_triple(part, what=split)
     whole = dataset_of(
         given,
         task=task,
@@ -87,9 +89,9 @@ def from_arrays(
         name=name,
         allow_test_as_validation=allow_test_as_validation,
     )
-    if "validation" in given or validation is None:
-        return whole
-    return cut_validation(whole, validation=validation, seed=seed)
+    for split, size in sizes.items():
+        whole = _cut(whole, split, size=size, seed=seed)
+    return whole
 
 
 def dataset_of(
@@ -173,36 +175,44 @@ def cut_validation(dataset: Dataset, *, validation: Any, seed: int) -> Dataset:
         >>> cut_validation(whole, validation=0.25, seed=0).sizes
         {'train': 6, 'validation': 2, 'test': 0}
     """
+    return _cut(dataset, "validation", size=validation, seed=seed)
+
+
+def _cut(dataset: Dataset, split: str, *, size: Any, seed: int) -> Dataset:
+    """Cut a part from the training samples: as many as a number or fraction says."""
     total = count(dataset.train) or 0
     stratified = dataset.task is not None and dataset.task.has_classes
-    size = resolve_size(
-        validation, total=total, minimum=dataset.num_classes if stratified else 1
+    number = resolve_size(
+        size,
+        total=total,
+        what=split,
+        minimum=dataset.num_classes if stratified else 1,
     )
-    if not size:
+    if not number:
         return dataset
     try:
         if stratified:
-            rest, cut = stratified_split(dataset.train[1], size, seed)
+            rest, cut = stratified_split(dataset.train[1], number, seed)
         else:
-            rest, cut = random_split(total, size, seed)
+            rest, cut = random_split(total, number, seed)
     except ValueError as error:
-        raise ValueError(f"validation={validation}: {error}") from error
-    return _split_train(dataset, rest, cut)
+        raise ValueError(f"{split}={size}: {error}") from error
+    return _split_train(dataset, {"train": rest, split: cut})
 
 
-def _split_train(dataset: Dataset, rest: np.ndarray, cut: np.ndarray) -> Dataset:
-    """Return the dataset with the given rows of train as validation data."""
+def _split_train(dataset: Dataset, rows_of: Mapping[str, np.ndarray]) -> Dataset:
+    """Return the dataset with rows of train as train and as another part."""
     train, weights, paths = dataset.train, dataset.weights["train"], dataset.paths
     changes: dict[str, Any] = {
         split: (take(train[0], rows), take(train[1], rows))
-        for split, rows in (("train", rest), ("validation", cut))
+        for split, rows in rows_of.items()
     }
     if weights is not None:
-        parts = {"train": weights[rest], "validation": weights[cut]}
+        parts = {split: weights[rows] for split, rows in rows_of.items()}
         changes["weights"] = {**dataset.weights, **parts}
     if "train" in paths:
         names = np.asarray(paths["train"], dtype=object)
-        parts = {"train": tuple(names[rest]), "validation": tuple(names[cut])}
+        parts = {split: tuple(names[rows]) for split, rows in rows_of.items()}
         changes["paths"] = {**paths, **parts}
     return dataset._with(**changes)
 

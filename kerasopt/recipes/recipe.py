@@ -213,6 +213,11 @@ class Recipe:
         """
         if dataset is None:
             return self.load_data(data_dir=data_dir)
+        if data_dir is not None:
+            raise ValueError(
+                f"data_dir={str(data_dir)!r} has no effect on data that are given. "
+                "Leave one of the two out."
+            )
         if isinstance(dataset, data.Dataset):
             return dataset
         return data.as_dataset(dataset, task=self.task or AUTO)

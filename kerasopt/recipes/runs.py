@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from kerasopt import data
+from kerasopt import checks, data
 from kerasopt.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -110,8 +110,9 @@ def data_of(run: Run, *, data_dir: str | None = None) -> data.Dataset:
         ValueError: if no recipe made the run, or the data aren't those that it was
             trained on.
     """
-    from kerasopt.training import resuming
+    from kerasopt.training import Run, resuming
 
+    checks.instance("run", run, Run, "a kerasopt.Run")
     if "data" not in run.recipe:
         raise ValueError(
             f"The run in '{run.directory}' was trained on data that it doesn't hold. "

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kerasopt.version import __version__
+
 __all__ = ["available_cores", "cpu_model", "describe", "threads"]
 
 _PACKAGES = (
-    "kerasopt",
     "keras",
     "tensorflow",
     "tensorflow-cpu",
@@ -87,7 +88,7 @@ def _memory_gib() -> float | None:
 
 
 def _versions() -> dict[str, str]:
-    versions = {}
+    versions = {"kerasopt": __version__}
     for package in _PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
