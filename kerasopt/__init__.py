@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kerasopt.version import __version__
+from kerasopt.version import __version__ as __version__
 
 _WITHOUT_KERAS = ("charts", "checks", "data", "names", "scratch")
 _SUBMODULES = (
