@@ -368,6 +368,7 @@ def test_a_used_folder_is_never_touched(tiny_digits, tmp_path):
         ({"batch_size": 2.5}, r"training.batch_size: .*integer; given: 2.5"),
         ({"label_smoothing": -0.1}, r"training.label_smoothing: .*-0.1"),
         ({"monitor": "val_los", "patience": 1}, "'val_los' isn't logged.*'val_loss'"),
+        ({"monitor": "no_loss", "patience": 1}, "'no_loss' isn't logged.*'val_loss'"),
         ({"monitor": "val_accuracy"}, "no effect without training.patience"),
         (
             {"tta_share": 0.5},

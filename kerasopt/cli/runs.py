@@ -85,7 +85,7 @@ def predict(
         raise ValueError(
             f"The run in '{run}' was trained on samples of shape "
             f"{loaded.environment['data']['input_shape']}, which aren't pictures. "
-            f"Predict them in Python: kerasopt.Run.load('{run}').predict(x)."
+            f"Predict them in Python: kerasopt.Run('{run}').predict(x)."
         )
     # All pictures are read first: a bad one shows before the model loads.
     paths = [picture for path in images for picture in _pictures(path)]

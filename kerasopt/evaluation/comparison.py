@@ -256,7 +256,7 @@ def _check_runs(runs: tuple[RunLike, ...]) -> None:
             if not hasattr(run, attribute):
                 raise ValueError(
                     f"Argument {position} of compare is no run: {type(run).__name__} "
-                    f"has no {attribute!r}. Load a run by kerasopt.Run.load(folder)."
+                    f"has no {attribute!r}. Load a run by kerasopt.Run(folder)."
                 )
 
 

@@ -116,7 +116,7 @@ def data_of(run: Run, *, data_dir: str | None = None) -> data.Dataset:
     if "data" not in run.recipe:
         raise ValueError(
             f"The run in '{run.directory}' was trained on data that it doesn't hold. "
-            f"Measure it in Python: kerasopt.Run.load('{run.directory}')"
+            f"Measure it in Python: kerasopt.Run('{run.directory}')"
             ".evaluate((x, y))."
         )
     dataset = Recipe(run.recipe).load_data(data_dir=data_dir)

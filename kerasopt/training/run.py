@@ -133,7 +133,7 @@ class Run:
                 f"The run in '{self.directory}' has no {MODEL}: Keras can't save this "
                 "model as one file. Build the model, call it on a few samples, then "
                 f"model.load_weights('{self.directory / WEIGHTS}'), and open the run "
-                "with Run(directory, model=model)."
+                "with kerasopt.Run(directory, model=model)."
             )
         run_folder.check_archive(self.directory, MODEL)
         try:
@@ -145,7 +145,7 @@ class Run:
             raise ValueError(
                 f"The model in '{path}' can't be loaded: {reason.splitlines()[0]} "
                 "If it has layers of your own, give "
-                "Run.load(directory, custom_objects={'Name': Class})."
+                "kerasopt.Run(directory, custom_objects={'Name': Class})."
             ) from error
 
     @property

@@ -97,7 +97,9 @@ def check_monitor(model: keras.Model, monitor: str, patience: int | None) -> str
         'min'
     """
     name = monitor.removeprefix("val_")
-    if patience is None or name == "loss" or name.endswith("_loss"):
+    # Of several outputs each has a loss, which Keras names by the first batch.
+    several = len(getattr(model, "outputs", None) or (0, 0)) > 1
+    if patience is None or name == "loss" or (several and name.endswith("_loss")):
         return "min"
     logged = model.get_metrics_result()
     if name not in logged and type(model).train_step is keras.Model.train_step:
