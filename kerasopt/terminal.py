@@ -244,9 +244,7 @@ def _threshold_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _how_to_predict(run: Run) -> str:
     if not takes_pictures(run):
-        return (
-            f"kerasopt.Run('{files.shown(run.directory)}').predict(x), in Python"
-        )
+        return f"kerasopt.Run('{files.shown(run.directory)}').predict(x), in Python"
     folder = shlex.quote(files.shown(run.directory))
     return f"{command()} predict {folder} picture.png"
 

@@ -184,7 +184,12 @@ def test_evaluate_of_a_run_without_a_recipe_says_what_to_call(table_run, command
 
 def test_compare_by_the_headline_of_the_task(trained, command, tmp_path):
     folder = trained["regression"][0].directory
-    shutil.copytree(folder, tmp_path / "again")
+    again = shutil.copytree(folder, tmp_path / "again")
+    code, _, err = command("compare", folder, "again")
+    assert code == 2 and "a copy of it" in err
+    metrics = json.loads((again / "metrics.json").read_text())
+    longer = {**metrics, "train_seconds": metrics["train_seconds"] + 1}
+    (again / "metrics.json").write_text(json.dumps(longer))
     code, out, _ = command("compare", folder, "again", "--json")
     assert code == 0 and json.loads(out)["headline"] == "rmse"
     assert "test RMSE" in command("compare", folder, "again")[1]
