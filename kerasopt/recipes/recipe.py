@@ -304,26 +304,28 @@ class Recipe:
         import keras
 
         from kerasopt import diagnosis
+        from kerasopt.training import random_state
 
         self.check()
         dataset = self.chosen_data(dataset, data_dir=data_dir)
         recipe = self.for_budget(dataset)
         seed = recipe.training.seed if seed is None else seed
-        keras.utils.set_random_seed(seed)
-        return diagnosis.lr_range_test(
-            recipe.build_model(dataset),
-            dataset,
-            optimizer=recipe._complete_optimizer(),
-            loss=recipe.loss,
-            augment=recipe.augment,
-            batch_size=recipe.training.batch_size,
-            low=low,
-            high=high,
-            steps=steps,
-            seed=seed,
-            verbose=verbose,
-            **recipe._task_settings("task", "class_weight"),
-        )
+        with random_state.kept():
+            keras.utils.set_random_seed(seed)
+            return diagnosis.lr_range_test(
+                recipe.build_model(dataset),
+                dataset,
+                optimizer=recipe._complete_optimizer(),
+                loss=recipe.loss,
+                augment=recipe.augment,
+                batch_size=recipe.training.batch_size,
+                low=low,
+                high=high,
+                steps=steps,
+                seed=seed,
+                verbose=verbose,
+                **recipe._task_settings("task", "class_weight"),
+            )
 
     def measured_text(self) -> tuple[str, str, str]:
         """Return test accuracy, the same with views, and seconds: mean ± std (n).

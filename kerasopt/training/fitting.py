@@ -27,6 +27,7 @@ from kerasopt.training import (
     placement,
     preparation,
     quiet,
+    random_state,
     resuming,
     run_folder,
     saving,
@@ -71,6 +72,7 @@ ENOUGH_STEPS = 200
 
 
 @quiet.tracing()
+@random_state.kept()
 def fit(
     model: keras.Model | Callable[[], keras.Model],
     data: Any = None,
@@ -272,8 +274,6 @@ def _of_batch_size(
 
 def _listed(given: Any) -> Any:
     """Return one object, a name or {"name": …} as a list of it; others as they are."""
-    if given is None:
-        return []
     single = isinstance(given, str) or not isinstance(given, Iterable)
     if isinstance(given, Mapping):
         single = "name" in given

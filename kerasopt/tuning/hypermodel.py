@@ -13,7 +13,13 @@ from kerasopt import callbacks, checks, losses, models, optimizers, recipes
 from kerasopt.console import Console
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import Trainer, compiling, image_sizes, preparation
+from kerasopt.training import (
+    Trainer,
+    compiling,
+    image_sizes,
+    preparation,
+    random_state,
+)
 from kerasopt.training.batches import Feed
 from kerasopt.training.spec import TrainingSpec
 from kerasopt.tuning.fields import default_space, with_values
@@ -121,6 +127,7 @@ class RecipeHyperModel(keras_tuner.HyperModel):
         """Return the recipe with keras-tuner's choices, such as the best ones."""
         return with_values(self.recipe, self.space.declare(hp, self.recipe))
 
+    @random_state.kept()
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Build and compile the recipe's model with keras-tuner's choices."""
         spec = self._spec(self.recipe_for(hp))

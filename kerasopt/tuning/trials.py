@@ -19,7 +19,14 @@ from kerasopt import augment, distribute, files, losses, schedules
 from kerasopt.console import Console
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
-from kerasopt.training import DivergedError, calibration, placement, quiet, run_folder
+from kerasopt.training import (
+    DivergedError,
+    calibration,
+    placement,
+    quiet,
+    random_state,
+    run_folder,
+)
 from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache
 from kerasopt.training.spec import TrainingSpec
@@ -142,7 +149,7 @@ class Trials:
             compile_key=compile_key(recipe, self.dataset),
             prepare_weights=prepare_weights,
         )
-        with quiet.tracing():
+        with quiet.tracing(), random_state.kept():
             return train_trial(
                 spec,
                 self._feed,
