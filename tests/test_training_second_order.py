@@ -130,6 +130,58 @@ def test_bad_arguments(arguments, message):
         ko.training.fit_lbfgs(logistic_regression(), verbose=False, **given)
 
 
+ENDS = {
+    "sigmoid": (1, "sigmoid", Y, "auto"),
+    "one logit": (1, None, Y, "auto"),
+    "two logits": (2, None, Y, "auto"),
+    "softmax": (2, "softmax", Y, "auto"),
+    "names": (2, "softmax", np.array(["bad", "good"])[Y], "auto"),
+    "one-hot": (2, None, np.eye(2)[Y], "auto"),
+    "named": (1, "sigmoid", Y, "binary_crossentropy"),
+    "named, logit": (1, None, Y, "binary_crossentropy"),
+    "named, logits": (2, None, Y, "sparse_categorical_crossentropy"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_loss_fits_labels_and_output(end):
+    units, activation, y, loss = ENDS[end]
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((30,)), keras.layers.Dense(units, activation=activation)]
+    )
+    ko.training.fit_lbfgs(model, X, y, loss=loss, max_iterations=30, verbose=False)
+    outputs = model.predict(X, verbose=0)
+    found = outputs.argmax(1) if units == 2 else outputs[:, 0] > 0.5 * bool(activation)
+    assert (found == Y).mean() > 0.98
+
+
+def test_numbers_are_trained_by_their_squared_error():
+    model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(1)])
+    y = X @ np.linspace(-1, 1, 30) + 3
+    ko.training.fit_lbfgs(model, X, y, verbose=False)
+    np.testing.assert_allclose(model.predict(X, verbose=0)[:, 0], y, atol=0.05)
+
+
+def test_labels_that_do_not_fit_the_output_are_refused():
+    model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="The model has 2 outputs, the dataset"):
+        ko.training.fit_lbfgs(model, X, np.arange(len(X)) % 3, verbose=False)
+
+
+def test_a_model_that_scales_pixels_itself_is_handed_pixels():
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 4), "uint8")
+    y = (pixels[:, 0] > 127).astype(int)
+    ends = []
+    for first in ([], [keras.layers.Rescaling(1 / 255)]):
+        keras.utils.set_random_seed(0)
+        dense = keras.layers.Dense(2, activation="softmax")
+        model = keras.Sequential([keras.Input((4,)), *first, dense])
+        found = ko.training.fit_lbfgs(model, pixels, y, max_iterations=5, verbose=False)
+        ends.append(found.history["loss"].iloc[-1])
+    assert ends[0] == pytest.approx(ends[1], rel=1e-4)
+
+
 def test_batch_normalisation_is_refused():
     model = ko.models.mlp(input_shape=(30,), num_classes=2, batch_norm=True)
     with pytest.raises(ValueError, match="learns its statistics from batches"):

@@ -13,7 +13,11 @@ from scipy import optimize
 
 from kerasopt import checks, gradients, layers, losses
 from kerasopt.console import progress_console
-from kerasopt.data import pipeline
+from kerasopt.data import as_dataset, pipeline
+from kerasopt.training import compiling
+from kerasopt.training.batches import Feed
+from kerasopt.training.head import head_of, takes_pixels
+from kerasopt.training.spec import TrainingSpec
 
 __all__ = ["LBFGSResult", "fit_lbfgs"]
 
@@ -59,7 +63,8 @@ def fit_lbfgs(
         model: Built model; its trainable weights are changed. Compiled or not.
         x: Samples, shape (n, ...); uint8 is divided by 255, as in `kerasopt.fit`.
         y: Labels.
-        loss: ``"auto"`` (cross-entropy by the labels' shape), a Keras name or loss.
+        loss: ``"auto"`` (that of the task, as in `kerasopt.fit`), a Keras name or
+            loss.
         max_iterations: Most iterations.
         tolerance: Stop when no element of the gradient is larger.
         memory: Gradients that are remembered.
@@ -94,7 +99,7 @@ def fit_lbfgs(
     checks.integer("memory", memory)
     checks.integer("batch_size", batch_size)
     layers.adapt(model, pipeline.some_samples(np.asarray(x)))
-    problem = _Problem(model, losses.get(loss, labels=y), x, y, batch_size)
+    problem = _Problem(model, *_loss_and_labels(model, loss, x, y), x, batch_size)
     console = progress_console(verbose)
     with console.status("L-BFGS …") as status:
 
@@ -135,7 +140,7 @@ class _Problem:
     """The loss over all samples as a function of one flat vector of weights."""
 
     def __init__(
-        self, model: keras.Model, loss: Any, x: Any, y: Any, batch_size: int
+        self, model: keras.Model, loss: Any, y: Any, x: Any, batch_size: int
     ) -> None:
         self.weights = model.trainable_variables
         self.dtype = model.inputs[0].dtype
@@ -143,6 +148,7 @@ class _Problem:
         self.least_improvement = 1e-15 if self.dtype == "float64" else 2.2e-9
         self.samples = len(x)
         self.x, self.y, self.batch_size = x, y, batch_size
+        self.takes_pixels = takes_pixels(model)
         self.rows: list[tuple[float, float]] = []
         self._norms: dict[float, float] = {}
         self._best: tuple[float, np.ndarray | None] = (np.inf, None)
@@ -224,12 +230,26 @@ class _Problem:
     def _scaled(self, x: Any) -> tf.Tensor:
         """Return samples as `kerasopt.fit` has them, but float64 for such a model."""
         x = np.asarray(x)
-        return tf.cast(pipeline.scale(x) if x.dtype == np.uint8 else x, self.dtype)
+        divided = x.dtype == np.uint8 and not self.takes_pixels
+        return tf.cast(pipeline.scale(x) if divided else x, self.dtype)
 
     def remember(self, value: float) -> None:
         """Add an iteration's row; SciPy names it by its value alone."""
         self.stumbled = False
         self.rows.append((value, self._norms.get(value, float("nan"))))
+
+
+def _loss_and_labels(model: keras.Model, loss: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    """Return the loss for labels and model output, and the labels as it takes them."""
+    if isinstance(loss, str) and loss == "auto":
+        feed = Feed(as_dataset((x, y)))
+        chosen = compiling.choose(TrainingSpec(model, loss=loss), feed, model)
+        feed = chosen.feed
+        return chosen.loss, feed.labels_as_trained(feed.dataset.train[1])
+    head = head_of(model, model(np.asarray(x[:1], model.inputs[0].dtype)))
+    if head.units == 1 and np.ndim(y) == 1:
+        y = np.asarray(y)[:, np.newaxis]
+    return losses.get(loss, from_logits=head.gives_logits), y
 
 
 def _check(model: Any, x: Any, y: Any) -> None:
