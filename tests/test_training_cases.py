@@ -56,6 +56,28 @@ def test_what_can_be_measured_is(model, labels, arguments, quick):
     assert (run.directory / "model.keras").is_file()
 
 
+class Penalty(L.Layer):
+    def call(self, inputs):
+        self.add_loss(0.1 * keras.ops.mean(inputs**2))
+        return inputs
+
+
+@pytest.mark.parametrize(
+    "adds",
+    [lambda: L.Dense(8, activity_regularizer="l2"), Penalty],
+    ids=["activity regularizer", "add_loss"],
+)
+def test_a_loss_of_the_layers_outputs_is_measured(adds, quick):
+    model = keras.Sequential(
+        [keras.Input((4,)), adds(), L.Dense(2, activation="softmax")]
+    )
+    split = (X[:64], Y[:64])
+    run = ko.fit(model, (X, Y), validation_data=split, epochs=2, **quick)
+    loss, accuracy = model.evaluate(*split, verbose=0)
+    assert run.metrics["val_loss"] == pytest.approx(loss, rel=1e-4)
+    assert run.metrics["val_accuracy"] == pytest.approx(accuracy)
+
+
 def test_a_failure_after_the_last_step_costs_nothing(quick, monkeypatch):
     class Break(keras.callbacks.Callback):
         def on_train_end(self, logs=None):

@@ -178,7 +178,9 @@ def _has_plain_loss(model: keras.Model, ready: Prepared) -> bool:
     """Say whether outputs and labels alone give the loss that was trained."""
     as_keras = type(model).compute_loss is keras.Model.compute_loss
     own_step = type(model).test_step is not keras.Model.test_step
-    return model is ready.model and as_keras and not own_step
+    # Those of add_loss and activity_regularizer, which need the samples.
+    adds = any(layer._get_own_losses() for layer in model._flatten_layers())
+    return model is ready.model and as_keras and not own_step and not adds
 
 
 def _trained_loss(
