@@ -141,6 +141,13 @@ def test_a_lambda_predicts_in_the_run_that_trained_it(quick):
     assert run.predict(X).shape == (300, 2)
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_a_lambda_as_loss_is_not_saved_and_not_warned_of(quick):
+    loss = keras.losses.sparse_categorical_crossentropy
+    run = ko.fit(net(), DATA, loss=lambda y, out: 2 * loss(y, out), epochs=1, **quick)
+    keras.models.load_model(run.directory / "model.keras")
+
+
 def test_a_layer_without_get_config_leaves_weights_and_says_so(quick):
     run = ko.fit(with_layer(WithoutConfig(L.Dense(3))), DATA, epochs=1, **quick)
     assert (run.directory / "model.weights.h5").is_file()

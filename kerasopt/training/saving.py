@@ -111,9 +111,12 @@ def save_model(
 
 
 def _to_save(model: keras.Model) -> keras.Model:
-    """Return an equal model of plain Keras layers that Keras can write."""
+    """Return an equal model of plain Keras layers that Keras can write.
+
+    A graph comes without what it was compiled with, which isn't saved either.
+    """
     try:
-        plain = layers.to_keras(model)
+        plain = _graph_alone(layers.to_keras(model))
         keras.saving.serialize_keras_object(plain)
     except Exception as error:  # Whatever a layer without get_config raises.
         first = str(error).strip().split("\n\n")[0]
@@ -121,16 +124,19 @@ def _to_save(model: keras.Model) -> keras.Model:
     return plain
 
 
-def _with_plain_loss(
-    model: keras.Model, task: tasks.Task | None, head: Head
-) -> keras.Model:
+def _graph_alone(model: keras.Model) -> keras.Model:
     if not graph.is_graph(model):
         return model  # A subclassed model can't be rebuilt: it is saved as it is.
     inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     outputs = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
-    plain = keras.Model(inputs, outputs, name=model.name)
-    if task is None:
-        return plain
+    return keras.Model(inputs, outputs, name=model.name)
+
+
+def _with_plain_loss(
+    model: keras.Model, task: tasks.Task | None, head: Head
+) -> keras.Model:
+    if task is None or not graph.is_graph(model):
+        return model
     classes = task.has_classes and head.units != 1
     logits = head.gives_logits and task.name != "regression"
     accuracy: Any = "accuracy"
@@ -143,7 +149,7 @@ def _with_plain_loss(
         num_outputs=head.units,
         from_logits=logits,
     )
-    plain.compile(
+    model.compile(
         "sgd", loss, metrics=["mae"] if task.name == "regression" else [accuracy]
     )
-    return plain
+    return model
