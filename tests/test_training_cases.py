@@ -259,6 +259,23 @@ def test_pixels_are_divided_unless_the_model_scales(scale, divided, quick, capsy
     assert ("pixels are divided by 255" in capsys.readouterr().err) == divided
 
 
+class Scaling(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.scale = keras.Sequential([L.Rescaling(1 / 127.5, offset=-1), L.Flatten()])
+        self.dense = L.Dense(1, activation="sigmoid")
+
+    def call(self, image):
+        return self.dense(self.scale(image))
+
+
+def test_a_model_with_a_call_of_its_own_that_scales_gets_pixels(quick):
+    run = ko.fit(Scaling(), (PIXELS, BRIGHT), epochs=1, **quick)
+    assert run.environment["data"]["pixel_scale"] == 1
+    expected = run.model.predict(PIXELS.astype("float32"), verbose=0)[:, 0]
+    np.testing.assert_allclose(run.predict(PIXELS)[:, 1], expected, rtol=1e-5)
+
+
 def test_preprocessing_of_keras_applications_scales():
     from kerasopt.training.head import takes_pixels
 

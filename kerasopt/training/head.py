@@ -159,10 +159,16 @@ def pixel_factor(model: keras.Model) -> float | None:
 
 
 def _first_operation(model: keras.Model) -> Any:
-    """Return the first operation that may change the range of the values, or None."""
-    if not graph.is_graph(model):
-        return None
-    return next((each for each in _operations(model) if not _keeps_scale(each)), None)
+    """Return the first operation that may change the range of the values, or None.
+
+    Of a model with a ``call`` of its own only the layers are known.
+    """
+    if graph.is_graph(model):
+        found = (each for each in _operations(model) if not _keeps_scale(each))
+    else:
+        scaling = (keras.layers.Rescaling, keras.layers.Normalization)
+        found = (each for each in model._flatten_layers() if isinstance(each, scaling))
+    return next(found, None)
 
 
 def _operations(model: keras.Model) -> Iterator[Any]:
