@@ -58,6 +58,12 @@ BAD = {
     "from 1": (lambda: (net(3, "softmax"), (X, THREE + 1)), {}, "subtract 1"),
     "negative": (lambda: (net(3, "softmax"), (X, THREE - 1)), {}, "first is -1 at"),
     "targets": (lambda: (net(3), (X, NUMBERS)), {}, r"3 outputs.*task 'regression'"),
+    "a stream of samples": (
+        lambda: (net(4, None), tf.data.Dataset.from_tensor_slices(X).batch(16)),
+        {},
+        r"no labels.*\(x, x\) where a model reconstructs",
+    ),
+    "samples alone": (lambda: (net(4, None), (X,)), {}, r"no labels.*give \(x, y\)"),
     "no labels": (
         lambda: (net(), (X, np.array([None] * 60, object))),
         {},

@@ -108,6 +108,12 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
             "loss for each, such as loss={"
             f"{model.output_names[0]!r}: 'mse', …}} or a list in their order."
         )
+    if given == "auto" and y is None:
+        raise ValueError(
+            "The data have no labels, from which the loss is computed: give (x, y), or "
+            "a stream of such batches; (x, x) where a model reconstructs its input. "
+            "Only a train_step of the model's own does without."
+        )
     if given == "auto" and task is not None and task.has_classes:
         _check_activation(head)
     loss = given
