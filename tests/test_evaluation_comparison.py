@@ -192,6 +192,17 @@ def test_differences_list_each_setting_that_varies():
     }
 
 
+def test_data_that_differ_are_told():
+    runs = seeds_of("a", A[:2])
+    for each, test in zip(runs, ("1" * 64, "2" * 64), strict=True):
+        each.environment = {"data": {"sha256": {"x_train": "0" * 64, "x_test": test}}}
+    found = compare(*runs)
+    assert list(found.differences) == ["training.seed", "data.x_test"]
+    assert list(found.differences["data.x_test"].values()) == ["1" * 8, "2" * 8]
+    assert "data.x_test" in repr(found)
+    assert found.summary["n"].tolist() == [2]  # Folds, for example.
+
+
 def test_true_and_one_are_different_settings():
     first, second = (
         run("a", 0, 0.9, directory=str(value), settings={"x": value})

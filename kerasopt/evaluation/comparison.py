@@ -73,7 +73,8 @@ class Comparison:
             against the baseline, over the seeds that both have: shared_seeds,
             difference (the paired mean difference) and difference_interval (95 %, t).
         differences: From the dotted name of each setting that isn't the same in
-            all runs to the values by run; a run without the setting is left out.
+            all runs to the values by run; a run without the setting is left out. Of
+            data that differ, such as ``data.x_test``, the hashes begin so.
         baseline: The row of `summary` that the others are compared with.
         histories: From the run to its history.
         headline: The measure that is compared, such as ``"accuracy"`` or ``"rmse"``;
@@ -229,7 +230,10 @@ def compare(*runs: RunLike, baseline: RunLike | str | None = None) -> Comparison
         table=table,
         summary=_summary(table, chosen, f"test_{headline}"),
         differences=comparison_labels.differences(
-            dict(zip(run_names, settings, strict=True))
+            {
+                name: {**own, **_hashes(run)}
+                for name, own, run in zip(run_names, settings, runs, strict=True)
+            }
         ),
         baseline=chosen,
         histories={
@@ -237,6 +241,15 @@ def compare(*runs: RunLike, baseline: RunLike | str | None = None) -> Comparison
         },
         headline=headline,
     )
+
+
+def _hashes(run: RunLike) -> dict[str, str]:
+    """Return the hashes of a run's data, shortened as settings.
+
+    They make no other recipe of it: folds and cuts by seed are repeats.
+    """
+    data = getattr(run, "environment", {}).get("data", {})
+    return {f"data.{part}": each[:8] for part, each in data.get("sha256", {}).items()}
 
 
 def _points(value: float | tuple[float, float]) -> str:
