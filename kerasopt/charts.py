@@ -10,7 +10,7 @@ import functools
 import io
 import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from matplotlib import font_manager
@@ -18,6 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from kerasopt import checks
 
 __all__ = [
     "GRID",
@@ -95,6 +97,7 @@ def label(text: object, length: int = 18) -> str:
         >>> label("a rather long class name", 12)
         'a rather lo…'
     """
+    length = checks.integer("length", length)
     # A name read from an odd file name can hold half a surrogate pair.
     line = " ".join(str(text).encode("utf-8", "replace").decode("utf-8").split())
     line = "".join(
@@ -119,6 +122,7 @@ def labels(names: Sequence[object], length: int = 18) -> list[str]:
         >>> labels(["cat", "a\U0010ffff"])
         ['cat', 'class 1']
     """
+    checks.instance("names", names, Iterable, "a list of names")
     short = [label(name, length) for name in names]
     return [
         f"class {number}" if undrawable(name) else name
@@ -139,6 +143,7 @@ def undrawable(text: str) -> str:
         >>> undrawable("cat"), undrawable("a\U0010ffff") == "\U0010ffff"
         ('', True)
     """
+    checks.instance("text", text, str, "a text")
     if text.isascii():
         return ""
     lacking = _lacking(_default_font(), frozenset(text))

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasopt import names
+from kerasopt import checks, names
 from kerasopt.requirements import install
 
 __all__ = ["GlobalBatchLoss", "describe", "strategy"]
@@ -43,6 +43,8 @@ def strategy(
     if isinstance(devices, tf.distribute.Strategy):
         return devices
     if not isinstance(devices, str):
+        what = f"one of {', '.join(CHOICES)}, a list of devices or a strategy"
+        checks.instance("devices", devices, Sequence, what)
         return _mirrored([str(device) for device in devices])
     word = names.normalize(devices)
     gpus = [f"GPU:{i}" for i, _ in enumerate(tf.config.list_physical_devices("GPU"))]
@@ -78,6 +80,7 @@ def describe(chosen: tf.distribute.Strategy) -> str:
         >>> describe(strategy("cpu"))
         'one CPU (OneDeviceStrategy)'
     """
+    checks.instance("chosen", chosen, tf.distribute.Strategy, "a strategy")
     devices = chosen.extended.worker_devices
     kinds = sorted({str(device).rsplit(":", 2)[-2].upper() for device in devices})
     count = "one" if len(devices) == 1 else str(len(devices))

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasopt import checks
+
 __all__ = [
     "backward_ratio",
     "layer_norms",
@@ -54,6 +56,8 @@ def train_step(
         >>> values[0] > values[1] > values[2]
         True
     """
+    kind = keras.optimizers.Optimizer
+    checks.instance("optimizer", optimizer, kind, "a Keras optimizer")
     value, gradients = loss_and_gradients(model, loss, x, y)
     optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
     return value
@@ -89,7 +93,7 @@ def loss_and_gradients(
         >>> round(float(value), 4), round(float(gradient[0, 0]), 4)
         (0.01, 0.02)
     """
-    loss_of = keras.losses.get(loss)
+    loss_of = _checked(model, loss)
     with tf.GradientTape() as tape:
         predictions = model(x, training=training)
         value = tf.reduce_mean(loss_of(y, predictions))
@@ -122,6 +126,7 @@ def layer_norms(
         >>> len(layer_norms(model, loss, x, y))
         2
     """
+    _checked(model, loss)
     kept = [(v, keras.ops.convert_to_numpy(v)) for v in model.non_trainable_variables]
     try:
         _, gradients = loss_and_gradients(model, loss, x, y)
@@ -172,6 +177,7 @@ def backward_ratio(
         Glorot and Bengio (2010), https://proceedings.mlr.press/v9/glorot10a.html; He
         et al. (2015), section 2.2, https://arxiv.org/abs/1502.01852.
     """
+    loss_of = _checked(model, loss)
     layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
     if len(layers) < 3:
         raise ValueError(
@@ -181,7 +187,6 @@ def backward_ratio(
     inner = keras.Model(
         model.inputs, [layers[1].input, layers[-1].input, model.outputs[0]]
     )
-    loss_of = keras.losses.get(loss)
     with tf.GradientTape() as tape:
         first, last, predictions = inner([x], training=False)
         value = tf.reduce_mean(loss_of(y, predictions))
@@ -216,6 +221,7 @@ def sharpness_aware_step(
     References:
         Foret et al. (2021), https://arxiv.org/abs/2010.01412.
     """
+    checks.instance("model", model, keras.Model, "a keras.Model")
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
 
     def gradient() -> tuple[Any, Any, list[Any]]:
@@ -250,6 +256,17 @@ def sharpness_aware_step(
             samples = tf.shape(keras.tree.flatten(x)[0])[0]
             metric.update_state(value, sample_weight=samples)
     return model.compute_metrics(x, y, predictions, sample_weight=sample_weight)
+
+
+def _checked(model: Any, loss: Any) -> Callable[[Any, Any], Any]:
+    """Return a loss as a function; refuse what is no model or no loss."""
+    checks.instance("model", model, keras.Model, "a keras.Model")
+    if loss is None or not (isinstance(loss, str) or callable(loss)):
+        raise checks.ArgumentTypeError(
+            "loss must be a Keras loss, its name, or a function of labels and "
+            f"predictions; given: {checks.shown(loss)}."
+        )
+    return keras.losses.get(loss)
 
 
 def _values(variables: list[Any]) -> list[tuple[Any, tf.Tensor]]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kerasopt.scratch import initializers
+from kerasopt.scratch import initializers, parameters
 
 SHAPES = [(10, 20), (20, 5), (3, 3, 16, 32), (5, 4, 6), (3, 3, 3, 2, 8), (7,)]
 
@@ -150,3 +150,14 @@ def test_bad_scale():
     for name in ("gaussian", "small_random"):
         with pytest.raises(ValueError, match="stddev must be a number >= 0"):
             getattr(initializers, name)((2, 2), stddev=-1)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "x", True, np.nan])
+def test_a_seed_is_an_integer_or_a_generator(seed):
+    for draw in (
+        lambda: initializers.uniform((2, 2), seed=seed),
+        lambda: initializers.gaussian((2, 2), seed=seed),
+        lambda: parameters.initialize([2, 1], seed=seed),
+    ):
+        with pytest.raises(ValueError, match="seed must be an integer >= 0"):
+            draw()

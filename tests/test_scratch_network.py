@@ -362,3 +362,14 @@ def test_a_cache_of_other_parameters_and_an_initializer_by_name_are_refused():
         network.backward(network.initialize([3, 5, 1]), cache, np.ones((1, 2)))
     with pytest.raises(ValueError, match=r"such as initializers.he_normal"):
         network.initialize([3, 1], initializer="he_normal")
+
+
+@pytest.mark.parametrize("other", [None, 3, "x", (1, 2)])
+def test_caches_and_layers_of_another_kind(other):
+    layers = [network.Layer(np.ones((1, 1)), np.ones((1, 1)))]
+    cache, y = network.forward(layers, np.ones((1, 1))), np.ones((1, 1))
+    for call in (network.loss, network.backward):
+        with pytest.raises(TypeError, match="cache must be the cache of forward"):
+            call(layers, other, y)
+        with pytest.raises(TypeError, match="layer 0 of parameters must be a Layer"):
+            call([other], cache, y)

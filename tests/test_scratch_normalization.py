@@ -150,3 +150,22 @@ def test_bad_statistics():
         normalization.batch_norm_backward(X[:4], cache)
     with pytest.raises(ValueError, match="features must be an integer >= 1"):
         normalization.initial_running(0)
+
+
+@pytest.mark.parametrize("given", [None, 3, (1, 2)])
+def test_statistics_and_caches_of_another_kind(given):
+    x, one = np.ones((2, 1)), np.ones(1)
+    _, cache = normalization.batch_norm_training(x, one, one)
+    for call, name in (
+        (lambda: normalization.batch_norm_inference(x, one, one, given), "running"),
+        (lambda: normalization.update_running(given, cache), "running"),
+        (
+            lambda: normalization.update_running(
+                normalization.initial_running(1), given
+            ),
+            "cache",
+        ),
+        (lambda: normalization.batch_norm_backward(x, given), "cache"),
+    ):
+        with pytest.raises(TypeError, match=f"{name} must be the"):
+            call()

@@ -39,3 +39,20 @@ def test_plateau_falls_by_the_loss_and_cyclical_does_not():
     flat, falling = np.ones(30), 0.9 ** np.arange(30)
     assert reduce_on_plateau(flat, initial=0.1, patience=5)[-1] < 0.1
     assert reduce_on_plateau(falling, initial=0.1, patience=5)[-1] == 0.1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"patience": -1},
+        {"patience": np.nan},
+        {"cooldown": 0.5},
+        {"factor": 2.0},
+        {"min_delta": -1.0},
+        {"minimum": np.inf},
+    ],
+)
+def test_arguments_out_of_range(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name} must (be|lie)"):
+        reduce_on_plateau([1.0, 0.5], initial=0.1, **wrong)

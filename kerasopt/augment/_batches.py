@@ -21,7 +21,7 @@ from kerasopt.augment._generator import ImageDataGenerator, check_generator
 from kerasopt.augment._mixing import CutMix, Mixed, MixUp, mix_labels, mixed_by_layer
 from kerasopt.augment._randaugment import RandAugment
 from kerasopt.augment._resized_crop import RandomResizedCrop
-from kerasopt.augment._seeds import fold, following, made_once
+from kerasopt.augment._seeds import fold, following, made_once, pair_of
 
 __all__ = ["apply", "apply_to_batch", "unconverted"]
 
@@ -133,7 +133,7 @@ def apply_to_batch(
         >>> labels.numpy().sum(axis=1).round(4).tolist()
         [1.0, 1.0]
     """
-    if not isinstance(batch, (tuple, list)) or not batch:
+    if not isinstance(batch, (tuple, list)) or not 1 <= len(batch) <= 3:
         raise TypeError(
             "batch must be (x,), (x, y) or (x, y, sample_weight); given: "
             f"{checks.shown(batch)}."
@@ -156,7 +156,7 @@ def apply_to_batch(
 
 def _seeded(augmentation: Any, seed: Any) -> Iterator[tuple[Any, tf.Tensor]]:
     """Yield each step of an augmentation with a seed of its own."""
-    seed = tf.convert_to_tensor(seed)
+    seed = pair_of(seed)
     found = steps(augmentation)
     for number, step in enumerate(found):
         yield step, seed if len(found) == 1 else fold(seed, number)
@@ -203,6 +203,10 @@ def unconverted(function: Callable[..., Any], augmentation: Any = None) -> Any:
         >>> unconverted(len)([1, 2])
         2
     """
+    if not callable(function):
+        raise checks.ArgumentTypeError(
+            f"function must be a function; given: {checks.shown(function)}."
+        )
     if all(isinstance(step, _OWN) for step in steps(augmentation)):
         return tf.autograph.experimental.do_not_convert(function)
     return function

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
+from kerasopt import checks
 from kerasopt.augment import _settings
 from kerasopt.augment._ranges import checked_images
 from kerasopt.augment._seeds import following, made_once, pair_of
@@ -254,7 +255,15 @@ def mix_labels(
         >>> mix_labels(mixed, tf.constant([0.0, 1.0]))[0].numpy().tolist()
         [0.25, 0.5]
     """
+    checks.instance("mixed", mixed, Mixed, "what MixUp.mix or CutMix.mix returns")
     labels = tf.cast(labels, tf.float32)
+    if not (
+        labels.shape.rank and labels.shape[:1].is_compatible_with(mixed.share.shape)
+    ):
+        raise ValueError(
+            f"labels must have a row for each of the {mixed.share.shape[0]} samples; "
+            f"given: shape {tuple(labels.shape)}."
+        )
     own, other = mixed.share, 1.0 - mixed.share
     if weights is not None:
         weights = tf.cast(weights, tf.float32)

@@ -20,6 +20,12 @@ _REDIRECTED = threading.RLock()
 def pair_of(seed: Any) -> tf.Tensor:
     """Return a seed of shape (2,) for one integer or two."""
     seed = tf.convert_to_tensor(seed)
+    fits = seed.shape.rank == 0 or seed.shape.is_compatible_with([2])
+    if not (fits and seed.dtype.is_integer):
+        raise ValueError(
+            "seed must be one integer or two, of shape (2,); given: "
+            f"{seed.dtype.name} of shape {tuple(seed.shape)}."
+        )
     return tf.stack([seed, tf.zeros_like(seed)]) if seed.shape.rank == 0 else seed
 
 

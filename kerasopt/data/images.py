@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasopt import checks
 from kerasopt.files import user_path
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def read_image(path: str | os.PathLike[str], input_shape: Sequence[int]) -> np.n
         ...     read_image(f"{folder}/a.png", (2, 2, 3))[0, 0]
         array([255,   0,   0], dtype=uint8)
     """
+    what = "(height, width, channels)"
+    checks.instance("input_shape", input_shape, Sequence, what)
     shape = tuple(input_shape)
     channels = {count: color for color, count in COLORS.items()}
     if len(shape) != 3 or shape[2] not in channels:

@@ -68,10 +68,11 @@ def _check_shape(task: str, values: np.ndarray, given: tuple[int, ...]) -> None:
         "multilabel": "(n, labels)",
         "regression": "(n,) or (n, targets)",
     }
-    wrong_width = (task == "binary" and values.shape[-1] > 2) or (
-        task == "multiclass" and values.shape[-1] < 2
+    width = values.shape[1] if values.ndim == 2 else 0
+    wrong_width = (task == "binary" and width > 2) or (
+        task == "multiclass" and width < 2
     )
-    if values.ndim != 2 or values.shape[1] < 1 or wrong_width:
+    if width < 1 or wrong_width:
         raise ValueError(
             f"The outputs of a {task} model have the shape {accepted[task]}; given: "
             f"{given}. Change the model's last layer, or give another task."

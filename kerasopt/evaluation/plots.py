@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from kerasopt import checks
 from kerasopt.charts import (
     INK,
     SERIES,
@@ -147,6 +148,8 @@ def comparison(
         >>> len(figure.axes[0].lines)
         2
     """
+    what = "a dict from the run's name to its history"
+    checks.instance("histories", histories, Mapping, what)
     with_metric = {
         name: history
         for name, history in histories.items()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerasopt import tasks
+from kerasopt import checks, tasks
 from kerasopt.evaluation import formatting, headlines, page, pictures, plots, tta
 from kerasopt.evaluation import report_sections as sections
 from kerasopt.evaluation.measuring import Result, measure
@@ -97,6 +97,7 @@ def render(data: ReportData) -> str:
         >>> "<h1>digits</h1>" in page, "No test set was measured." in page
         (True, True)
     """
+    checks.instance("data", data, ReportData, "a ReportData")
     found = _result(data)
     headline = headlines.of_run(data.metrics, data.task)
     if found is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasopt import tasks
+from kerasopt import checks, tasks
 
 __all__ = ["Adapted"]
 
@@ -61,6 +61,7 @@ class Adapted(keras.metrics.Metric):
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
+        checks.instance("metric", metric, keras.metrics.Metric, "a Keras metric")
         super().__init__(name=name or metric.name, dtype=dtype)
         self.metric = metric
         self.task = tasks.get(task).name

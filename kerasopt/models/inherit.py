@@ -92,6 +92,7 @@ def weights_by_path(model: keras.Model) -> dict[str, np.ndarray]:
         >>> sorted(weights_by_path(model))
         ['hidden/bias', 'hidden/kernel']
     """
+    checks.instance("model", model, keras.Model, "a keras.Model")
     return {
         path: np.array(keras.ops.convert_to_numpy(variable))
         for name, layer in _layers(model)

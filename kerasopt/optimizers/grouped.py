@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from kerasopt import checks
+
 __all__ = ["Grouped"]
 
 
@@ -120,6 +122,8 @@ class Grouped(keras.optimizers.MultiOptimizer):
 
 
 def _check(default: Any, groups: Mapping[str, Any]) -> None:
+    what = "a dict from patterns of variable paths to optimizers"
+    checks.instance("groups", groups, Mapping, what)
     for optimizer in (default, *groups.values()):
         if not isinstance(optimizer, keras.optimizers.Optimizer):
             raise ValueError(

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from kerasopt import checks
 from kerasopt.training.spec import in_seconds
 
 if TYPE_CHECKING:
@@ -140,9 +141,16 @@ def affordable_epochs(
     import keras
     import numpy as np
 
-    from kerasopt.data import pipeline
+    from kerasopt.data import Dataset, pipeline
     from kerasopt.training import calibration
 
+    checks.instance("dataset", dataset, Dataset, "a kerasopt.data.Dataset")
+    if not callable(build):
+        raise checks.ArgumentTypeError(
+            f"build must be a function that returns a model; given: {build!r}."
+        )
+    checks.integer("batch_size", batch_size)
+    checks.non_negative("budget_seconds", budget_seconds)
     if not (isinstance(dataset.train, tuple) and hasattr(dataset.train[0], "shape")):
         raise ValueError(
             "from_budget needs the number of epochs that the time affords, so training "

@@ -37,6 +37,10 @@ def rates(schedule: Any, steps: Any) -> np.ndarray:
     """
     found = get(schedule)
     steps = np.asarray(steps)
+    if steps.size and not (steps.dtype.kind in "iuf" and np.isfinite(steps).all()):
+        raise ValueError(
+            f"steps must be numbers of optimizer steps; given: {checks.shown(steps)}."
+        )
     if not isinstance(found, LearningRateSchedule):
         return np.full(steps.shape, found)
     # One step at a time: Keras's schedules branch on a single number.

@@ -251,8 +251,8 @@ def softmax(z: np.ndarray) -> np.ndarray:
         [[0.5], [0.5], [0.0]]
     """
     z = checks.float_array("z", z)
-    if z.ndim == 0:
-        raise ValueError("z must have an axis of classes; given: shape ().")
+    if not (z.ndim and len(z)):
+        raise ValueError(f"z must have an axis of classes; given: shape {z.shape}.")
     powers = np.exp(z - z.max(axis=0))
     return powers / powers.sum(axis=0)
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasopt.checks import fraction, integer, non_negative, positive
+from kerasopt.checks import fraction, instance, integer, non_negative, positive
 
 __all__ = [
     "Rate",
     "float_array",
     "fraction",
+    "generator",
+    "instance",
     "integer",
     "learning_rate",
     "non_negative",
@@ -62,6 +64,19 @@ def float_array(
         fix = " Make it a column with .reshape(-1, 1)." if column else ""
         raise ValueError(f"{name} must have shape {wanted}; given: {array.shape}.{fix}")
     return array
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """Return the generator of a seed: an integer >= 0, a generator itself, or None.
+
+    Example:
+        >>> first, second = generator(3), generator(np.int64(3))
+        >>> first.random() == second.random()
+        True
+    """
+    if seed is not None and not isinstance(seed, np.random.Generator):
+        seed = integer("seed", seed, least=0)
+    return np.random.default_rng(seed)
 
 
 def learning_rate(value: Any) -> Rate:

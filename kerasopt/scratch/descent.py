@@ -192,7 +192,7 @@ def gradient_noise(
     """
     X, y, theta = _check_regression(X, y, theta)
     draws = checks.integer("draws", draws)
-    rng = np.random.default_rng(seed)
+    rng = checks.generator(seed)
     whole = _gradient(X, y, theta)
     table: list[dict[str, float]] = []
     for size in [_check_batch(size, len(X)) for size in batch_sizes]:
@@ -227,7 +227,7 @@ def _slope(X: np.ndarray, y: np.ndarray, theta: np.ndarray) -> float:
 
 def _batches(m: int, size: int, seed: int) -> Iterator[np.ndarray | slice]:
     """Yield the row numbers of batch after batch, for ever."""
-    rng = np.random.default_rng(seed)
+    rng = checks.generator(seed)
     while True:
         if size == m:
             yield slice(None)

@@ -144,7 +144,7 @@ def uniform(
         True
     """
     limit = checks.non_negative("limit", limit)
-    return np.random.default_rng(seed).uniform(-limit, limit, _check_shape(shape))
+    return checks.generator(seed).uniform(-limit, limit, _check_shape(shape))
 
 
 def gaussian(
@@ -170,7 +170,7 @@ def gaussian(
         0.05
     """
     stddev = checks.non_negative("stddev", stddev)
-    return np.random.default_rng(seed).normal(0, stddev, _check_shape(shape))
+    return checks.generator(seed).normal(0, stddev, _check_shape(shape))
 
 
 def xavier_uniform(shape: tuple[int, ...], *, seed: Seed = None) -> np.ndarray:

@@ -153,6 +153,7 @@ def loss(
         >>> loss(layers, cache, np.array([[5.0]]), l2=0.1)
         4.9
     """
+    _check_cache(parameters, cache)
     criterion = _criterion(cache.output, criterion)
     data_loss = _LOSSES[criterion](Y, cache.a[-1])
     return data_loss + regularization.l2(kernels(parameters), l2)
@@ -193,7 +194,6 @@ def backward(
         >>> [layer.W.tolist() for layer in backward(layers, cache, np.array([[5.0]]))]
         [[[8.0]]]
     """
-    _check_shapes(parameters, cache.a[0])
     _check_cache(parameters, cache)
     derivative = _HIDDEN[cache.activation][1]
     penalties = regularization.l2_gradient(kernels(parameters), l2)
@@ -294,6 +294,9 @@ def train_step(
 
 
 def _check_cache(parameters: Sequence[Layer], cache: Cache) -> None:
+    """Refuse what isn't the cache of a forward pass through these parameters."""
+    checks.instance("cache", cache, Cache, "the cache of forward")
+    _check_shapes(parameters, cache.a[0])
     units, computed = [len(layer.W) for layer in parameters], [len(z) for z in cache.z]
     if units != computed:
         raise ValueError(
@@ -336,7 +339,9 @@ def _check_shapes(parameters: Sequence[Layer], X: np.ndarray) -> None:
     source = f"X with shape {np.shape(X)}"
     if not parameters:
         raise ValueError("parameters must hold at least one layer; given: none.")
-    for k, (W, b) in enumerate(parameters):
+    for k, layer in enumerate(parameters):
+        checks.instance(f"layer {k} of parameters", layer, Layer, "a Layer(W, b)")
+        W, b = layer
         checks.float_array(f"W of layer {k}", W, shape=(None, None))
         if W.shape[1] != values:
             raise ValueError(

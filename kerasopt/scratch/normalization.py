@@ -131,6 +131,7 @@ def batch_norm_inference(
     """
     x = _check_x(x)
     gamma, beta = _check_features(x, gamma=gamma, beta=beta)
+    checks.instance("running", running, Running, "the statistics of update_running")
     mean, variance = _check_features(x, mean=running.mean, variance=running.variance)
     if variance.min() < 0:
         raise ValueError(f"variance must be >= 0; given: {variance.min():.4g}.")
@@ -186,6 +187,8 @@ def update_running(running: Running, cache: Cache, momentum: float = 0.99) -> Ru
         ([0.2], [1.0])
     """
     keep = checks.fraction("momentum", momentum)
+    checks.instance("running", running, Running, "the statistics of initial_running")
+    checks.instance("cache", cache, Cache, "the cache of batch_norm_training")
     shape = cache.mean.shape
     mean = checks.float_array("running.mean", running.mean, shape=shape)
     variance = checks.float_array("running.variance", running.variance, shape=shape)
@@ -226,6 +229,7 @@ def batch_norm_backward(
         >>> dx.tolist(), dgamma.tolist(), dbeta.tolist()
         ([[0.0], [0.0]], [0.0], [2.0])
     """
+    checks.instance("cache", cache, Cache, "the cache of batch_norm_training")
     dy = checks.float_array("dy", dy, shape=cache.normalized.shape)
     axes = tuple(range(dy.ndim - 1))
     dbeta = dy.sum(axis=axes)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerasopt.scratch import initializers
+from kerasopt.scratch import checks, initializers
 
 __all__ = ["Layer", "initialize", "kernels"]
 
@@ -54,7 +54,7 @@ def initialize(
             "initializer must be a function of kerasopt.scratch.initializers, such as "
             f"initializers.he_normal; given: {initializer!r}."
         )
-    rng = np.random.default_rng(seed)
+    rng = checks.generator(seed)
     parameters = []
     for inputs, units in itertools.pairwise(sizes):
         W = initializer((inputs, units), seed=rng).T

@@ -46,6 +46,11 @@ def reduce_on_plateau(
         [0.1, 0.1, 0.1, 0.1, 0.01]
     """
     rates = [float(checks.positive("initial", initial))]
+    patience = checks.integer("patience", patience, least=0)
+    cooldown = checks.integer("cooldown", cooldown, least=0)
+    factor = checks.fraction("factor", factor)
+    min_delta = checks.non_negative("min_delta", min_delta)
+    minimum = checks.non_negative("minimum", minimum)
     best, waited, cooling = np.inf, 0, 0
     for loss in losses:
         rate = rates[-1]

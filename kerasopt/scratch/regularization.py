@@ -166,6 +166,7 @@ def dropout(
         https://jmlr.org/papers/v15/srivastava14a.html.
     """
     a, rate = checks.float_array("a", a), checks.fraction("rate", rate)
+    checks.instance("rng", rng, np.random.Generator, "a generator of NumPy")
     mask = np.ones_like(a)
     if training:
         survives = rng.random(a.shape) >= rate

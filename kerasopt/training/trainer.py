@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasopt import schedules
+from kerasopt import checks, schedules
 from kerasopt.training.calibration import JitChoice
 from kerasopt.training.compiled import CompiledSteps
 from kerasopt.training.head import outputs_of
-from kerasopt.training.sources import Source, StreamSource
+from kerasopt.training.sources import ArraySource, Source, StreamSource
 
 __all__ = [
     "Trainer",
@@ -93,10 +93,12 @@ class Trainer:
         judge_averages: bool = False,
         verbose: int = 0,
     ) -> None:
+        checks.instance("model", model, keras.Model, "a keras.Model")
+        checks.instance("train", train, (ArraySource, StreamSource), "an ArraySource")
         self.model = model
         self.train = train
         self.validation = validation
-        self.epochs = epochs
+        self.epochs = checks.integer("epochs", epochs)
         self.validation_freq = validation_freq
         self.compiled = steps or CompiledSteps(model)
         self.jit = jit or JitChoice("none")
