@@ -168,6 +168,19 @@ def test_samples_that_are_no_numbers_are_told_what_to_do(x, error, message):
         from_arrays(x, Y)
 
 
+@pytest.mark.parametrize(
+    ("y", "task", "message"),
+    [
+        (np.array([b"a", b"\xff"])[Y], None, r"label b'\\xff', which isn't UTF-8"),
+        (Y.astype(str), "regression", "task='regression' predicts numbers"),
+        (Y.astype(str), "multilabel", "task='multilabel' predicts numbers"),
+    ],
+)
+def test_texts_that_are_no_labels_are_told_what_to_do(y, task, message):
+    with pytest.raises(ValueError, match=message):
+        from_arrays(RNG.normal(size=(20, 3)), y, task=task)
+
+
 def test_arrays_that_refuse_to_be_arrays_are_named():
     class Foreign:
         def __array__(self, dtype=None, copy=None):

@@ -11,7 +11,7 @@ from kerasopt import checks
 from kerasopt.data.checks import as_triple
 from kerasopt.data.conversion import convert_labels, convert_samples
 from kerasopt.data.dataset import Dataset
-from kerasopt.data.frames import by_name, column_names, targets_by_name
+from kerasopt.data.frames import by_name, column_names, target_names, targets_by_name
 from kerasopt.data.splits import random_split, resolve_size, stratified_split
 from kerasopt.data.streams import Stream
 from kerasopt.data.structure import count, lists_as_tuples, take
@@ -126,12 +126,24 @@ def dataset_of(
             for split, (x, y, weights) in splits.items()
         }
         features = convert_samples({split: part[0] for split, part in splits.items()})
-        labels, names = convert_labels(
+        labels, found = convert_labels(
             {split: parts[1] for split, parts in splits.items()}, names
         )
+        if found not in (names, target_names(splits["train"][1])):
+            _refuse_texts_as_numbers(arguments.get("task"))
+        names = found
         pairs |= {split: (features[split], labels[split]) for split in splits}
     weights = {split: parts[2] for split, parts in splits.items()}
     return Dataset(**pairs, class_names=names, weights=weights, **arguments)
+
+
+def _refuse_texts_as_numbers(task: Any) -> None:
+    name = getattr(task, "name", task)
+    if name in ("multilabel", "regression"):
+        raise ValueError(
+            f"y holds texts, and task={name!r} predicts numbers. Give numbers, as in "
+            "y.astype(float), or leave the task out: texts name classes."
+        )
 
 
 def converted_pair(x: Any, y: Any, *, like: Dataset) -> tuple[Any, Any]:

@@ -369,13 +369,23 @@ def number_names(
     return numbered, names
 
 
+def _decoded(label: bytes, what: str) -> str:
+    try:
+        return label.decode()
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{what} has the label {label!r}, which isn't UTF-8. Decode the labels, as "
+            "in numpy.char.decode(y, 'latin-1')."
+        ) from None
+
+
 def _as_names(array: np.ndarray, *, what: str) -> list[Any]:
     """Return labels that are all text, or all whole numbers."""
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     labels = array.tolist()
     if array.ndim == 1:
-        labels = [v.decode() if isinstance(v, bytes) else v for v in labels]
+        labels = [_decoded(v, what) if isinstance(v, bytes) else v for v in labels]
         for kind in (str, int):
             if all(isinstance(label, kind) for label in labels):
                 return labels
