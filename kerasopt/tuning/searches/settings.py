@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
@@ -23,6 +24,20 @@ def _is_logged(value: str) -> str:
 
 Objective = Annotated[str, pydantic.AfterValidator(_is_logged)]
 """What trials are compared by."""
+
+
+def _fits_the_cores(value: int) -> int:
+    cores = os.cpu_count() or 1
+    if value > 2 * cores:
+        raise ValueError(
+            f"each worker is a process that needs a share of the {cores} cores: at "
+            f"most two a core, {2 * cores} here, are accepted"
+        )
+    return value
+
+
+Workers = Annotated[int, pydantic.AfterValidator(_fits_the_cores)]
+"""A number of processes that train at the same time."""
 
 
 class SearchSettings(Section):
@@ -59,7 +74,7 @@ class SearchSettings(Section):
     objective: Objective = "val_accuracy"
     folds: int | None = pydantic.Field(None, ge=2, strict=True)
     stop: Literal["median", "halving"] | None = "median"
-    workers: int = pydantic.Field(1, gt=0, strict=True)
+    workers: Workers = pydantic.Field(1, gt=0, strict=True)
     seed: int = pydantic.Field(0, ge=0, lt=2**31, strict=True)
 
     @property
