@@ -39,6 +39,16 @@ def test_log_has_every_epoch_with_learning_rate_and_seconds(tmp_path):
     assert (frame["seconds"] > 0).all()
 
 
+def test_the_log_counts_the_epochs_itself(tmp_path):
+    """Resuming goes by them; a callback may log something of that name."""
+    log = callbacks.EpochLog(tmp_path / "history.csv")
+    log.set_model(compiled())
+    for epoch in range(2):
+        log.on_epoch_begin(epoch)
+        log.on_epoch_end(epoch, {"epoch": 77.0, "loss": 0.5})
+    assert [*pd.read_csv(tmp_path / "history.csv")["epoch"]] == [1, 2]
+
+
 def test_progress_draws_and_gives_the_terminal_back(capsys):
     progress = callbacks.Progress(epochs=2, steps_per_epoch=1)
     compiled().fit(*data(), epochs=2, verbose=0, callbacks=[progress])

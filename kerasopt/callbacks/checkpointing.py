@@ -52,7 +52,8 @@ class EpochLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Append the epoch's row."""
-        row = {"epoch": epoch + 1, **_numbers(logs or {})}
+        # A callback of the user's may log an epoch of its own.
+        row = {"epoch": 0, **_numbers(logs or {})} | {"epoch": epoch + 1}
         has_rate = getattr(self.model.optimizer, "learning_rate", None) is not None
         if has_rate and "learning_rate" not in row:  # Keras's callbacks log it.
             rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
