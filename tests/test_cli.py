@@ -177,6 +177,14 @@ def test_predict_takes_pictures_of_any_size_and_kind(command, runs, tmp_path, mo
         (["train", "digits", "--epochs", "0"], "training.epochs"),
         (["train", "digits", "--seed", "-1"], "training.seed"),
         (["train", "digits", "--epochs", "two"], "--epochs"),
+        (
+            ["train", "digits", "--seed", "1", "--set", "training.seed=2"],
+            "training.seed is given twice",
+        ),
+        (
+            ["train", "digits", "--set", "model.l2=0", "--set", "model.l2=1"],
+            "model.l2 is given twice",
+        ),
         (["train", "digits", "--resume", "x"], "leave out RECIPE"),
         (["train", "--resume", "x"], "isn't a run"),
         (["train", "digits", "--out", "used"], "nothing was changed"),

@@ -35,6 +35,14 @@ def invalid_argument():
         return error
 
 
+def test_what_is_kept_after_an_error_is_said(failing):
+    error = OSError(errno.ENOSPC, "No space left")
+    error.add_note("The training is kept. Resume with: …")
+    code, _, err = failing(error)
+    assert code == errors.MISTAKE
+    assert "try again.\nThe training is kept. Resume with: …" in err
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [

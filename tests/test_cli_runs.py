@@ -127,6 +127,14 @@ def test_a_result_is_shown_as_the_run_is(trained, capsys, task):
     assert ("at the threshold" in out) == (task == "binary")
 
 
+def test_names_are_shown_and_not_obeyed(capsys):
+    names = ["\x1b[31mcat", "dog"]
+    result = ko.evaluation.classification([0, 1], np.eye(2), class_names=names)
+    terminal.show_result(result, {"tta": "none", "tta_share": 1.0}, False)
+    out = capsys.readouterr().out
+    assert r"\x1b[31mcat" in out and "\x1b" not in out
+
+
 def test_a_result_says_by_which_views(trained, capsys):
     run, data = trained["multilabel"]
     how = {"tta": "mirror", "tta_share": 1.0}

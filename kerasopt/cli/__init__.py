@@ -30,7 +30,7 @@ from kerasopt.cli.options import (
     refuse_beside,
     text,
 )
-from kerasopt.console import show_table
+from kerasopt.console import escape, show_table
 
 EXAMPLES = {
     "demo": "kerasopt demo",
@@ -199,7 +199,7 @@ def show_data(
     if json_:
         print(json.dumps({"name": name, "source": dataset.source, **_sizes(dataset)}))
         return
-    print(dataset.summary())
+    print(escape(dataset.summary()))
 
 
 @app.command()
@@ -240,8 +240,8 @@ def train(
             "--epochs, not both."
         )
     else:
-        chosen = changed(recipes.load(recipe), set_ or [], epochs, budget)
-        run = chosen.run(seed=seed, directory=out, data_dir=text(data_dir))
+        chosen = changed(recipes.load(recipe), set_ or [], epochs, budget, seed)
+        run = chosen.run(directory=out, data_dir=text(data_dir))
     terminal.show_run(run, json_)
 
 
@@ -272,10 +272,10 @@ def lr_range(
     terminal.start_tensorflow()
     from kerasopt import recipes
 
-    chosen = changed(recipes.load(recipe), set_ or [])
+    chosen = changed(recipes.load(recipe), set_ or [], seed=seed)
     with warnings.catch_warnings(action="ignore"):  # The result's note says it.
         found = chosen.lr_range_test(
-            low=low, high=high, steps=steps, seed=seed, data_dir=text(data_dir)
+            low=low, high=high, steps=steps, data_dir=text(data_dir)
         )
     if plot is not None:
         found.plot().savefig(plot)
@@ -321,7 +321,7 @@ def bench(
 
     results = suite.run(parts or suite.DEFAULT, say=terminal.note)
     files.write_text(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    print(f"{'results':20} {path}")
+    print(escape(f"{'results':20} {path}"))
 
 
 for registered in app.registered_commands:

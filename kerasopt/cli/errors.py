@@ -42,7 +42,8 @@ def explain(error: BaseException) -> int:
         _suggest(str(getattr(error, "option_name", "")))
         return int(error.exit_code)
     known = _known(error)
-    _print(known or _bug(error))
+    notes = getattr(error, "__notes__", [])  # How to resume what is kept.
+    _print("\n".join([known or _bug(error), *notes]))
     return MISTAKE if known else BUG
 
 
@@ -73,7 +74,7 @@ def _known(error: BaseException) -> str | None:
     kinds = [each.__name__ for each in type(error).__mro__]
     if _is_full_disk(error, kinds):
         reason = _first_line(error)
-        return f"The disk is full: {reason}. Free some space and run it again."
+        return f"The disk is full: {reason}. Free some space and try again."
     if any(kind in kinds for kind in _OUT_OF_MEMORY):
         return (
             f"There isn't enough memory ({_first_line(error)}). Choose a smaller model "

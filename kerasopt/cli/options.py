@@ -61,17 +61,19 @@ def changed(
     changes: list[str],
     epochs: int | None = None,
     budget: str | None = None,
+    seed: int | None = None,
 ) -> Recipe:
-    """Return the recipe as ``--set``, ``--epochs`` and ``--budget`` change it.
+    """Return the recipe as ``--set``, ``--epochs`` and others change it.
 
     Args:
         recipe: The recipe.
         changes: Texts such as ``"optimizer.learning_rate=0.05"``.
         epochs: Instead of its own, if given.
         budget: Instead of its own, if given.
+        seed: Instead of its own, if given.
 
     Raises:
-        ValueError: if a change isn't FIELD=VALUE, or doesn't fit.
+        ValueError: if a change isn't FIELD=VALUE, doesn't fit, or a field is set twice.
     """
     import yaml
 
@@ -92,12 +94,27 @@ def changed(
             raise ValueError(
                 f"--set {change!r}: the value isn't valid YAML: {reason}."
             ) from None
-    fields = [change.partition("=")[0].split(".") for change in changes]
-    of_training = [rest[0] for first, *rest in fields if first == "training" and rest]
+    fields = [change.partition("=")[0] for change in changes]
+    paths = [field.split(".") for field in fields]
+    of_training = [rest[0] for first, *rest in paths if first == "training" and rest]
     refuse_without_effect(of_training, recipe.training)
-    if epochs is not None:
-        recipe = recipe.replace("training.epochs", epochs)
-    return recipe if budget is None else recipe.replace("training.budget", budget)
+    options = {"epochs": epochs, "budget": budget, "seed": seed}
+    for name, number in options.items():
+        if number is not None:
+            fields.append(f"training.{name}")
+            recipe = recipe.replace(f"training.{name}", number)
+    _refuse_twice(fields)
+    return recipe
+
+
+def _refuse_twice(fields: list[str]) -> None:
+    """Refuse a field that is set twice: one of the values would have no effect."""
+    for field in fields:
+        if fields.count(field) > 1:
+            raise ValueError(
+                f"{field} is given twice, and one of the two would have no effect: "
+                "give it once. --epochs, --budget and --seed are fields of training."
+            )
 
 
 def refuse_beside(resume: Path, given: dict[str, object]) -> None:

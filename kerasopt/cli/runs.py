@@ -11,7 +11,7 @@ import typer
 from kerasopt import terminal
 from kerasopt.cli import complete
 from kerasopt.cli.options import DataDir, Json, text
-from kerasopt.console import show_table
+from kerasopt.console import escape, show_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,7 +130,7 @@ def compare(
     from kerasopt.training import Run
 
     comparison = compare_runs(*[Run.load(run) for run in runs])
-    print(json.dumps(comparison.to_dict(), indent=2) if json_ else comparison)
+    print(json.dumps(comparison.to_dict(), indent=2) if json_ else escape(comparison))
 
 
 def _described(run: Run, values: np.ndarray) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from kerasopt.cli.options import (
     renamed,
     text,
 )
+from kerasopt.console import escape
 from kerasopt.names import unknown
 
 __all__ = ["ablate", "tune"]
@@ -190,6 +191,6 @@ def ablate(
         return
     print(found)
     print(f"\n{found.configurations().round(4).to_string()}")
-    print(f"\n{'all of it':20} {files.shown(found.directory)}")
+    print(escape(f"\n{'all of it':20} {files.shown(found.directory)}"))
     if plot is not None:
-        print(f"{'drawn':20} {plot}")
+        print(escape(f"{'drawn':20} {plot}"))
