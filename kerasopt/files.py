@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import shutil
 import tempfile
 import time
@@ -171,6 +172,19 @@ def shown(path: str | os.PathLike[str]) -> str:
         return str(Path(path).relative_to(Path.cwd()))
     except (ValueError, OSError):  # Elsewhere, or the working directory was deleted.
         return str(path)
+
+
+def in_command(path: str | os.PathLike[str]) -> str:
+    """Return a path as a command shows it that can be typed as it stands.
+
+    Args:
+        path: Any path.
+
+    Example:
+        >>> in_command("/my runs/mine")
+        "'/my runs/mine'"
+    """
+    return shlex.quote(shown(path))
 
 
 def remove_leftovers(

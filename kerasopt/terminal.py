@@ -183,7 +183,7 @@ def show_result(result: Result, how: Mapping[str, Any], as_json: bool) -> None:
     _print_rows(rows)
     for name in ("per_class", "per_label", "per_target"):
         if (table := getattr(result, name, None)) is not None:
-            print(f"\n{table.round(3).to_string()}")
+            print(escape(f"\n{table.round(3).to_string()}"))
 
 
 def takes_pictures(run: Run) -> bool:
@@ -244,9 +244,8 @@ def _threshold_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _how_to_predict(run: Run) -> str:
     if not takes_pictures(run):
-        return f"kerasopt.Run('{files.shown(run.directory)}').predict(x), in Python"
-    folder = shlex.quote(files.shown(run.directory))
-    return f"{command()} predict {folder} picture.png"
+        return f"kerasopt.Run({files.shown(run.directory)!r}).predict(x), in Python"
+    return f"{command()} predict {files.in_command(run.directory)} picture.png"
 
 
 def command() -> str:

@@ -656,6 +656,25 @@ def test_a_full_disk_is_not_taken_for_a_model_that_cannot_be_saved(quick, monkey
     assert not list(quick["directory"].glob("model.*"))
 
 
+def test_a_full_disk_keeps_the_last_checkpoint_and_says_so(quick, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def then_full(self, path, **kwargs):
+        monkeypatch.setattr(np, "savez", full)
+        full()
+
+    given = {"epochs": 2, "checkpoint_seconds": 0, **quick}
+    with monkeypatch.context() as patched:
+        patched.setattr(keras.Model, "save", then_full)
+        patched.setattr(np, "savez", np.savez)
+        with pytest.raises(OSError, match="No space left") as caught:
+            ko.fit(net(), (X, Y), **given)
+    assert "is kept. Resume with: kerasopt.resume" in caught.value.__notes__[0]
+    monkeypatch.undo()
+    assert len(ko.fit(net(), (X, Y), resume=True, **given).history) == 2
+
+
 def test_weights_alone_are_not_written_without_room(quick, monkeypatch):
     def nothing_free(folder):
         return SimpleNamespace(free=40)

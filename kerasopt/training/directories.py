@@ -18,6 +18,10 @@ from kerasopt.training.run_folder import LOCK, METRICS, RECIPE, DamagedRunError
 
 __all__ = ["check_new", "locked", "new_directory", "runs", "unfinished_directory"]
 
+LONGEST_NAME = 50
+"""Characters of a name in that of a folder: file systems take 255 bytes, and one
+character has up to four."""
+
 
 def runs(directory: str | os.PathLike[str] = "runs") -> pd.DataFrame:
     """Return all runs below a folder as a table, the newest first.
@@ -77,8 +81,8 @@ def locked(folder: Path) -> Iterator[None]:
     with open(folder / LOCK, "wb") as file:
         if not files.try_lock(file):
             raise ValueError(
-                f"Another process is training into '{folder}': wait for it, or choose "
-                "another folder."
+                f"Another process is training into '{files.shown(folder)}': wait for "
+                "it, or choose another folder."
             )
         yield
 
@@ -95,7 +99,8 @@ def check_new(directory: str | os.PathLike[str] | None) -> None:
             f"The folder {str(path)!r} has a name that isn't UTF-8, under which "
             "TensorFlow can't write. Choose another one."
         ) from None
-    if path.exists() and (not path.is_dir() or any(_foreign(path))):
+    # A link that leads nowhere is there, too.
+    if os.path.lexists(path) and (not path.is_dir() or any(_foreign(path))):
         raise ValueError(
             f"'{path}' exists already and isn't an empty folder; nothing was "
             "changed. Choose another one, or resume the run that is in it."
@@ -106,25 +111,47 @@ def _foreign(folder: Path) -> Iterator[Path]:
     return (each for each in folder.iterdir() if each.name != LOCK)
 
 
+@contextlib.contextmanager
+def _advised() -> Iterator[None]:
+    """Add to the error of a folder that can't be made what to do about it."""
+    try:
+        yield
+    except OSError as error:
+        error.add_note(
+            "The folder of a run can't be made there. Name another one: directory=…, "
+            "or --out … on the command line."
+        )
+        raise
+
+
 def new_directory(name: str, directory: str | os.PathLike[str] | None) -> Path:
     """Make the folder of a new run; never one that is in use.
 
     Args:
-        name: First part of the folder's name below ``runs/``.
+        name: First part of the folder's name below ``runs/``; a long one is cut.
         directory: A folder chosen by the user, or None.
+
+    Returns:
+        Its absolute path: callbacks may change the working directory.
 
     Raises:
         ValueError: if the chosen folder exists and isn't empty.
     """
     check_new(directory)
     if directory is not None:
-        path = files.user_path(directory)
-        path.mkdir(parents=True, exist_ok=True)
+        path = files.user_path(directory).absolute()
+        with _advised():
+            path.mkdir(parents=True, exist_ok=True)
         return path
+    with _advised():
+        return _new_below_runs(name[:LONGEST_NAME])
+
+
+def _new_below_runs(name: str) -> Path:
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     for attempt in range(1, 1000):
         suffix = "" if attempt == 1 else f"-{attempt}"
-        path = Path("runs") / f"{name}-{stamp}{suffix}"
+        path = Path("runs").absolute() / f"{name}-{stamp}{suffix}"
         try:
             path.mkdir(parents=True)
         except FileExistsError:
@@ -145,12 +172,12 @@ def unfinished_directory(directory: str | os.PathLike[str] | None) -> Path:
     """
     if directory is None:
         raise ValueError("resume=True needs directory=, the interrupted run's folder.")
-    path = files.user_path(directory)
-    check_is_run(path)
+    path = files.user_path(directory).absolute()
+    check_is_run(directory)
     if (path / METRICS).is_file():
         raise ValueError(
-            f"The run in '{path}' has already finished: open it with "
-            f"kerasopt.Run('{path}'). To train for longer, start a new run."
+            f"The run in '{directory}' has already finished: open it with "
+            f"kerasopt.Run('{directory}'). To train for longer, start a new run."
         )
     # What the resumed run rests on is read before anything is made of it.
     run_folder.read_recipe(path)

@@ -299,7 +299,7 @@ def _trained(
                 saving.save_model(ready.model, folder, ready.task, ready.head)
                 error.add_note(
                     "The model has the weights of its best epoch back and is saved in "
-                    f"'{folder}'."
+                    f"'{files.shown(folder)}'."
                 )
             raise
 

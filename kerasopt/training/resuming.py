@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasopt import files
 from kerasopt.console import Console, say
 from kerasopt.training import run_folder
 from kerasopt.training.settings_of_objects import readable
@@ -71,7 +72,7 @@ def check_same(
     ]
     if changed:
         raise ValueError(
-            f"The run in '{folder}' was made with other settings: "
+            f"The run in '{files.shown(folder)}' was made with other settings: "
             f"{'; '.join(changed)}. Pass identical settings to resume, or choose "
             "another directory."
         )
@@ -125,8 +126,8 @@ def _check_length(
     name = "training.epochs"
     if now.get("training.budget") is None and now.get(name, 0) < before.get(name, 0):
         raise ValueError(
-            f"The run in '{folder}' was laid out for {before[name]} epochs: resume it "
-            f"with as many or more; given: {now[name]}."
+            f"The run in '{files.shown(folder)}' was laid out for {before[name]} "
+            f"epochs: resume it with as many or more; given: {now[name]}."
         )
 
 

@@ -383,10 +383,10 @@ def check_is_run(directory: str | os.PathLike[str]) -> None:
 def how_to_resume(folder: str | os.PathLike[str]) -> str:
     """Return the command or the call that resumes an interrupted run."""
     if "data" in run_folder.read_recipe(Path(folder)):
-        return f"kerasopt train --resume {folder}"
+        return f"kerasopt train --resume {files.in_command(folder)}"
     return (
-        f"kerasopt.resume('{folder}', model=…, data=…), in Python, and what else fit "
-        "was given"
+        f"kerasopt.resume({files.shown(folder)!r}, model=…, data=…), in Python, and "
+        "what else fit was given"
     )
 
 

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from kerasopt import callbacks as own_callbacks
+from kerasopt import files
 from kerasopt.callbacks import ShareCallback
 from kerasopt.callbacks.changed_step import restore_step
 from kerasopt.console import Console, say
@@ -248,10 +249,11 @@ class Session:
     def keep(self, trainer: Trainer, error: Exception) -> None:
         """Save a training that fails between two steps, and add how to resume it."""
         # Their messages would hide the first one; the folder of a trial has no recipe.
-        with contextlib.suppress(OSError, run_folder.DamagedRunError):
+        with contextlib.suppress(OSError):  # A full disk has the last one yet.
             self.checkpoint.save(trainer)
+        with contextlib.suppress(OSError, run_folder.DamagedRunError):
             error.add_note(
-                "The training up to here is kept. Resume with: "
+                f"The training up to {self._last_checkpoint()}, is kept. Resume with: "
                 f"{how_to_resume(self.folder)}"
             )
 
@@ -287,8 +289,13 @@ class Session:
         return (
             f"The training up to {self._last_checkpoint()}, is kept: once it is "
             "mended, resume with the same call, "
-            f"directory='{self.folder}' and resume=True."
+            f"directory='{self.shown_folder}' and resume=True."
         )
+
+    @property
+    def shown_folder(self) -> str:
+        """The folder as messages show it."""
+        return files.shown(self.folder)
 
     def _last_checkpoint(self) -> str:
         state, _ = checkpoint.read(self.checkpoint.path)
@@ -303,13 +310,13 @@ class Session:
         how = how_to_resume(self.folder)
         if not self.checkpoint.path.is_file():
             self._say(
-                f"Interrupted before the first checkpoint of '{self.folder}'. Start it "
-                f"again with: {how}"
+                f"Interrupted before the first checkpoint of '{self.shown_folder}'. "
+                f"Start it again with: {how}"
             )
             return
         self._say(
             f"Interrupted; the training up to {self._last_checkpoint()}, is kept in "
-            f"'{self.folder}'. Resume with: {how}"
+            f"'{self.shown_folder}'. Resume with: {how}"
         )
 
     def _check_finite(self) -> None:
@@ -330,7 +337,7 @@ class Session:
             raise DivergedError(
                 f"The loss became {last['loss']} in epoch {int(last['epoch'])}. Lower "
                 f"the learning rate{shown}, clip the gradients (clipnorm), or scale "
-                f"the data. The log is kept in '{self.folder}'."
+                f"the data. The log is kept in '{self.shown_folder}'."
             )
 
     def summary(self) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def opened(
     # As it will be read, so that it can be compared.
     content = yaml_text.parse(yaml_text.dump(content))
     if directory is not None:
-        found = files.user_path(directory)
+        found = files.user_path(directory).absolute()
         if (path := found / DEFINITION).is_file():
             there = yaml_text.parse(path.read_text(encoding="utf-8"))
             _check_same(found, there, content)
@@ -197,9 +197,9 @@ def _check_same(folder: Path, there: dict[str, Any], given: dict[str, Any]) -> N
     if differing:
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
         raise ValueError(
-            f"'{folder}' holds another {there.get('kind')}, which differs in "
-            f"{'; '.join(differing[:3])}{more}. Pass identical settings to resume, or "
-            "another directory."
+            f"'{files.shown(folder)}' holds another {there.get('kind')}, which differs "
+            f"in {'; '.join(differing[:3])}{more}. Pass identical settings to resume, "
+            "or another directory."
         )
 
 
@@ -214,16 +214,18 @@ def no_result(
         clock: Its clock.
         option: The command's option that resumes it, if there is one.
     """
-    again = f"directory='{folder}'" + (f" ({option} {folder})" if option else "")
+    there = files.shown(folder)
+    again = f"directory={there!r}"
+    again += f" ({option} {files.in_command(folder)})" if option else ""
     failed = table[table["status"] == "failed"]
     if len(failed) and len(failed) == len(table):
-        return all_failed(f"trials of the search in '{folder}'", failed["reason"])
+        return all_failed(f"trials of the search in '{there}'", failed["reason"])
     if not clock.is_over:
         found = table["status"].value_counts().items()
         counts = ", ".join(f"{number} {status}" for status, number in found)
         reasons = "; ".join(dict.fromkeys(failed["reason"]))
         return ValueError(
-            f"No trial of the search in '{folder}' was trained to its end ({counts}): "
+            f"No trial of the search in '{there}' was trained to its end ({counts}): "
             "give more trials by max_trials=…, since Hyperband's short ones count, and "
             f"{again} to resume. {reasons}".rstrip()
         )
@@ -258,12 +260,13 @@ def at_work(
     with open(folder / LOCK, "ab") as lock:
         if not files.try_lock(lock):
             raise ValueError(
-                f"Another process is at work in '{folder}': wait until it has ended."
+                f"Another process is at work in '{files.shown(folder)}': wait until it "
+                "has ended."
             )
         try:
             yield
         except KeyboardInterrupt:
-            same = f"the same call with directory='{folder}'"
+            same = f"the same call with directory={files.shown(folder)!r}"
             words = f"{again} or {same}" if again else same
             say(console, f"Interrupted. To resume: {words}.")
             raise

@@ -185,6 +185,6 @@ def _check(
 
 def _new_folder(directory: str | os.PathLike[str] | None) -> Path:
     if directory is None:
-        return Path("runs") / f"sweep-{time.strftime('%Y%m%d-%H%M%S')}"
+        return Path("runs").absolute() / f"sweep-{time.strftime('%Y%m%d-%H%M%S')}"
     check_new(directory)
-    return files.user_path(directory)
+    return files.user_path(directory).absolute()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerasopt import recipes
+from kerasopt import files, recipes
 from kerasopt.charts import Chart
 from kerasopt.console import Bar, Console, progress_console, say
 from kerasopt.data import Dataset
@@ -204,13 +204,13 @@ def ablate(
     trials = Trials(dataset, folder, clock)
     console = progress_console(verbose)
     _say_what_was_chosen(plan, console)
-    again = f"kerasopt ablate with --out {folder} and the same words"
+    again = f"kerasopt ablate with --out {files.in_command(folder)} and the same words"
     with folders.at_work(folder, clock, console, again):
         trainings = _trained(plan, trials, console)
     table = compared(trainings, [each.name for each in plan.factors], objective)
     if not table["n"].any():
         if "reason" in trainings and trainings["reason"].notna().all():
-            what = f"trainings of the ablation in '{folder}'"
+            what = f"trainings of the ablation in '{files.shown(folder)}'"
             raise folders.all_failed(what, trainings["reason"])
         if not clock.is_over:
             raise ValueError(
@@ -220,7 +220,8 @@ def ablate(
         raise ValueError(
             f"Within the budget {budget!r} no two configurations could be compared. "
             f"What was trained is kept: give more time (the budget counts from the "
-            f"beginning) and directory='{folder}' (--out {folder})."
+            f"beginning) and directory={files.shown(folder)!r} "
+            f"(--out {files.in_command(folder)})."
         )
     folders.write_table(folder / "ablation.csv", table)
     folders.write_table(folder / "trainings.csv", trainings)

@@ -53,7 +53,7 @@ class ArchitectureResult:
     """
 
     def __init__(self, directory: str | Path) -> None:
-        self.directory = files.user_path(directory)
+        self.directory = files.user_path(directory).absolute()
         path = self.directory / folders.DEFINITION
         there = path.is_file() and yaml_text.parse(path.read_text(encoding="utf-8"))
         if not there or there.get("kind") != "architecture":

@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+from kerasopt import files
 from kerasopt.recipes import Recipe
 from kerasopt.tuning.folder import Deadline
 from kerasopt.tuning.searches.progress import Progress
@@ -68,7 +69,7 @@ def run(work: Work, progress: Progress) -> None:
     if failed is not None:
         last = (logs / f"{failed}.log").read_text(errors="replace")[-TAIL:]
         raise ValueError(
-            f"{failed} of the search in '{work.folder}' failed (exit code "
+            f"{failed} of the search in '{files.shown(work.folder)}' failed (exit code "
             f"{processes[failed].returncode}); the finished trials are kept. Its last "
             f"words: {last}"
         )

@@ -57,7 +57,7 @@ class SearchResult:
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = files.user_path(directory)
+        self.directory = files.user_path(directory).absolute()
         path = self.directory / folders.DEFINITION
         if not path.is_file():
             raise ValueError(

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kerasopt import recipes
+from kerasopt import files, recipes
 from kerasopt.console import Console, progress_console, say
 from kerasopt.data import Dataset
 from kerasopt.recipes import Recipe
@@ -120,7 +120,7 @@ def search(
     console = progress_console(verbose)
     # Which reads all but a function and arrays from the folder.
     by_folder = dataset is None and choices.function is None
-    again = f"kerasopt tune --resume {folder}" if by_folder else ""
+    again = f"kerasopt tune --resume {files.in_command(folder)}" if by_folder else ""
     with folders.at_work(folder, clock, console, again):
         run_folder.write_yaml(folder / LIMITS, chosen.limits)
         try:
@@ -128,7 +128,8 @@ def search(
         except BaseException:
             # What there is can be looked at, though more was wanted.
             if _write(folder):
-                found = f"So far: {SearchResult(folder).counts()}, {folder}/{REPORT}."
+                report = files.shown(folder / REPORT)
+                found = f"So far: {SearchResult(folder).counts()}, {report}."
                 say(console, found)
             raise
         if _write(folder):
