@@ -30,8 +30,8 @@ def _fits_the_cores(value: int) -> int:
     cores = os.cpu_count() or 1
     if value > 2 * cores:
         raise ValueError(
-            f"each worker is a process that needs a share of the {cores} cores: at "
-            f"most two a core, {2 * cores} here, are accepted"
+            f"each worker is a process with its share of the {cores} cores: at most "
+            f"two a core, {2 * cores} here, are accepted; given: {value}."
         )
     return value
 
