@@ -42,6 +42,28 @@ def test_a_callback_may_change_the_working_directory(directory, tmp_path, monkey
     assert not [path for path in (tmp_path / "below").rglob("*") if path.is_file()]
 
 
+class MovesRun(keras.callbacks.Callback):
+    """Moves the run's folder away after the first epoch."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            self.folder.rename(self.folder.with_name("moved"))
+
+
+def test_a_run_whose_folder_is_moved_is_complete_all_the_same(quick):
+    folder = quick["directory"]
+    with pytest.warns(UserWarning, match="was moved or deleted during the training"):
+        run = ko.fit(net(), (X, Y), epochs=3, callbacks=[MovesRun(folder)], **quick)
+    found = ko.Run.load(folder)
+    assert found.history["epoch"].tolist() == [1, 2, 3]
+    assert found.metrics == run.metrics
+    np.testing.assert_array_equal(found.predict(X), run.predict(X))
+
+
 def test_names_of_any_length_give_a_folder(tmp_path, monkeypatch):
     """File systems take 255 bytes; the recipe keeps the whole name."""
     monkeypatch.chdir(tmp_path)

@@ -21,7 +21,13 @@ from kerasopt.training.label_mixing import LabelMixing
 from kerasopt.training.sources import ArraySource, Source, StreamSource, as_keras_does
 from kerasopt.training.spec import TrainingSettings
 
-__all__ = ["Feed", "affordable_batch", "evaluation_batch_size", "steps_per_epoch"]
+__all__ = [
+    "Feed",
+    "affordable_batch",
+    "check_size",
+    "evaluation_batch_size",
+    "steps_per_epoch",
+]
 
 EVALUATION_BYTES, MOST_EVALUATED = 4 * 2**20, 1024
 """A batch of validation or prediction has so many bytes of input, samples at most."""
@@ -359,3 +365,28 @@ def _is_lazy(x: Any) -> bool:
 
 def _order(samples: int, seed: int, epoch: int) -> np.ndarray:
     return pipeline.order(samples, seed, epoch).numpy()
+
+
+def check_size(dataset: Dataset, settings: TrainingSettings, given: bool) -> list[str]:
+    """Refuse a size of batches given for a stream, which has them; note a recipe's.
+
+    Args:
+        dataset: The data.
+        settings: The training's.
+        given: Whether the size was given by the call.
+
+    Returns:
+        The notes, none or one.
+    """
+    train = dataset.train
+    if not isinstance(train, Stream) or train.batch_size == settings.batch_size:
+        return []
+    has_none = (
+        f"batch_size={settings.batch_size} has no effect on a stream, whose first "
+        f"batch has {train.batch_size} samples."
+    )
+    if given:
+        raise ValueError(
+            f"{has_none} Leave it out, or make the stream's batches of that size."
+        )
+    return [has_none] if "batch_size" in settings.model_fields_set else []

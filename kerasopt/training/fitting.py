@@ -16,7 +16,7 @@ import numpy as np
 from kerasopt import callbacks as callback_table
 from kerasopt import checks, files, meanings, names
 from kerasopt.console import Console, progress_console, say
-from kerasopt.data import Dataset, Stream, as_dataset
+from kerasopt.data import Dataset, as_dataset
 from kerasopt.evaluation import formatting
 from kerasopt.training import (
     batches,
@@ -187,7 +187,7 @@ def fit(
         steps_per_epoch=chosen.steps_per_epoch,
         task=task,
     )
-    said = [] if resume else _of_batch_size(dataset, chosen, "batch_size" in fields)
+    said = [] if resume else batches.check_size(dataset, chosen, "batch_size" in fields)
     chosen, longer = _long_enough(chosen, dataset)
     spec = TrainingSpec(
         model=model,
@@ -219,10 +219,13 @@ def fit(
             run_folder.begin_again(folder)
         else:
             directories.check_new(folder)
-        run_folder.write(folder, run_folder.RECIPE, resolved)
-        run_folder.write(folder, run_folder.ENVIRONMENT, about)
+        described = {run_folder.RECIPE: resolved, run_folder.ENVIRONMENT: about}
+        for name, content in described.items():
+            run_folder.write(folder, name, content)
         examples.keep(folder, ready)
-        return _trained(ready, model, folder, budget, started, console, resume)
+        return _trained(
+            ready, model, folder, described, budget, started, console, resume
+        )
 
 
 def _check_recipe(recipe: Any) -> None:
@@ -254,24 +257,6 @@ def _predicts_a_number(model: Any, loss: Any) -> bool:
     return not has_several and compiling.is_of_numbers(loss, model)
 
 
-def _of_batch_size(
-    dataset: Dataset, settings: TrainingSettings, given: bool
-) -> list[str]:
-    """Refuse a size of batches given for a stream, which has them; note a recipe's."""
-    train = dataset.train
-    if not isinstance(train, Stream) or train.batch_size == settings.batch_size:
-        return []
-    has_none = (
-        f"batch_size={settings.batch_size} has no effect on a stream, whose first "
-        f"batch has {train.batch_size} samples."
-    )
-    if given:
-        raise ValueError(
-            f"{has_none} Leave it out, or make the stream's batches of that size."
-        )
-    return [has_none] if "batch_size" in settings.model_fields_set else []
-
-
 def _listed(given: Any) -> Any:
     """Return one object, a name or {"name": …} as a list of it; others as they are."""
     single = isinstance(given, str) or not isinstance(given, Iterable)
@@ -284,6 +269,7 @@ def _trained(
     ready: Prepared,
     model: Any,
     folder: Path,
+    described: Mapping[str, Any],
     budget: TimeBudget | None,
     started: float,
     console: Console,
@@ -314,6 +300,7 @@ def _trained(
         "train_seconds": round(clock(), 2),
         **finishing.settings_of(ready),
     }
+    run_folder.restore(folder, described)
     try:
         run = finishing.finish(
             trained, ready, folder, how, clock=clock, console=console

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -47,6 +48,7 @@ __all__ = [
     "read_metrics",
     "read_predictions",
     "read_recipe",
+    "restore",
     "write",
     "write_json",
     "write_yaml",
@@ -242,6 +244,27 @@ def begin_again(folder: Path) -> None:
     known = _checksums(folder)
     if known.pop(HISTORY, None) is not None:
         write_json(folder / CHECKSUMS, known)
+
+
+def restore(folder: Path, described: Mapping[str, Any]) -> None:
+    """Write what describes a run again, if its folder was moved or deleted meanwhile.
+
+    The log and the model are written into a new folder of that name then, which
+    without the recipe would be no run.
+
+    Args:
+        folder: The run's folder.
+        described: Contents of files by their names, of the recipe too.
+    """
+    if (folder / RECIPE).is_file():
+        return
+    for name, content in described.items():
+        write(folder, name, content)
+    warnings.warn(
+        f"The folder of the run was moved or deleted during the training. The run is "
+        f"in '{files.shown(folder)}' again.",
+        stacklevel=3,
+    )
 
 
 def _add(folder: Path, name: str, content: bytes) -> None:
