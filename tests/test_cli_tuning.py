@@ -77,6 +77,10 @@ def test_ablate(command, tmp_path):
         (["tune", "digits", "--stop", "never"], "Unknown rule of --stop"),
         (["tune", "digits", "--workers", "0"], "search.workers"),
         (["tune", "digits", "--out", "used"], "nothing was changed"),
+        (
+            "ablate digits --factors l2 --epochs 1 --set training.epochs=2".split(),
+            "training.epochs is given twice",
+        ),
         (["tune", "--resume", "used"], "isn't the folder of a search"),
         (["tune", "digits", "--resume", "used"], "leave out RECIPE"),
         (["ablate"], "Name a recipe"),

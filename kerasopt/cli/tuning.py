@@ -172,7 +172,7 @@ def ablate(
     terminal.start_tensorflow()
     from kerasopt import recipes, tuning
 
-    chosen = changed(recipes.load(recipe), set_ or [])
+    chosen = changed(recipes.load(recipe), set_ or [], epochs)
     found = tuning.ablate(
         chosen,
         [name.strip() for name in factors.split(",")],
