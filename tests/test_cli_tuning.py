@@ -78,7 +78,14 @@ def test_ablate(command, tmp_path):
         (["tune", "digits", "--workers", "0"], "search.workers"),
         (["tune", "digits", "--out", "used"], "nothing was changed"),
         (
-            "ablate digits --factors l2 --epochs 1 --set training.epochs=2".split(),
+            [
+                "ablate",
+                "digits",
+                "--factors=l2",
+                "--epochs=1",
+                "--set",
+                "training.epochs=2",
+            ],
             "training.epochs is given twice",
         ),
         (["tune", "--resume", "used"], "isn't the folder of a search"),
