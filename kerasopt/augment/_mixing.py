@@ -256,6 +256,9 @@ def mix_labels(
         [0.25, 0.5]
     """
     checks.instance("mixed", mixed, Mixed, "what MixUp.mix or CutMix.mix returns")
+    labels = tf.convert_to_tensor(labels)
+    if labels.dtype == tf.string:
+        raise ValueError("labels must be numbers; given: texts.")
     labels = tf.cast(labels, tf.float32)
     if not (
         labels.shape.rank and labels.shape[:1].is_compatible_with(mixed.share.shape)

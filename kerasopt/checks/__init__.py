@@ -29,6 +29,7 @@ from kerasopt.checks.values import (
     class_names,
     instance,
     plain,
+    sequence,
     shown,
     text,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "positive",
     "proper_fraction",
     "seed",
+    "sequence",
     "share",
     "shown",
     "text",

@@ -14,6 +14,7 @@ __all__ = [
     "class_names",
     "instance",
     "plain",
+    "sequence",
     "shown",
     "text",
 ]
@@ -149,6 +150,32 @@ def instance(name: str, value: Any, kind: type | tuple[type, ...], what: str) ->
     """
     if not isinstance(value, kind):
         raise ArgumentTypeError(f"{name} must be {what}; given: {shown(value)}.")
+
+
+def sequence(name: str, value: Any, what: str) -> list[Any]:
+    """Return several values as a list of plain ones, or raise.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: Anything that can be iterated over; one text and a dict are no lists.
+        what: The accepted list in words, with its article.
+
+    Raises:
+        ArgumentTypeError: if it is no list.
+
+    Example:
+        >>> sequence("units", (64, 32), "a list of integers")
+        [64, 32]
+        >>> sequence("units", "64", "a list of integers")
+        Traceback (most recent call last):
+        ...
+        kerasopt.checks.values.ArgumentTypeError: units must be a list of integers; ...
+    """
+    found = plain(value)
+    is_one = isinstance(found, (str, bytes, Mapping))
+    if is_one or not isinstance(found, Iterable):
+        raise ArgumentTypeError(f"{name} must be {what}; given: {shown(value)}.")
+    return list(found)
 
 
 def class_names(given: Any) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasopt import checks
 from kerasopt.data import description
 from kerasopt.data.checks import is_lazy
 from kerasopt.data.hashing import sha256
@@ -109,6 +110,9 @@ class Dataset:
                 "allow_test_as_validation must be True or False; given: "
                 f"{allow_test_as_validation!r}."
             )
+        for name in ("weights", "paths"):
+            what = "a dict from the name of a split to its values"
+            checks.instance(name, getattr(self, name), Mapping, what)
         given = {
             split: as_split(getattr(self, split), what=split)
             for split in SPLITS
@@ -131,7 +135,7 @@ class Dataset:
             class_names=meaning.class_names,
             weights=checked_weights(self.weights, splits),
             paths=checked_paths(self.paths, splits),
-            skipped=tuple(self.skipped),
+            skipped=tuple(checks.sequence("skipped", self.skipped, "a list of files")),
             feature_names=checked_feature_names(self.feature_names, splits["train"]),
             test_is_validation=compare_with_test(pairs, allow_test_as_validation),
         )
@@ -202,7 +206,10 @@ class Dataset:
         """Return whether another task numbers and names the same things."""
         name = getattr(task, "name", task)
         mine = self.task.name if self.task else None
-        return name == mine or {name, mine} <= {"binary", "multiclass"}
+        alike = ("binary", "multiclass")
+        return isinstance(name, str | None) and (
+            name == mine or (name in alike and mine in alike)
+        )
 
     def _with(self, **changes: Any) -> Dataset:
         """Return a copy with other values, parts of checked data, without checks."""

@@ -86,7 +86,7 @@ def _choose_task(y: Any, task: Any, number: int, num_names: int) -> Task | None:
                 f"train y is {given}. Leave task out: the loss decides then."
             )
         return None
-    if task != "auto":
+    if not isinstance(task, str) or task != "auto":
         return tasks.get(task)
     return _infer(as_array(y, what="train y"), number, num_names)
 

@@ -303,12 +303,12 @@ def checked_feature_names(names: Any, train: Any) -> tuple[str, ...]:
         ValueError: feature_names needs one name a column of the training samples, \
 each another; given: ['age'].
     """
+    names = checks.sequence("feature_names", names, "a list of texts")
     if not names:
         return ()
     texts = {name for name in names if isinstance(name, str)}
     shape = () if isinstance(train, Stream) else getattr(train[0], "shape", ())
-    number = len(texts) if len(texts) == len(names) else None
-    if isinstance(names, str) or shape[1:] != (number,):
+    if len(texts) < len(names) or shape[1:] != (len(names),):
         raise ValueError(
             "feature_names needs one name a column of the training samples, each "
             f"another; given: {checks.shown(names)}."

@@ -344,8 +344,12 @@ def as_float32(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def _widths(hidden_units: Any) -> list[int]:
-    listed = hidden_units if np.iterable(hidden_units) else [hidden_units]
-    return [checks.integer("hidden_units", width) for width in listed]
+    widths = [hidden_units] if np.isscalar(hidden_units) else hidden_units
+    what = "an integer >= 1, or a list of them"
+    return [
+        checks.integer("hidden_units", width)
+        for width in checks.sequence("hidden_units", widths, what)
+    ]
 
 
 def _key(task: str, network: Any, optimizer: Any, *shapes: Any) -> str | None:

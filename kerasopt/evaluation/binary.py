@@ -234,7 +234,7 @@ def choose_threshold(
     if maximize not in _SCORES:
         raise lookups.unknown("measure to maximize", maximize, _SCORES)
     rows = np.asarray(probabilities)
-    if rows.ndim == 1:
+    if rows.ndim == 1 and rows.dtype.kind in "buif":
         rows = np.stack([1 - rows, rows], axis=1)
     found = binary(y_true, rows, sample_weight=sample_weight)
     if not found._has_both_classes:

@@ -146,6 +146,9 @@ def diagnose(
     References:
         Goodfellow, Bengio and Courville (2016), Deep Learning, section 5.2 and 11.4.
     """
+    if inference is not None:
+        what = "a dict with loss or accuracy in inference mode"
+        checks.instance("inference", inference, Mapping, what)
     inference = inference or _inference_of(getattr(history, "metrics", {}))
     history = _table(history)
     wanted = USUAL_GOAL if goal is None else checks.share("goal", goal)

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasopt import checks
 from kerasopt.console import Console, say
 from kerasopt.training.compiled import JITS
 from kerasopt.training.spec import TrainingSettings, seed_everything
@@ -200,9 +201,11 @@ def seconds_per_step(
     models = {}
     for name in candidates:
         with policy(name):
-            models[name] = build()
-        models[name].compile(optimizer="sgd", loss=loss)
-        models[name].train_on_batch(*batch)  # Traces and warms up.
+            model = build()
+        checks.instance("what build returns", model, keras.Model, "a keras.Model")
+        model.compile(optimizer="sgd", loss=loss)
+        model.train_on_batch(*batch)  # Traces and warms up.
+        models[name] = model
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, model in models.items():

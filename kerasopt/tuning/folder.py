@@ -7,7 +7,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ SECONDS, LOCK = "seconds.json", ".lock"
 
 def check_objective(objective: str) -> None:
     """Refuse an objective that no training logs, and those of the training data."""
-    if objective not in METRICS:
+    if not isinstance(objective, str) or objective not in METRICS:
         raise unknown("objective", objective, METRICS)
 
 
@@ -132,9 +132,9 @@ def seed_list(seeds: int | Sequence[int]) -> list[int]:
         ([0, 1, 2], [5, 7])
     """
     given = checks.plain(seeds)
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, int):
         return list(range(checks.integer("seeds", given)))
-    listed = list(given)
+    listed = checks.sequence("seeds", given, "an integer >= 1, or a list of integers")
     if not listed or len(set(listed)) < len(listed):
         raise ValueError(f"seeds must be different integers; given: {listed!r}.")
     return [checks.integer("seeds", each, least=0) for each in listed]

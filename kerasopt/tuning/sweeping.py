@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,8 @@ def sweep(
     """
     if not isinstance(recipe, Recipe):
         recipe = recipes.load(recipe)
-    values, seeds = _listed(values), folders.seed_list(seeds)
+    values = checks.sequence("values", values, "a list with at least one value")
+    seeds = folders.seed_list(seeds)
     _check(recipe, field, values, seeds, dataset, equal_updates)
     if dataset is not None or not is_of_the_data(field):
         dataset = recipe.chosen_data(dataset).without_test()
@@ -146,13 +147,6 @@ def _as_long_as(recipe: Recipe, changed: Recipe, dataset: Dataset) -> Recipe:
     return changed.replace("training.epochs", epochs)
 
 
-def _listed(given: Any) -> list[Any]:
-    """Return a list of plain numbers, also of an array; what isn't a list is empty."""
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        return []
-    return given.tolist() if isinstance(given, np.ndarray) else list(given)
-
-
 def _check(
     recipe: Recipe,
     field: str,
@@ -162,7 +156,7 @@ def _check(
     equal_updates: bool,
 ) -> None:
     if not values:
-        raise ValueError("values must be a list with at least one entry.")
+        raise ValueError("values must be a list with at least one value; given: none.")
     texts = [checks.shown(value) for value in values]
     if len(set(texts)) < len(texts):
         raise ValueError(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kerasopt import checks
 from kerasopt.names import unknown
 from kerasopt.recipes import Recipe
 from kerasopt.tuning.fields import is_of_the_data, own_rate, scale_of, value_of
@@ -97,7 +98,9 @@ def find(
     if isinstance(given, Mapping):
         factors = [_own(name, fields) for name, fields in given.items()]
     else:
-        given = [given] if isinstance(given, str) else list(given)
+        what = f"a list of strategies, of {', '.join(names())}"
+        named = [given] if isinstance(given, str) else given
+        given = checks.sequence("factors", named, what)
         if doubled := {name for name in given if given.count(name) > 1}:
             raise ValueError(f"Factors were given twice: {', '.join(sorted(doubled))}.")
         factors = [_named(name, recipe) for name in given]
