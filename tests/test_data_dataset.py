@@ -348,14 +348,14 @@ def test_what_is_no_split_has_no_number_of_samples(split):
         data.count(split)
 
 
-def test_a_share_as_test_data_is_told_how_to_be_cut():
-    with pytest.raises(ValueError, match=r"a float. Cut a share off with sk"):
-        from_arrays(X, Y, test=0.2)
+def test_a_share_as_validation_data_is_told_how_to_be_cut():
+    with pytest.raises(ValueError, match=r"a float\. kerasopt\.data\.from_arrays\(x"):
+        data.as_dataset((X, Y), validation_data=0.2)
 
 
 @pytest.mark.parametrize("names", [["a"], "ab", ["a", "a"], ["a", 1], 3 * ["a"]])
 def test_feature_names_name_each_column(names):
     pair = (np.zeros((4, 2)), [0, 1, 0, 1])
     assert Dataset(train=pair, feature_names=["a", "b"]).feature_names == ("a", "b")
-    with pytest.raises(ValueError, match="one name a column"):
+    with pytest.raises(ValueError, match="one name a column|a list of texts"):
         Dataset(train=pair, feature_names=names)

@@ -122,9 +122,9 @@ def test_the_texts_batch_sizes_on_fifty_thousand_images():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"values": []}, "at least one entry"),
-        ({"values": "32"}, "at least one entry"),
-        ({"values": 32}, "at least one entry"),
+        ({"values": []}, "at least one value"),
+        ({"values": "32"}, "at least one value"),
+        ({"values": 32}, "at least one value"),
         ({"seeds": ()}, "seeds must be different integers"),
         ({"values": [0]}, "training.batch_size: input should be greater than 0"),
         ({"field": "training.batchsize"}, "Did you mean 'batch_size'"),
