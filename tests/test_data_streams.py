@@ -493,7 +493,7 @@ def test_a_dataset_passes_as_it_is():
             ValueError,
             "has validation data already",
         ),
-        ((X, Y), {"validation_data": 7}, TypeError, "validation_data is a int"),
+        ((X, Y), {"validation_data": 7}, TypeError, "validation_data must be"),
         ((X, Y), {"validation_data": (X[:2], [0, 5])}, ValueError, "label|no sample"),
     ],
 )

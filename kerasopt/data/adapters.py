@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from kerasopt import checks
 from kerasopt.data.arrays import converted_pair, cut_validation, dataset_of
 from kerasopt.data.checks import as_triple
 from kerasopt.data.dataset import Dataset
@@ -202,6 +205,12 @@ def _held_out(validation_data: Any, steps: int | None) -> Any:
         if len(validation_data) == 1:  # As (x,) of the training: no labels.
             return validation_data[0], None, None
         return as_triple(validation_data, what="validation_data")
+    if np.isscalar(checks.plain(validation_data)):
+        raise checks.ArgumentTypeError(
+            "validation_data must be (x, y), (x, y, sample_weight) or a stream; given: "
+            f"{checks.shown(validation_data)}. from_arrays(x, y, validation=0.2) of "
+            "kerasopt.data cuts a share."
+        )
     return as_stream(validation_data, steps=steps, what="validation_data")
 
 

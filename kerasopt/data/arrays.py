@@ -129,7 +129,8 @@ def dataset_of(
         labels, found = convert_labels(
             {split: parts[1] for split, parts in splits.items()}, names
         )
-        if found not in (names, target_names(splits["train"][1])):
+        _, first, _ = next(iter(splits.values()))  # Train may be a stream.
+        if found not in (names, target_names(first)):
             _refuse_texts_as_numbers(arguments.get("task"))
         names = found
         pairs |= {split: (features[split], labels[split]) for split in splits}

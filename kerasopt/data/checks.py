@@ -145,11 +145,9 @@ def as_triple(split: Any, *, what: str) -> tuple[Any, Any, Any]:
         ([1.0], [0], None)
     """
     if not isinstance(split, (tuple, list)) or len(split) not in (2, 3):
-        number = isinstance(split, (int, float)) and not isinstance(split, bool)
-        cut = " kerasopt.data.from_arrays(x, y, validation=0.2, test=0.2) cuts shares."
         raise ValueError(
             f"{what} must be a pair (x, y) or a triple (x, y, sample_weight); "
-            f"given: {_described(split)}.{cut if number else ''}"
+            f"given: {_described(split)}."
         )
     x, y, *weights = split
     return x, y, weights[0] if weights else None
