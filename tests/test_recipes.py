@@ -348,11 +348,9 @@ def test_more_time_affords_more_epochs_and_smaller_images_too(tiny_digits, monke
 
 
 def test_a_stream_has_no_epochs_to_afford():
-    class Stream:
-        train = iter(())
-
+    stream = ko.data.from_stream(lambda: iter([(np.ones((2, 3)), np.array([0, 1]))]))
     with pytest.raises(ValueError, match=r"in one array.*Set from_budget to \{\}"):
-        budgets.affordable_epochs(lambda: None, Stream, 60, 32)
+        budgets.affordable_epochs(lambda: None, stream, 60, 32)
 
 
 def test_a_budget_too_short_for_one_epoch_is_said_before_training(
