@@ -653,6 +653,9 @@ def test_what_went_well_before_counts_after_a_resume(tmp_path):
         ({"training.seed": [0, 1]}, {}, "can't be searched: the search's own seed"),
         ({"training.tta": ["none", "mirror"]}, {}, "it changes the test alone"),
         ({"data.validation": [0.1, 0.2]}, {}, "the same validation data"),
+        ({"task": ["binary", "multiclass"]}, {}, "can't be searched: it says what the"),
+        ({"metrics": [["auc"], ["f1"]]}, {}, "it changes what is logged"),
+        ({"training.evaluation_batch_size": [8, 9]}, {}, "it changes no result"),
         (
             {f"{RATE}.max_learning_rate": [0.1]},
             {},

@@ -30,10 +30,15 @@ SAMPLING = ("linear", "log", "reverse_log")
 _NOT_SEARCHED = {
     **dict.fromkeys(("name", "description"), "it only says what the recipe is"),
     "measured": "it is the result of the recipe as it stands",
+    "task": "it says what the labels are, and all trials have the same",
+    "metrics": "it changes what is logged and no result",
     "training.seed": "the search's own seed=… is used for all trials",
     "training.tta": "it changes the test alone",
     "training.tta_share": "it changes the test alone",
-    "training.checkpoint_seconds": "it changes no result",
+    **dict.fromkeys(
+        ("training.checkpoint_seconds", "training.evaluation_batch_size"),
+        "it changes no result",
+    ),
     "training.validation_freq": "a search compares after every epoch",
     "data.validation": "trials are compared on the same validation data",
     "data.seed": "trials are compared on the same validation data",
