@@ -185,6 +185,13 @@ def test_predict_takes_pictures_of_any_size_and_kind(command, runs, tmp_path, mo
             ["train", "digits", "--set", "model.l2=0", "--set", "model.l2=1"],
             "model.l2 is given twice",
         ),
+        (
+            ["train", "digits", "--set", "model.l2=0", "--set", "model={name: mlp}"],
+            "model.l2 would have no effect, since model after it",
+        ),
+        (["train", "digits", "--out", ""], "An argument is empty"),
+        (["evaluate", ""], "An argument is empty"),
+        (["train", "digits", "--out="], "--out= has no value"),
         (["train", "digits", "--resume", "x"], "leave out RECIPE"),
         (["train", "--resume", "x"], "isn't a run"),
         (["train", "digits", "--out", "used"], "nothing was changed"),

@@ -28,6 +28,7 @@ from kerasopt.cli.options import (
     Set,
     changed,
     refuse_beside,
+    refuse_empty,
     text,
 )
 from kerasopt.console import escape, show_table
@@ -85,6 +86,7 @@ def main() -> None:
     # TensorFlow greets in a dozen lines that say nothing to our users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
+        refuse_empty(sys.argv[1:])
         # Its name, whatever started it: shells complete by it.
         with errors.warnings_as_lines():
             code = app(standalone_mode=False, prog_name="kerasopt")

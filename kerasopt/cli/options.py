@@ -22,6 +22,7 @@ __all__ = [
     "Set",
     "changed",
     "refuse_beside",
+    "refuse_empty",
     "renamed",
     "text",
 ]
@@ -108,13 +109,23 @@ def changed(
 
 
 def _refuse_twice(fields: list[str]) -> None:
-    """Refuse a field that is set twice: one of the values would have no effect."""
-    for field in fields:
-        if fields.count(field) > 1:
-            raise ValueError(
-                f"{field} is given twice, and one of the two would have no effect: "
-                "give it once. --epochs, --budget and --seed are fields of training."
-            )
+    """Refuse a field that is set twice: one of the values would have no effect.
+
+    The fields of a section that is given after them are set anew, too.
+    """
+    for place, field in enumerate(fields):
+        for later in fields[place + 1 :]:
+            if field == later:
+                raise ValueError(
+                    f"{field} is given twice, and one of the two would have no effect: "
+                    "give it once. --epochs, --budget and --seed are fields of "
+                    "training."
+                )
+            if field.startswith(f"{later}."):
+                raise ValueError(
+                    f"{field} would have no effect, since {later} after it sets all "
+                    f"of its fields anew: give {later} first."
+                )
 
 
 def refuse_beside(resume: Path, given: dict[str, object]) -> None:
@@ -131,6 +142,26 @@ def refuse_beside(resume: Path, given: dict[str, object]) -> None:
         raise ValueError(
             f"--resume takes all from the folder '{resume}'; leave out {extra[0]}."
         )
+
+
+def refuse_empty(words: list[str]) -> None:
+    """Refuse arguments without a value, as a shell variable that isn't set leaves them.
+
+    An empty path would stand for the present folder.
+
+    Args:
+        words: The arguments of the command line.
+
+    Raises:
+        ValueError: if one is empty.
+    """
+    for word in words:
+        if not word or (word.startswith("--") and word.find("=") == len(word) - 1):
+            what = f"{word} has no value" if word else "An argument is empty"
+            raise ValueError(
+                f"{what}, as of a shell variable that isn't set. Give a value, or "
+                "leave it out; the present folder is '.'."
+            )
 
 
 def renamed(old: str, value: Any, new: str, current: Any) -> Any:
