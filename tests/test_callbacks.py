@@ -49,6 +49,18 @@ def test_the_log_counts_the_epochs_itself(tmp_path):
     assert [*pd.read_csv(tmp_path / "history.csv")["epoch"]] == [1, 2]
 
 
+def test_a_callback_may_log_under_a_key_that_is_no_text(tmp_path):
+    """TensorBoard asks the names of the logs how they begin."""
+    log = callbacks.EpochLog(tmp_path / "history.csv")
+    curves = callbacks.Curves(str(tmp_path), write_graph=False)
+    adds = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda _, logs: logs.update({3: 1})
+    )
+    model = compiled()
+    model.fit(*data(), verbose=0, callbacks=[adds, log, curves])
+    assert pd.read_csv(tmp_path / "history.csv")["3"].tolist() == [1]
+
+
 def test_progress_draws_and_gives_the_terminal_back(capsys):
     progress = callbacks.Progress(epochs=2, steps_per_epoch=1)
     compiled().fit(*data(), epochs=2, verbose=0, callbacks=[progress])

@@ -82,7 +82,7 @@ def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
     numbers = {}
     for name, value in logs.items():
         with contextlib.suppress(TypeError, ValueError):
-            numbers[name] = float(value)
+            numbers[str(name)] = float(value)
     return numbers
 
 
