@@ -64,6 +64,20 @@ def test_an_unfinished_run(run, tmp_path):
         ko.Run.load(copy)
 
 
+def test_a_run_whose_model_is_gone(run, tmp_path):
+    copy = shutil.copytree(run.directory, tmp_path / "copy")
+    (copy / "model.keras").unlink()
+    with pytest.raises(
+        ValueError, match=r"damaged: model.keras can't be .*No such file"
+    ):
+        ko.Run(copy).model  # noqa: B018
+    (copy / "metrics.json").unlink()
+    (copy / "checkpoints").mkdir()
+    (copy / "checkpoints/last.npz").touch()
+    with pytest.raises(ValueError, match="The run hasn't finished: resume it"):
+        ko.Run(copy).model  # noqa: B018
+
+
 def test_a_finished_run_is_never_resumed_over(run, tiny_digits):
     model = ko.models.mlp(input_shape=(8, 8, 1), num_classes=10, units=(16,))
     before = (run.directory / "metrics.json").read_bytes()
@@ -129,6 +143,17 @@ def test_evaluate_measures_the_metrics_that_were_asked_for(units, quick):
         assert found["area"] == pytest.approx(run.metrics["test_area"], abs=1e-6)
     again = ko.Run.load(run.directory).evaluate(data)
     assert again["f1"] == pytest.approx(expected) and "half_right" not in again
+
+
+def test_metrics_may_name_the_only_output_as_in_keras(quick):
+    inputs = keras.Input((3,))
+    outputs = keras.layers.Dense(1, activation="sigmoid", name="a")(inputs)
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    data = (x, (x[:, 0] > 0).astype(int))
+    model = keras.Model(inputs, outputs)
+    run = ko.fit(model, data, metrics={"a": ["f1"]}, epochs=1, **quick)
+    assert "f1" in run.history
+    assert "f1" in ko.Run.load(run.directory).evaluate(data)
 
 
 def test_the_loss_is_the_trained_one_beside_the_log_loss(quick):

@@ -193,7 +193,7 @@ def fit(
         model=model,
         optimizer=optimizer,
         loss=loss,
-        metrics=None if metrics is None else _listed(metrics),
+        metrics=None if metrics is None else _listed(_of_one_output(metrics, model)),
         task=task,
         class_weight=class_weight,
         augment=augment,
@@ -255,6 +255,13 @@ def _predicts_a_number(model: Any, loss: Any) -> bool:
     shape = getattr(model, "output_shape", None)
     has_several = isinstance(shape, tuple) and shape[-1] != 1
     return not has_several and compiling.is_of_numbers(loss, model)
+
+
+def _of_one_output(given: Any, model: Any) -> Any:
+    """Return what Keras takes as {name of the only output: metrics} as the metrics."""
+    names = getattr(model, "output_names", [])
+    is_named = isinstance(given, Mapping) and [*given] == names and len(names) == 1
+    return given[names[0]] if is_named else given
 
 
 def _listed(given: Any) -> Any:

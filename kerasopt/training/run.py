@@ -128,7 +128,7 @@ class Run:
         import kerasopt.metrics  # noqa: F401
 
         path = self.directory / MODEL
-        if not path.is_file():
+        if not path.is_file() and (self.directory / WEIGHTS).is_file():
             raise ValueError(
                 f"The run in '{self.directory}' has no {MODEL}: Keras can't save this "
                 "model as one file. Build the model, call it on a few samples, then "

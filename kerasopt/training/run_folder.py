@@ -166,6 +166,8 @@ def _way_out(folder: Path, name: str) -> str:
         return " Delete it to use the files as they are."
     redone = (METRICS, MODEL, PREDICTIONS, HISTORY)
     if name in redone and (folder / CHECKPOINT).exists():
+        if not (folder / METRICS).exists():
+            return " The run hasn't finished: resume it."
         return (
             f" The checkpoint can make it again: delete {METRICS} and resume the run."
         )
