@@ -20,6 +20,9 @@ def prepare() -> None:
     number and receive what is printed. What an encoding lacks is replaced.
     """
     codecs.register_error("kerasopt", _replace)
+    # 0 says that the width isn't known; rich would print lines without characters.
+    if os.environ.get("COLUMNS", "").strip("0") == "":
+        os.environ.pop("COLUMNS", None)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
