@@ -230,7 +230,9 @@ def test_bad_arguments_are_named(arguments, error, message):
 def test_labels_that_are_missing_are_named():
     x = RNG.normal(size=(20, 3))
     for y, message in (
-        (["", "a"] * 10, "train y has 10 empty labels; the first is at index 0"),
+        (["", "a"] * 10, "train y has 10 empty labels; the first, '', is at index 0"),
+        (["a", np.nan] * 10, "10 empty labels; the first, 'nan', is at index 1"),
+        (["a", " "] * 10, "10 empty labels; the first, ' ', is at index 1"),
         (np.array([0, None] * 10, dtype=object), "train y has 10 NaN"),
         (np.array([-1, 0, 1, 0] * 5), "5 labels outside 0..1.*negative label"),
         (range(20), "Class 0 has only one sample"),

@@ -248,6 +248,12 @@ def test_a_layout_has_one_folder_for_each_split(tmp_path):
     }
 
 
+def test_a_folder_whose_name_says_nothing_is_no_class(tmp_path):
+    fill(tmp_path, "a", " ", count=2)
+    with pytest.raises(ValueError, match=r"The folder ' ' in .* rename it"):
+        from_directory(tmp_path)
+
+
 @pytest.mark.parametrize("folders", [["a", "b", "test"], ["testing", "training_shoes"]])
 def test_a_class_that_is_named_like_a_split_is_told(tmp_path, folders):
     fill(tmp_path, *folders, count=2)

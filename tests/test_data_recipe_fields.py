@@ -94,7 +94,7 @@ def test_bad_fields_are_refused(fields, arguments, message):
         ("data.size", 0, "max_images=0 must be a whole number"),
         ("data.seed", -1, r"data.seed: .* to 0; given: -1"),
         ("data.image_size", (0, 8), "image_size=.0, 8. must be"),
-        ("data.path", "nowhere", "There is no folder nowhere"),
+        ("data.path", "nowhere", "There is no folder nowhere in the present"),
     ],
 )
 def test_bad_fields_of_a_recipe_are_refused(photos, field, value, message):

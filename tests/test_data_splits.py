@@ -81,6 +81,11 @@ def test_class_of_one_sample_is_named():
         stratified_split([0, 0, 0, 7], 2)
 
 
+def test_no_labels_are_refused():
+    with pytest.raises(ValueError, match="y is empty"):
+        stratified_split(np.array([], int), 0.2)
+
+
 @pytest.mark.parametrize("seed", [-1, 0.5, "one", True, np.nan])
 def test_bad_seed_is_refused(seed):
     with pytest.raises(ValueError, match="seed"):

@@ -494,6 +494,13 @@ def test_a_dataset_passes_as_it_is():
             "has validation data already",
         ),
         ((X, Y), {"validation_data": 7}, TypeError, "validation_data must be"),
+        ((X, Y), {"validation_data": X}, TypeError, "given: a ndarray alone"),
+        (
+            (X, Y),
+            {"validation_data": Dataset(train=(X, Y))},
+            TypeError,
+            r"must be \(x, y\), .*given: a Dataset alone",
+        ),
         ((X, Y), {"validation_data": (X[:2], [0, 5])}, ValueError, "label|no sample"),
     ],
 )

@@ -40,6 +40,12 @@ def test_a_fifth_is_kept_for_the_test_where_there_is_no_test_folder(tmp_path):
     assert recipe.load_data().sizes["test"] == 4
 
 
+def test_what_loading_tells_of_a_folder_is_told_once(tmp_path):
+    recipe = ko.recipes.load(pictures(tmp_path, "cat", "dev"))  # Without a warning.
+    with pytest.warns(UserWarning, match="counts as a class"):
+        recipe.replace("data.validation", 0).replace("data.test", 0).load_data()
+
+
 def test_what_is_no_folder_of_pictures_is_said(tmp_path):
     with pytest.raises(ValueError, match="neither a recipe nor a folder of pictures"):
         ko.recipes.load(tmp_path)

@@ -130,6 +130,8 @@ def from_directory(
             f"{root} is a file: give the folder, of an archive the unpacked one."
             if root.exists()
             else f"There is no folder {root}."
+            if root.is_absolute()
+            else f"There is no folder {root} in the present one, where the path begins."
         )
     layout = find_layout(root)
     with quiet():

@@ -160,6 +160,10 @@ def _opened(path: Path) -> Iterator[Image]:
 
     try:
         if not path.is_file():
+            if path.exists():
+                raise ImageError(
+                    f"{path}: a folder, pipe or device. Save the picture as a file"
+                )
             raise ImageError(f"{path}: there is no such file")
         if path.stat().st_size > _MAX_BYTES:
             raise ImageError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB")

@@ -354,10 +354,12 @@ def number_names(
     numbers = {label: number for number, label in enumerate(names)}
     numbered = {}
     for split, labels in texts.items():
-        if "" in labels:
+        # NumPy makes the text "nan" of a gap in a list of names.
+        if empty := [i for i, v in enumerate(labels) if str(v).strip() in ("", "nan")]:
             raise ValueError(
-                f"{split} y has {labels.count(''):,} empty labels; the first is at "
-                f"index {labels.index('')}. Drop these rows, or name their class."
+                f"{split} y has {len(empty):,} empty labels; the first, "
+                f"{labels[empty[0]]!r}, is at index {empty[0]}. Drop these rows, or "
+                "name their class."
             )
         strangers = [label for label in labels if label not in numbers]
         if strangers:

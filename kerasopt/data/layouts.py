@@ -207,7 +207,13 @@ def _tell_of_loose_images(folder: Path) -> None:
 def _class_names(folder: Path) -> tuple[str, ...]:
     subfolders = _subfolders(folder)
     if len(subfolders) >= 2:
-        return tuple(sub.name for sub in subfolders)
+        names = tuple(sub.name for sub in subfolders)
+        if unnamed := [name for name in names if name.strip() in ("", "nan")]:
+            raise ValueError(
+                f"The folder {unnamed[0]!r} in {folder} has a name that stands for a "
+                "missing one, and so can't be that of a class: rename it."
+            )
+        return names
     hint = ""
     if not _entries(folder):
         found = "it is empty"

@@ -113,6 +113,8 @@ def stratified_split(y: Any, size: int, seed: int = 0) -> tuple[np.ndarray, np.n
         (6, 2)
     """
     labels = class_indices(y)
+    if not len(labels):
+        raise ValueError("y is empty: there are no samples to cut from.")
     size = resolve_size(size, total=len(labels), what="size")
     order = np.arange(len(labels))
     if size == 0:

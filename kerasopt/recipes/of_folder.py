@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,9 @@ def of_folder(folder: str | os.PathLike[str]) -> Recipe:
             f"kerasopt train --resume {path}."
         )
     try:
-        has_test = "test" in layouts.find_layout(path).folders
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Loading the data says the same.
+            has_test = "test" in layouts.find_layout(path).folders
     except ValueError as error:
         raise ValueError(
             f"'{path}' is neither a recipe nor a folder of pictures by class: {error}"
