@@ -332,6 +332,7 @@ def test_the_clock_stands_still_while_it_measures(fake_time):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_the_listing_has_its_stub_epochs(arrays):
     found = race_keras.listing(arrays, epochs=3)
     # 100 images in batches of 32 are 4 batches, of which the listing asks for 3.

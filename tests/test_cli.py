@@ -70,7 +70,7 @@ def test_a_budget_takes_the_place_of_epochs(command):
 def test_evaluate_takes_views(command, runs):
     plain = json.loads(command("evaluate", runs[0], "--json")[1])
     views = json.loads(command("evaluate", runs[0], "--tta", "mirror", "--json")[1])
-    assert views["test_loss"] != plain["test_loss"]
+    assert views["test_log_loss"] != plain["test_log_loss"]
     code, _, err = command("evaluate", runs[0], "--tta", "miror")
     assert code == 2 and "mirror_translate" in err
 

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import kerasopt as ko
+from kerasopt.callbacks import EpochLog
 from kerasopt.tuning.ablations import factors
 from kerasopt.tuning.ablations.ablation import compared
 
@@ -134,17 +135,18 @@ def test_a_budget_leaves_the_rest_for_the_next_call(tiny_digits, tmp_path):
 
 @pytest.mark.slow
 def test_an_interrupted_training_goes_on(tiny_digits, tmp_path):
-    from kerasopt.tuning.trials import Deadline
+    end = EpochLog.on_epoch_end
 
     def over(self, epoch, logs=None):
         seen.append(epoch)
         if len(seen) == 6:  # The second training's second epoch.
             raise KeyboardInterrupt
+        end(self, epoch, logs)
 
     seen = []
     recipe = recipe_of(training__epochs=4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Deadline, "on_epoch_begin", over)
+        patch.setattr(EpochLog, "on_epoch_end", over)
         with pytest.raises(KeyboardInterrupt):
             ablate(tiny_digits, tmp_path / "a", recipe, seeds=1, budget="1h")
     kept = times(tmp_path / "a")
