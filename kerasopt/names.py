@@ -28,6 +28,7 @@ __all__ = [
     "under_new_names",
     "unknown",
     "warn_renamed",
+    "way_to_call",
 ]
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
@@ -144,8 +145,7 @@ class Names:
             error = unknown(self.kind, name, [*self._factories, *accepted])
             if isinstance(name, str):
                 raise error
-            call = f" Call it: {name.__name__}(…)." if isinstance(name, type) else ""
-            raise ArgumentTypeError(f"{error}{call}")
+            raise ArgumentTypeError(f"{error}{way_to_call(name)}")
         if given in self._renamed:
             warn_renamed(f"The {self.kind} {name!r}", repr(key))
         return key
@@ -183,6 +183,19 @@ class Names:
 
     def __len__(self) -> int:
         return len(self._factories)
+
+
+def way_to_call(given: Any) -> str:
+    """Return how to fix a class that was given in place of an object, else nothing.
+
+    Args:
+        given: What was given.
+
+    Example:
+        >>> way_to_call(dict), way_to_call({})
+        (' Call it: dict(…).', '')
+    """
+    return f" Call it: {given.__name__}(…)." if isinstance(given, type) else ""
 
 
 def call(

@@ -526,6 +526,7 @@ class TestGet:
             ("affine", {"rotation": 3}, "Did you mean 'rotation_range'.*zoom_range"),
             ("idg", {"rotation": 3}, "Did you mean 'rotation_range'.*zoom_range"),
             (3, {}, "Unknown augmentation 3"),
+            (keras.layers.RandomFlip, {}, r"Call it: RandomFlip\("),
             (Affine(), {"cval": 1}, "cval.*name or a dict"),
             (None, {"cval": 1}, "cval.*name or a dict"),
             ({"rotation_range": 3}, {}, "needs a 'name'"),

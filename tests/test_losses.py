@@ -315,6 +315,7 @@ def test_every_argument_of_every_loss_has_a_rule(name):
         ({"name": {"a": 1}}, "loss must be 'auto', a name"),
         ({"a": {"b": {"c": 1}}}, "loss must be 'auto', a name"),
         ("auto_", "Unknown loss"),
+        (keras.losses.Huber, r"Call it: Huber\("),
     ],
 )
 def test_bad_arguments_of_a_loss(spec, message):

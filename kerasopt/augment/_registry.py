@@ -21,7 +21,7 @@ from kerasopt.augment._mixing import cutmix, mixup
 from kerasopt.augment._randaugment import randaugment
 from kerasopt.augment._resized_crop import random_resized_crop
 from kerasopt.augment._standardize import standardize
-from kerasopt.names import Names, unknown
+from kerasopt.names import Names, unknown, way_to_call
 
 __all__ = ["get", "names", "register", "split_standardization"]
 
@@ -112,6 +112,9 @@ def get(spec: Any, **kwargs: Any) -> Any:
         return _chain(spec)
     if isinstance(spec, ImageDataGenerator):
         check_generator(spec)
+    elif isinstance(spec, type):
+        error = unknown("augmentation", spec, _AUGMENTATIONS)
+        raise checks.ArgumentTypeError(f"{error}{way_to_call(spec)}")
     elif spec is not None and not callable(spec):
         raise unknown("augmentation", spec, _AUGMENTATIONS)
     return spec

@@ -12,7 +12,7 @@ from kerasopt.callbacks.gradient_norms import GradientNorms
 from kerasopt.callbacks.lookahead import Lookahead
 from kerasopt.callbacks.rates import LearningRateMonitor, ReduceLROnPlateau
 from kerasopt.callbacks.sharpness import SharpnessAware
-from kerasopt.names import Names
+from kerasopt.names import Names, way_to_call
 
 __all__ = ["get", "listed", "names", "register"]
 
@@ -49,11 +49,10 @@ def get(
         _TABLE.refuse_arguments(spec, arguments)
         return spec
     if not isinstance(spec, (str, Mapping)):
-        instance = isinstance(spec, type) and issubclass(spec, keras.callbacks.Callback)
-        way = f" Call it: {spec.__name__}(…)." if instance else ""
         raise TypeError(
             "A callback must be a Keras callback, a name, or a dict with 'name' and "
-            f"arguments; given: {spec!r} of type {type(spec).__name__}.{way}"
+            f"arguments; given: {spec!r} of type {type(spec).__name__}."
+            + way_to_call(spec)
         )
     return _TABLE.build(spec, arguments)
 

@@ -94,6 +94,7 @@ def get(
         raise checks.ArgumentTypeError(
             "loss must be 'auto', a name, a keras.losses.Loss or a function of "
             f"(y_true, y_pred); given: {checks.shown(spec)}."
+            + lookups.way_to_call(spec)
         )
     return spec
 
