@@ -689,6 +689,9 @@ def test_settings_that_do_not_go_together(tiny_digits, tmp_path):
         search(recipe_of(training__validation_freq=2), RATES, new)
     with pytest.raises(ValueError, match="this dataset has none"):
         search(recipe_of(data__validation=0), RATES, new)
+    alone = tiny_digits.replace(validation=None)
+    with pytest.raises(ValueError, match=r"from_arrays\(x, y, validation=0.1\)"):
+        search(recipe_of(data__validation=0.1), RATES, new, dataset=alone)
     assert not new.exists()
 
 

@@ -58,8 +58,9 @@ def check_validation(dataset: Dataset, who: str) -> None:
     """Refuse data without a validation part; warn where it is the test part."""
     if dataset.validation is None:
         raise ValueError(
-            f"{who} compares on validation data, and this dataset has none: load it "
-            "with validation=0.1, or set data.validation=0.1 in the recipe."
+            f"{who} compares on validation data, and this dataset has none: make it "
+            "with validation=0.1, such as ko.data.from_arrays(x, y, validation=0.1), "
+            "or set data.validation=0.1 where the recipe loads the data."
         )
     if dataset.test_is_validation:
         warnings.warn(
