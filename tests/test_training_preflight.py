@@ -33,6 +33,25 @@ def of_images(*first):
     return keras.Sequential([keras.Input((8, 8, 1)), *layers])
 
 
+def stateful():
+    layers = [L.Reshape((4, 1)), L.SimpleRNN(2, stateful=True), L.Dense(1)]
+    return keras.Sequential([keras.Input((4,), batch_size=10), *layers])
+
+
+class LogsAll(keras.Model):
+    """Logs an array, not a number."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = L.Dense(1)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def train_step(self, data):
+        return {"outputs": self(data[0])[:, 0]}
+
+
 def batches(x=X, y=TWO, size=16):
     return [(x[i : i + size], y[i : i + size]) for i in range(0, len(x), size)]
 
@@ -251,7 +270,36 @@ BAD = {
         {"loss": lambda y, predicted: 1 / 0},
         "fails before the training.*division by zero",
     ),
+    "classes a step of a sequence": (
+        lambda: (
+            keras.Sequential([keras.Input((4,)), L.Reshape((4, 1)), L.Dense(3)]),
+            (X, SEVERAL[:, [0, 1, 2, 0]]),
+        ),
+        {},
+        r"outputs of shape \(8, 4, 3\) and labels of shape \(8, 4\).*name one",
+    ),
+    "no task and no loss": (
+        lambda: (net(), (X, TWO)),
+        {"task": None},
+        r"outputs of shape \(8, 1\) and labels of shape \(8,\).*name one",
+    ),
+    # Logs
+    "metric of several values": (
+        lambda: (net(3, "softmax"), (X, np.eye(3)[THREE])),
+        {"metrics": [keras.metrics.F1Score()]},
+        "'f1_score' has 3 values.*average='macro'",
+    ),
+    "train_step of several values": (
+        lambda: (LogsAll(), (X, TWO)),
+        {"loss": "mse"},
+        "'outputs' has 8 values",
+    ),
     # What fits together
+    "batches of one size": (
+        lambda: (stateful(), (X, TWO)),
+        {"batch_size": 10},
+        "batches of 10 samples only: its Input has batch_size=10",
+    ),
     "budget of an unknown length": (
         lambda: (net(), stream(batches())),
         {"budget": "20s"},

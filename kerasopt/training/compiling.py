@@ -62,6 +62,27 @@ def _check_activation(head: Head) -> None:
         )
 
 
+def _check_automatic(
+    task: tasks.Task | None, head: Head, outputs: Any, labels: Any
+) -> None:
+    """Refuse to choose a loss for outputs that it doesn't fit."""
+    if task is not None:
+        if task.has_classes:
+            _check_activation(head)
+        return
+    if not (keras.ops.is_tensor(outputs) and keras.ops.is_tensor(labels)):
+        return
+    # Without a task it is the cross-entropy of classes.
+    found, given = tuple(outputs.shape), tuple(labels.shape)
+    if len(found) != 2 or found[1] == 1 or given[1:] not in ((), (1,), found[1:]):
+        raise ValueError(
+            "loss='auto' can't tell the loss of outputs of shape "
+            f"{found} and labels of shape {given} without a task: name one, such as "
+            "loss='mse', or 'sparse_categorical_crossentropy' for a class at each step "
+            "or pixel."
+        )
+
+
 def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
     """Return task, head, loss and metrics for a built model.
 
@@ -71,7 +92,8 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
     feed.has_column, feed.mixing = False, None  # What another model's training set.
     some = feed.some(preflight.SAMPLES)
     x, y, _ = keras.utils.unpack_x_y_sample_weight(some)
-    head = head_of(model, outputs_of(model, x))
+    outputs = outputs_of(model, x)
+    head = head_of(model, outputs)
     task = _task(spec, feed.dataset, head, model)
     if task is not None and task != feed.dataset.task:
         # The model's output says what the labels alone didn't.
@@ -114,8 +136,8 @@ def choose(spec: TrainingSpec, feed: Feed, model: keras.Model) -> Chosen:
             "a stream of such batches; (x, x) where a model reconstructs its input. "
             "Only a train_step of the model's own does without."
         )
-    if given == "auto" and task is not None and task.has_classes:
-        _check_activation(head)
+    if given == "auto":
+        _check_automatic(task, head, outputs, y)
     loss = given
     of_several = isinstance(given, (dict, list, tuple)) and not losses.is_spec(given)
     if of_several:

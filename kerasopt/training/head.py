@@ -53,10 +53,23 @@ def outputs_of(model: keras.Model, x: Any) -> Any:
     """
     try:
         return model(x, training=False)
-    except Exception:
-        if type(model).train_step is keras.Model.train_step:
-            raise
-        return None
+    except Exception as error:
+        if type(model).train_step is not keras.Model.train_step:
+            return None
+        if size := _fixed_batch_size(model):
+            raise ValueError(
+                f"The model takes batches of {size} samples only: its Input has "
+                f"batch_size={size}. Batches here differ in size: a few samples before "
+                "the first step, the last batch of an epoch, those of an evaluation. "
+                "Build the model without batch_size; one that keeps its state from "
+                "batch to batch (stateful=True) trains with Keras's fit."
+            ) from error
+        raise
+
+
+def _fixed_batch_size(model: keras.Model) -> int | None:
+    inputs = model.inputs if graph.is_graph(model) else []
+    return next((each.shape[0] for each in inputs if each.shape[0]), None)
 
 
 def head_of(model: keras.Model, outputs: Any) -> Head:

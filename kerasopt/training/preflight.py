@@ -243,11 +243,12 @@ def try_batch(
         outputs = outputs_of(model, x)
         _check_finite(outputs)
         try:
-            model.train_step(batch)
+            logs = model.train_step(batch)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             raise  # `enough_memory` says it.
         except Exception as error:
             raise explained(model, error, batch) from error
+    _check_logs(logs)
     if task is not None:
         predictions = evaluation.predictions(
             task,
@@ -255,6 +256,17 @@ def try_batch(
             from_logits=head.gives_logits,
         )
         evaluation.measure(task, np.asarray(y), predictions, class_names=class_names)
+
+
+def _check_logs(logs: Any) -> None:
+    """Refuse several values under one name, for which the log has one column."""
+    for path, value in keras.tree.flatten_with_path(logs):
+        if np.ndim(value):
+            raise ValueError(
+                f"{path[-1]!r} has {np.size(value)} values, and the log takes one "
+                "number for each name. Average them (F1Score(average='macro')), or let "
+                "the result be a dict of a name for each value."
+            )
 
 
 def _check_finite(outputs: Any) -> None:
