@@ -413,6 +413,21 @@ def test_what_a_model_was_compiled_with_is_kept(quick):
     assert run.history["loss"][0] > 5  # A sum over the batch.
 
 
+def test_a_loaded_model_is_trained_further_by_the_default_and_that_is_said(
+    quick, tmp_path
+):
+    first = ko.fit(net(), DATA, optimizer=keras.optimizers.SGD(0.3), epochs=1, **quick)
+    loaded = keras.saving.load_model(first.directory / "model.keras")
+    quick = {**quick, "directory": tmp_path / "further"}
+    run = ko.fit(loaded, DATA, epochs=1, **quick)
+    assert type(run.model.optimizer) is keras.optimizers.Adam
+    assert "trained further by Adam" in " ".join(run.environment["notes"])
+    again = keras.saving.load_model(run.directory / "model.keras")
+    quick = {**quick, "directory": tmp_path / "chosen"}
+    run = ko.fit(again, DATA, epochs=1, optimizer="rmsprop", **quick)
+    assert "trained further" not in " ".join(run.environment["notes"])
+
+
 def test_an_argument_wins_over_what_a_model_was_compiled_with(quick):
     model = net()
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -25,6 +25,7 @@ from kerasopt.training import (
     image_sizes,
     placement,
     preflight,
+    saving,
     value_ranges,
     watching,
 )
@@ -130,6 +131,7 @@ def prepare(
         augmentations.get(spec.augment)
     )
     callbacks = [callback_table.get(each) for each in spec.callbacks]
+    loaded = _loaded_notes(spec)  # Before the model is compiled.
     with placement.on(strategy):
         optimizer = _optimizer(spec, settings, steps)
     build = standardizing.with_layer(
@@ -200,6 +202,7 @@ def prepare(
         augmented=augmented,
         notes=[
             *chosen.notes,
+            *loaded,
             *_notes(settings, build, feed),
             *_schedule_notes(model.optimizer),
         ],
@@ -263,11 +266,26 @@ def _optimizer(
     model: Any = spec.model
     if given is None:
         compiled = isinstance(model, keras.Model) and model.compiled
-        if compiled and model.optimizer is not None:
+        if compiled and model.optimizer is not None and not _is_of_a_run(model):
             return None
         given = "adam"
     length: dict[str, Any] = {"epochs": settings.epochs, "steps_per_epoch": steps}
     return optimizers.get(optimizers.complete(given, **length))
+
+
+def _is_of_a_run(model: Any) -> bool:
+    """Say whether a model was loaded from a run, which saves it with a placeholder."""
+    return getattr(getattr(model, "optimizer", None), "name", "") == saving.PLACEHOLDER
+
+
+def _loaded_notes(spec: TrainingSpec) -> list[str]:
+    """Say what a model that a run has saved lacks for another training."""
+    if spec.optimizer is not None or not _is_of_a_run(spec.model):
+        return []
+    return [
+        "The model of a saved run is trained further by Adam, since its file has no "
+        "optimizer. Give optimizer=…, and loss=… where the run had one of its own."
+    ]
 
 
 def _build(model: keras.Model, some: Any) -> None:

@@ -18,6 +18,9 @@ from kerasopt.training.head import Head
 
 __all__ = ["num_parameters", "save_model", "saving_notes", "weights_are_finite"]
 
+PLACEHOLDER = "placeholder"
+"""Name of the optimizer in a saved model, which Keras's ``evaluate`` asks for."""
+
 
 def weights_are_finite(model: keras.Model) -> bool:
     """Say whether no weight is NaN or infinite."""
@@ -150,6 +153,8 @@ def _with_plain_loss(
         from_logits=logits,
     )
     model.compile(
-        "sgd", loss, metrics=["mae"] if task.name == "regression" else [accuracy]
+        keras.optimizers.SGD(name=PLACEHOLDER),
+        loss,
+        metrics=["mae"] if task.name == "regression" else [accuracy],
     )
     return model
