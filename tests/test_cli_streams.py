@@ -58,6 +58,7 @@ def test_a_terminal_of_unknown_width_shows_every_listing(tmp_path):
     assert len(shell("k data", tmp_path, COLUMNS="0").stdout) > 200
 
 
+@pytest.mark.slow
 def test_without_standard_streams_a_command_works_all_the_same(tmp_path):
     done = shell("k recipes digits <&- 2>&-; echo $?", tmp_path)
     assert done.stdout.startswith("name: digits")

@@ -375,6 +375,7 @@ def test_a_stream_is_not_its_own_test():
         from_stream(train, validation=held_out, test=held_out)
 
 
+@pytest.mark.slow
 def test_abandoned_streams_leave_nothing_behind():
     closed = []
 

@@ -268,9 +268,7 @@ STREAMS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", slow_unless({"generator", "mixed"}.__contains__, STREAMS)
-)
+@pytest.mark.parametrize("name", slow_unless({"generator"}.__contains__, STREAMS))
 def test_an_interrupted_stream(name, tmp_path):
     stream, arguments = STREAMS[name]
     arguments = {**arguments, "validation_data": (X[:24], Y[:24])}

@@ -169,7 +169,7 @@ def test_a_loss_that_becomes_nan_is_told(feed, tmp_path):
     "changes",
     [
         {"more": {"callbacks": ("reduce_lr_on_plateau",)}, "epochs": 2},
-        {"budget": 6},
+        pytest.param({"budget": 6}, marks=pytest.mark.slow),
     ],
 )
 def test_with_callbacks_or_a_budget_nothing_is_shared(changes, feed, tmp_path):
