@@ -52,8 +52,9 @@ class EpochLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Append the epoch's row."""
-        # A callback of the user's may log an epoch of its own.
-        row = {"epoch": 0, **_numbers(logs or {})} | {"epoch": epoch + 1}
+        numbers = _numbers(logs or {})
+        numbers.pop("epoch", None)  # A callback of the user's may log one of its own.
+        row = {"epoch": epoch + 1, **numbers}
         has_rate = getattr(self.model.optimizer, "learning_rate", None) is not None
         if has_rate and "learning_rate" not in row:  # Keras's callbacks log it.
             rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)

@@ -205,18 +205,14 @@ def _held_out(validation_data: Any, steps: int | None) -> Any:
         if len(validation_data) == 1:  # As (x,) of the training: no labels.
             return validation_data[0], None, None
         return as_triple(validation_data, what="validation_data")
-    given = ""
-    if np.isscalar(checks.plain(validation_data)):
-        given = checks.shown(validation_data)
-    elif hasattr(validation_data, "shape") or isinstance(
-        validation_data, (Dataset, Mapping)
-    ):
-        given = f"a {type(validation_data).__name__} alone"
-    if given:
+    is_one = np.isscalar(checks.plain(validation_data))
+    without_labels = isinstance(validation_data, (Dataset, Mapping))
+    if is_one or without_labels or hasattr(validation_data, "shape"):
+        alone = f"a {type(validation_data).__name__} alone"
         raise checks.ArgumentTypeError(
             "validation_data must be (x, y), (x, y, sample_weight) or a stream; given: "
-            f"{given}. from_arrays(x, y, validation=0.2) of "
-            "kerasopt.data cuts a share."
+            f"{checks.shown(validation_data) if is_one else alone}. "
+            "from_arrays(x, y, validation=0.2) of kerasopt.data cuts a share."
         )
     return as_stream(validation_data, steps=steps, what="validation_data")
 

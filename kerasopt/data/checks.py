@@ -19,6 +19,7 @@ __all__ = [
     "check_weights",
     "hint_for",
     "is_lazy",
+    "is_missing",
 ]
 
 Pair = tuple[Any, Any]
@@ -156,6 +157,19 @@ def as_triple(split: Any, *, what: str) -> tuple[Any, Any, Any]:
 def _described(value: Any) -> str:
     size = f" of {len(value)}" if isinstance(value, (tuple, list)) else ""
     return f"a {type(value).__name__}{size}"
+
+
+def is_missing(name: Any) -> bool:
+    """Say whether a name is blank, or the "nan" that NumPy makes of a gap in a list.
+
+    Args:
+        name: A text or a number.
+
+    Example:
+        >>> is_missing(" "), is_missing("nan"), is_missing("cat")
+        (True, True, False)
+    """
+    return str(name).strip() in ("", "nan")
 
 
 def check_features(x: Any, *, what: str) -> Any:

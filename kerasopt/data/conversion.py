@@ -80,12 +80,10 @@ def _rebuilt(like: Any, arrays: list[Any]) -> Any:
 def _convert_input(given: dict[str, Any], *, what: str) -> dict[str, Any]:
     """Convert one input of all the splits together."""
     names = frames.column_names(next(iter(given.values())))
-    arrays = {
-        split: _as_numbers(
-            frames.by_name(x, names, what=f"{split} {what}"), what=f"{split} {what}"
-        )
-        for split, x in given.items()
-    }
+    arrays = {}
+    for split, x in given.items():
+        own = f"{split} {what}"
+        arrays[split] = _as_numbers(frames.by_name(x, names, what=own), what=own)
     lazy = {split: a for split, a in arrays.items() if is_lazy(a)}
     return {**_one_dtype({s: a for s, a in arrays.items() if s not in lazy}), **lazy}
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasopt import checks
-from kerasopt.data.checks import as_array, check_finite
+from kerasopt.data.checks import as_array, check_finite, is_missing
 from kerasopt.data.structure import map_leaves
 from kerasopt.tasks import SOFT_LABEL_TOLERANCE, Task
 
@@ -354,8 +354,7 @@ def number_names(
     numbers = {label: number for number, label in enumerate(names)}
     numbered = {}
     for split, labels in texts.items():
-        # NumPy makes the text "nan" of a gap in a list of names.
-        if empty := [i for i, v in enumerate(labels) if str(v).strip() in ("", "nan")]:
+        if empty := [i for i, label in enumerate(labels) if is_missing(label)]:
             raise ValueError(
                 f"{split} y has {len(empty):,} empty labels; the first, "
                 f"{labels[empty[0]]!r}, is at index {empty[0]}. Drop these rows, or "

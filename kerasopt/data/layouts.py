@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasopt.data.checks import is_missing
 from kerasopt.data.images import has_image_ending
 
 __all__ = ["Layout", "find_layout", "list_images"]
@@ -208,7 +209,7 @@ def _class_names(folder: Path) -> tuple[str, ...]:
     subfolders = _subfolders(folder)
     if len(subfolders) >= 2:
         names = tuple(sub.name for sub in subfolders)
-        if unnamed := [name for name in names if name.strip() in ("", "nan")]:
+        if unnamed := [name for name in names if is_missing(name)]:
             raise ValueError(
                 f"The folder {unnamed[0]!r} in {folder} has a name that stands for a "
                 "missing one, and so can't be that of a class: rename it."

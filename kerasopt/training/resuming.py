@@ -82,7 +82,8 @@ def check_same(
         say(
             console,
             "The model's layers have other arguments than those of the run, such as "
-            "activations, regularisation or dropout: it goes on with those of now.",
+            "activations, regularisation or dropout. The training continues with the "
+            "new ones.",
         )
     threads = recorded.get("threads")
     deterministic = recipe["training"].get("deterministic")
