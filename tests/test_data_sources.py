@@ -14,7 +14,6 @@ import sys
 import tarfile
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -351,13 +350,52 @@ def test_without_a_sum_nothing_is_believed(server, toy):
         data.load("mnist")
 
 
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+def debian(toy, tmp_path, monkeypatch):
+    """Give the toy dataset a Debian package; return the folder of its files."""
+    monkeypatch.setattr("kerasopt.data.published.DEBIAN_DATASETS", tmp_path / "debian")
+    monkeypatch.setenv("KERASOPT_OFFLINE", "1")
+    names = tuple(f"{name}.gz" for name in IDX)
+    toy(Source(decode=archives.decode_idx, by_hand=names, debian="dataset-toy"))
+    return tmp_path / "debian" / "toy"
+
+
+def test_an_installed_debian_package_is_read(toy, tmp_path, monkeypatch):
+    folder = debian(toy, tmp_path, monkeypatch)
+    with pytest.raises(data.DataUnavailableError, match="`apt install dataset-toy`"):
+        data.load("mnist")
+    folder.mkdir(parents=True)
+    for name, contents in idx_files().items():
+        (folder / f"{name}.gz").write_bytes(gzip.compress(contents))
+    before = sorted(folder.iterdir())
+    dataset = data.load("mnist", validation=0)
+    assert dataset.hashes == HASHES
+    assert "from Debian's package dataset-toy, SHA-256" in dataset.source
+    # The copy is kept in the cache, and nothing is written beside the package's files.
+    assert cache_path().is_file()
+    assert sorted(folder.iterdir()) == before
+    # Files that were put into data_dir come first.
+    by_hand = tmp_path / "by hand"
+    by_hand.mkdir()
+    for path in before:
+        (by_hand / path.name).write_bytes(path.read_bytes())
+    assert f"from {IDX[0]}.gz" in data.load("mnist", data_dir=by_hand).source
+
+
+def test_an_altered_debian_package_is_not_believed(toy, tmp_path, monkeypatch):
+    folder = debian(toy, tmp_path, monkeypatch)
+    folder.mkdir(parents=True)
+    for name, contents in idx_files().items():
+        altered = contents[:-1] + bytes([contents[-1] ^ 1])
+        (folder / f"{name}.gz").write_bytes(gzip.compress(altered))
+    with pytest.raises(data.DataUnavailableError, match="doesn't have the published"):
+        data.load("mnist")
+
+
+DEBIAN = PUBLISHED["fashion_mnist"].sources[1].installed
 
 
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs dataset-fashion-mnist")
 def test_debians_fashion_mnist_is_accepted(monkeypatch, tmp_path):
-    for path in DEBIAN.glob("*.gz"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setenv("KERASOPT_OFFLINE", "1")
     dataset = data.load("fashion_mnist", validation=0, data_dir=tmp_path)
     assert dataset.hashes == PUBLISHED["fashion_mnist"].hashes

