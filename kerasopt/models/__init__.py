@@ -8,6 +8,7 @@ package or in user code; recipes then find it by name.
 from typing import Any
 
 from kerasopt.models.airbench import airbench
+from kerasopt.models.batch_norm import adapt_batch_norm
 from kerasopt.models.cnn import cnn
 from kerasopt.models.inherit import inherit_weights, weights_by_path
 from kerasopt.models.mlp import mlp
@@ -16,6 +17,7 @@ from kerasopt.models.stages import stages
 from kerasopt.names import warn_renamed
 
 __all__ = [
+    "adapt_batch_norm",
     "airbench",
     "cnn",
     "defaults",
