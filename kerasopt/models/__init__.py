@@ -2,7 +2,8 @@
 
 Each factory is a function in a module of its own, registered under its name,
 and returns a new functional `keras.Model`. Add one with `register`, in this
-package or in user code; recipes then find it by name.
+package or in user code; recipes then find it by name. `inherit_weights` starts a
+network from another one, `adapt_batch_norm` fits a trained one to another domain.
 """
 
 from typing import Any
