@@ -6,17 +6,14 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import kerasopt as ko
 from kerasopt import data, models
 from kerasopt.benchmarks import (
     _shared,
     augmentation,
-    flops,
     race,
     race_keras,
     recipes,
@@ -93,76 +90,6 @@ def test_a_machine_is_named_by_its_gpus():
 def test_a_python_that_is_none_is_refused(tmp_path):
     with pytest.raises(ValueError, match="--torch-python must be the path of a Python"):
         _shared.torch_is_installed(str(tmp_path / "nothing"))
-
-
-# Counting operations.
-
-
-def forward_flops_by_tensorflow(model):
-    """Count with TensorFlow's profiler, on the graph of one image."""
-    shape = (1, *model.input_shape[1:])
-    function = tf.function(lambda x: model(x, training=False))
-    graph = function.get_concrete_function(tf.TensorSpec(shape)).graph
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    profile = tf.compat.v1.profiler.profile(graph, cmd="scope", options=options)
-    products = [
-        node
-        for node in walk(profile)
-        if node.name.endswith(("convolution", "MatMul", "Conv2D")) and not node.children
-    ]
-    return sum(node.total_float_ops for node in products)
-
-
-def walk(node):
-    yield node
-    for child in node.children:
-        yield from walk(child)
-
-
-def test_forward_passes_are_what_tensorflow_counts():
-    model = keras.Sequential(
-        [
-            keras.Input((12, 10, 4)),
-            keras.layers.Conv2D(6, 3, strides=2, padding="same"),
-            keras.layers.Conv2D(8, (2, 3)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(5),
-        ]
-    )
-    model.trainable = False
-    assert flops.training_flops(model) == forward_flops_by_tensorflow(model) > 0
-
-
-def test_gradients_are_counted_where_they_are_needed():
-    entry = keras.Input((6, 6, 3))
-    x = keras.layers.Conv2D(4, 3, name="first")(entry)
-    x = keras.layers.BatchNormalization()(x)
-    model = keras.Model(entry, keras.layers.Conv2D(2, 1, name="second")(x))
-    first, second = 2 * 3 * 3 * 3 * 4 * 16, 2 * 4 * 2 * 16
-    # Nobody needs the gradient of the images.
-    assert flops.training_flops(model) == 2 * first + 3 * second
-    model.get_layer("first").kernel.trainable = False
-    assert flops.training_flops(model) == first + 3 * second
-    model.get_layer("first").trainable = False
-    model.layers[2].trainable = False
-    assert flops.training_flops(model) == first + 2 * second
-
-
-def test_the_speed_network_takes_0_71_gflop_an_image():
-    model = models.airbench(input_shape=(32, 32, 3), num_classes=10)
-    assert flops.training_flops(model) == pytest.approx(0.71e9, rel=0.03)
-
-
-def test_what_cannot_be_counted_is_refused():
-    open_sized = models.airbench(input_shape=(32, 32, 3), num_classes=10, any_size=True)
-    with pytest.raises(ValueError, match="open size"):
-        flops.training_flops(open_sized)
-    depthwise = keras.Sequential(
-        [keras.Input((8, 8, 3)), keras.layers.DepthwiseConv2D(3, name="deep")]
-    )
-    with pytest.raises(ValueError, match=r"layer 'deep'.*given: DepthwiseConv2D"):
-        flops.training_flops(depthwise)
 
 
 # Throughput.

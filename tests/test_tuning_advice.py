@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 import kerasopt as ko
-from kerasopt.benchmarks.flops import training_flops
+from kerasopt.models.cost import training_flops
 from kerasopt.recipes import budgets
 from kerasopt.tuning.advising.advice import Advice, advise_settings
 

@@ -37,8 +37,8 @@ import tensorflow as tf
 
 from kerasopt import layers, losses, models, optimizers
 from kerasopt.benchmarks import _shared
-from kerasopt.benchmarks.flops import training_flops
 from kerasopt.console import Console
+from kerasopt.models.cost import training_flops
 from kerasopt.training import calibration, environment
 
 __all__ = ["main", "measure", "show"]

@@ -11,23 +11,36 @@ from typing import Any
 from kerasopt.models.airbench import airbench
 from kerasopt.models.batch_norm import adapt_batch_norm
 from kerasopt.models.cnn import cnn
+from kerasopt.models.cost import (
+    flops,
+    latency_milliseconds,
+    parameters,
+    training_flops,
+)
 from kerasopt.models.inherit import inherit_weights, weights_by_path
 from kerasopt.models.mlp import mlp
 from kerasopt.models.registry import defaults, get, names, register
 from kerasopt.models.stages import stages
+from kerasopt.models.summary import Summary, summary
 from kerasopt.names import warn_renamed
 
 __all__ = [
+    "Summary",
     "adapt_batch_norm",
     "airbench",
     "cnn",
     "defaults",
+    "flops",
     "get",
     "inherit_weights",
+    "latency_milliseconds",
     "mlp",
     "names",
+    "parameters",
     "register",
     "stages",
+    "summary",
+    "training_flops",
     "weights_by_path",
 ]
 

@@ -1,14 +1,17 @@
-"""kerasopt.tuning.architectures.cost: weights, operations and times of models."""
+"""kerasopt.models.cost: weights, operations and times of models."""
 
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from thinning import slow_unless
 
 from kerasopt import models
-from kerasopt.benchmarks.flops import training_flops
-from kerasopt.tuning.architectures import cost
+from kerasopt.layers import operations
+from kerasopt.models import cost
+from kerasopt.tuning.architectures import cost as cost_of_tuning
 
 CIFAR = {"input_shape": (32, 32, 3), "num_classes": 10}
 
@@ -16,6 +19,11 @@ CIFAR = {"input_shape": (32, 32, 3), "num_classes": 10}
 @pytest.fixture
 def unbuilt():
     return keras.Sequential([keras.layers.Dense(2)], name="open")
+
+
+def test_tuning_has_the_same_functions():
+    for name in cost_of_tuning.__all__:
+        assert getattr(cost_of_tuning, name) is getattr(models, name)
 
 
 # Parameters.
@@ -43,10 +51,38 @@ def test_parameters_are_all_weights():
     ],
 )
 def test_operations_are_those_of_the_kernels(name, arguments):
-    """Frozen, a step is nothing but the forward pass."""
     model = models.get(name, **CIFAR, **arguments)
+    expected = sum(
+        2 * layer.kernel.numpy().size * int(np.prod(layer.output.shape[1:-1]))
+        for layer in model.layers
+        if hasattr(layer, "kernel")
+    )
+    assert cost.flops(model) == expected > 0
+    # Frozen, a step is nothing but the forward pass.
     model.trainable = False
-    assert cost.flops(model) == training_flops(model) > 0
+    assert cost.training_flops(model) == expected
+
+
+def test_operations_of_layers_used_twice_and_of_models_in_models():
+    shared = keras.layers.Dense(4, name="shared")
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)], name="inner")
+    entry = keras.Input((4,))
+    model = keras.Model(entry, inner(shared(shared(entry))))
+    outer = keras.Sequential([keras.Input((4,)), model])
+    assert cost.flops(model) == cost.flops(outer) == 2 * (16 + 16 + 12)
+    names = [call.layer.name for call in operations.calls(outer)]
+    assert names.count("shared") == 2
+
+
+def test_the_calls_compute_what_the_model_does():
+    """`operations.calls` runs the layers by itself, by a method private to Keras."""
+    model = models.stages(**CIFAR, stages=[{"width": 8, "block": "residual"}])
+    made = {call.layer.name for call in operations.calls(model)}
+    entries = {layer.name for layer in model.layers[:1]}
+    assert made == {layer.name for layer in model.layers} - entries
+    shapes = {call.layer.name: call.outputs for call in operations.calls(model)}
+    for layer in model.layers[1:]:
+        assert shapes[layer.name] == (tuple(layer.output.shape[1:]),)
 
 
 def test_operations_of_a_depthwise_convolution():
@@ -95,13 +131,90 @@ def test_operations_of_several_inputs():
 
 
 def test_what_cannot_be_counted_is_refused(unbuilt):
-    recurrent = keras.Sequential([keras.Input((4, 2)), keras.layers.LSTM(3)])
-    with pytest.raises(ValueError, match="inside While, as those of recurrent"):
+    recurrent = keras.Sequential(
+        [keras.Input((4, 2)), keras.layers.LSTM(3, name="cells")]
+    )
+    with pytest.raises(ValueError, match="those of cells are inside a loop"):
         cost.flops(recurrent)
     with pytest.raises(ValueError, match="'open' has no weights yet"):
         cost.flops(unbuilt)
     with pytest.raises(ValueError, match="'open' has no weights yet"):
         cost.parameters(unbuilt)
+
+
+def forward_flops_by_tensorflow(model):
+    """Count with TensorFlow's profiler, on the graph of one image."""
+    shape = (1, *model.input_shape[1:])
+    function = tf.function(lambda x: model(x, training=False))
+    graph = function.get_concrete_function(tf.TensorSpec(shape)).graph
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    profile = tf.compat.v1.profiler.profile(graph, cmd="scope", options=options)
+    products = [
+        node
+        for node in walk(profile)
+        if node.name.endswith(("convolution", "MatMul", "Conv2D")) and not node.children
+    ]
+    return sum(node.total_float_ops for node in products)
+
+
+def walk(node):
+    yield node
+    for child in node.children:
+        yield from walk(child)
+
+
+MULTIPLY_ADDS = {
+    # Millions at 224×224: Howard et al. (2017), table 4; Sandler et al. (2018),
+    # table 4; He et al. (2015), table 1; for VGG, whose paper has none, the usual
+    # 15.5 G; Tan & Le (2019), table 2.
+    "MobileNet": (569, 0.01),
+    "MobileNetV2": (300, 0.02),
+    "ResNet50": (3800, 0.02),
+    "VGG16": (15_500, 0.01),
+    "EfficientNetB0": (390, 0.02),
+}
+
+
+@pytest.mark.parametrize("name", slow_unless("MobileNet".__eq__, MULTIPLY_ADDS))
+def test_published_multiply_adds(name):
+    published, tolerance = MULTIPLY_ADDS[name]
+    model = getattr(keras.applications, name)(weights=None)
+    assert cost.flops(model) / 2e6 == pytest.approx(published, rel=tolerance)
+
+
+def test_forward_passes_are_what_tensorflow_counts():
+    model = keras.Sequential(
+        [
+            keras.Input((12, 10, 4)),
+            keras.layers.Conv2D(6, 3, strides=2, padding="same"),
+            keras.layers.Conv2D(8, (2, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(5),
+        ]
+    )
+    model.trainable = False
+    assert cost.training_flops(model) == forward_flops_by_tensorflow(model) > 0
+
+
+def test_gradients_are_counted_where_they_are_needed():
+    entry = keras.Input((6, 6, 3))
+    x = keras.layers.Conv2D(4, 3, name="first")(entry)
+    x = keras.layers.BatchNormalization()(x)
+    model = keras.Model(entry, keras.layers.Conv2D(2, 1, name="second")(x))
+    first, second = 2 * 3 * 3 * 3 * 4 * 16, 2 * 4 * 2 * 16
+    # Nobody needs the gradient of the images.
+    assert cost.training_flops(model) == 2 * first + 3 * second
+    model.get_layer("first").kernel.trainable = False
+    assert cost.training_flops(model) == first + 3 * second
+    model.get_layer("first").trainable = False
+    model.layers[2].trainable = False
+    assert cost.training_flops(model) == first + 2 * second
+
+
+def test_the_speed_network_takes_0_71_gflop_an_image():
+    model = models.airbench(input_shape=(32, 32, 3), num_classes=10)
+    assert cost.training_flops(model) == pytest.approx(0.71e9, rel=0.03)
 
 
 # Latency.
