@@ -15,7 +15,7 @@ import yaml
 import kerasopt as ko
 from kerasopt.models import inherit_weights, weights_by_path
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.architectures import cost, evolution
+from kerasopt.tuning.architectures import evolution
 from kerasopt.tuning.architectures.result import ArchitectureResult
 from kerasopt.tuning.architectures.search import search_architecture
 from kerasopt.tuning.trials import Trials
@@ -99,7 +99,7 @@ def test_costs_are_those_of_the_models(found, digits):
     for trial, row in found.table.iterrows():
         model = found.recipe_of(trial).build_model(digits)
         assert row["parameters"] == model.count_params()
-        assert row["flops"] == cost.flops(model)
+        assert row["flops"] == models.flops(model)
         assert row["latency_milliseconds"] > 0
 
 

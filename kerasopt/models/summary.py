@@ -219,7 +219,7 @@ def summary(
     }
     if time == "measured":
         step = timing.seconds_per_step(model, fresh, batch_size=batch_size)
-        seconds = step * samples / batch_size
+        seconds: float | None = step * samples / batch_size
         assumptions = "by steps measured here, without data and validation"
     else:
         fresh.build(weights)

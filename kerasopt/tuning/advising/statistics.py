@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import keras
 import numpy as np
 
 from kerasopt import models, tasks
@@ -97,17 +96,8 @@ def measure_model(dataset: Dataset, facts: Facts, spec: dict[str, Any]) -> None:
     """
     shape = {"input_shape": dataset.input_shape, "num_classes": dataset.num_classes}
     model = models.get({**shape, **spec}, task=task_of(dataset))
-    flops = _training_flops(model)
+    flops = models.training_flops(model)
     facts["parameters"] = model.count_params()
     facts["samples_per_parameter"] = facts["samples"] / facts["parameters"]
     facts["training_flops_per_sample"] = flops
     facts["product_seconds_per_epoch"] = facts["samples"] * flops / FLOPS_PER_SECOND
-
-
-def _training_flops(model: keras.Model) -> int:
-    """Return 2 · kernel · places, forward and for both gradients."""
-    return 6 * sum(
-        math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
-        for layer in model.layers
-        if hasattr(layer, "kernel")
-    )

@@ -11,11 +11,12 @@ import pydantic
 
 from kerasopt import names
 from kerasopt.data import Dataset
+from kerasopt.models import cost
 from kerasopt.recipes import Recipe
 from kerasopt.training import run_folder
 from kerasopt.training.spec import Budget, Section
 from kerasopt.tuning import folder as folders
-from kerasopt.tuning.architectures import cost, evolution
+from kerasopt.tuning.architectures import evolution
 from kerasopt.tuning.architectures.evolution import Architecture, GeneSpace
 from kerasopt.tuning.searches.settings import Objective
 
