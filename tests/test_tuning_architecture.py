@@ -99,7 +99,7 @@ def test_costs_are_those_of_the_models(found, digits):
     for trial, row in found.table.iterrows():
         model = found.recipe_of(trial).build_model(digits)
         assert row["parameters"] == model.count_params()
-        assert row["flops"] == models.flops(model)
+        assert row["flops"] == ko.models.flops(model)
         assert row["latency_milliseconds"] > 0
 
 
