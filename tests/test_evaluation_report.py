@@ -138,8 +138,9 @@ def test_the_pictures_are_the_images_and_their_captions_fit():
         true = found.class_names[found.labels[index]]
         predicted = found.class_names[found.predicted[index]]
         assert picture["alt"] == f"Test image {index}: {true}, predicted as {predicted}"
+        of_true = f"{100 * found.probabilities[index, found.labels[index]]:.1f} %"
         probability = f"{100 * found.confidence_of_prediction[index]:.1f} %"
-        assert f"{true} → {predicted} {probability}" in page.text
+        assert f"{true} {of_true} → {predicted} {probability}" in page.text
 
 
 def test_the_per_class_table_has_the_numbers():
@@ -516,8 +517,10 @@ def test_names_of_the_report_replace_those_of_labels_and_targets():
 def test_mistakes_carry_the_names_of_their_files():
     names = [f"photos/{index}.png" for index in range(6)]
     page = Page(report.render(complete(history=None, mistake_names=names)))
-    assert all(name in page.text for name in names)
+    assert all(f" % {name}" in page.text for name in names)
     assert page.all("img")[0]["alt"].startswith("Test image photos/0.png")
+    assert "File names are relative to the folder that holds all" in page.text
+    assert "File names" not in Page(complete_html()).text
     with pytest.raises(ValueError, match="1 mistake_names were given for 6"):
         report.render(complete(history=None, mistake_names=["a"]))
 

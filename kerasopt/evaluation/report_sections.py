@@ -207,7 +207,8 @@ def mistakes(
         sample_names: Names of the samples at `indices`, such as file names.
 
     Returns:
-        Dicts of picture, sample, true, predicted and number, all texts.
+        Dicts of picture, sample, true, predicted and number, all texts; of classes
+        also of_true, the probability of the true one.
 
     Raises:
         ValueError: if images, indices and names don't fit together.
@@ -266,6 +267,9 @@ def _describer(found: Result) -> Callable[[int], dict[str, str]]:
         "true": names[found.labels[index]],
         "predicted": names[found.predicted[index]],
         "number": formatting.percent(found.confidence_of_prediction[index], digits=1),
+        "of_true": formatting.percent(
+            found.probabilities[index, found.labels[index]], digits=1
+        ),
     }
 
 
