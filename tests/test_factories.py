@@ -38,7 +38,20 @@ FACTORIES = {
         "dropout": 0.1,
         "l2": 1e-4,
     },
+    "resnet": {"depth": 8, "widths": (4, 4, 8), "attention": "self", "l2": 1e-4},
+    "resnet-preactivation": {
+        "name": "resnet",
+        "depth": 8,
+        "widths": (4, 4, 8),
+        "preactivation": True,
+        "attention": "squeeze_excite",
+        "dropout": 0.1,
+    },
+    "resnet-bottleneck": {"name": "resnet", "depth": 50, "widths": (1, 1, 1, 2)},
 }
+
+
+DEEP = ("resnet-bottleneck",)
 
 
 def build(case):
@@ -57,7 +70,9 @@ POLICIES = ["float32", "mixed_bfloat16"]
 @pytest.mark.parametrize(
     ("case", "policy"),
     slow_unless(
-        lambda case, policy: policy == POLICIES[case.startswith("airbench")],
+        lambda case, policy: (
+            policy == POLICIES[case.startswith("airbench")] and case not in DEEP
+        ),
         itertools.product(FACTORIES, POLICIES),
     ),
 )

@@ -624,6 +624,7 @@ NUMPY_ARGUMENTS = {
     "mlp": {"units": np.array([8, 4]), "dropout": np.array([0.1, 0.2])},
     "cnn": {"filters": np.array([4]), "dense": np.array([8]), "l2": np.float32(1e-4)},
     "airbench": {"widths": np.array([4]), "mean": np.full(3, 0.5), "std": np.ones(3)},
+    "resnet": {"depth": np.int64(8), "widths": np.array([4, 4, 8])},
     "stages": {"stages": ({"width": np.int64(4)},), "stem_width": np.int32(4)},
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from kerasopt.layers import graph
+from kerasopt.layers.composite import Composite
 from kerasopt.layers.convolution import Conv2D
 from kerasopt.layers.fused import FusedBatchNormalization
 from kerasopt.layers.normalization import Normalization
@@ -27,9 +28,10 @@ def to_keras(model: keras.Model) -> keras.Model:
 
     `FusedBatchNormalization` becomes BatchNormalization, `Normalization` Keras's,
     `Conv2D` and `WhiteningConv2D` Keras's Conv2D, and the initializers of kerasopt
-    Keras's default; outputs agree to rounding. Names and dtype policies stay, weights
-    are copied. The whitening filters, which never trained, are an ordinary trainable
-    kernel in the result.
+    Keras's default; `SelfAttention2D` and `SqueezeExcite` become models of the Keras
+    layers that they consist of. Outputs agree to rounding. Names and dtype policies
+    stay, weights are copied. The whitening filters, which never trained, are an
+    ordinary trainable kernel in the result.
 
     Args:
         model: A functional or Sequential model, nested or not.
@@ -59,7 +61,9 @@ def to_keras(model: keras.Model) -> keras.Model:
 
 
 def _needs_kerasopt(layer: keras.layers.Layer) -> bool:
-    return type(layer) in PLAIN_TYPES or any(map(_is_ours, layer.get_config().values()))
+    if isinstance(layer, Composite) or type(layer) in PLAIN_TYPES:
+        return True
+    return any(map(_is_ours, layer.get_config().values()))
 
 
 def _is_ours(value: Any) -> bool:
@@ -92,11 +96,13 @@ def _inputs(model: keras.Model) -> Any:
 
 def _plain(layer: keras.layers.Layer) -> keras.layers.Layer:
     inner = getattr(layer, "layer", None)
-    if isinstance(inner, tuple(PLAIN_TYPES)):
+    if isinstance(inner, (Composite, *PLAIN_TYPES)):
         raise ValueError(
             f"to_keras can't replace the {type(inner).__name__} inside "
             f"{layer.name!r}. Build the model with Keras's own layer there."
         )
+    if isinstance(layer, Composite):
+        return layer.to_model(tuple(layer.get_build_config()["input_shape"]))
     kind = PLAIN_TYPES.get(type(layer), type(layer))
     config = kind.get_config(layer)
     for key, value in config.items():
@@ -105,15 +111,16 @@ def _plain(layer: keras.layers.Layer) -> keras.layers.Layer:
     return kind.from_config(config)
 
 
-def _copy_weights(source: keras.Model, target: keras.Model) -> None:
+def _copy_weights(source: keras.layers.Layer, target: keras.Model) -> None:
     """Copy weights layer by layer: a frozen kernel comes late in get_weights."""
-    for layer in source.layers:
+    parts = source.parts() if isinstance(source, Composite) else source.layers
+    for layer in parts:
         if not layer.weights:
             continue
         copy = target.get_layer(layer.name)
         own: dict[str, Any] = {}
         layer.save_own_variables(own)
-        if graph.is_graph(layer):
+        if graph.is_graph(layer) or isinstance(layer, Composite):
             _copy_weights(layer, copy)
         elif len(own) == len(layer.weights):
             copy.load_own_variables(own)

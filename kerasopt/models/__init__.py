@@ -2,12 +2,15 @@
 
 Each factory is a function in a module of its own, registered under its name,
 and returns a new functional `keras.Model`. Add one with `register`, in this
-package or in user code; recipes then find it by name. `inherit_weights` starts a
-network from another one, `adapt_batch_norm` fits a trained one to another domain.
+package or in user code; recipes then find it by name. They are made of `blocks`, which
+other models can use, too; a `Style` is what the layers of a model share.
+`inherit_weights` starts a network from another one, `adapt_batch_norm` fits a trained
+one to another domain.
 """
 
 from typing import Any
 
+from kerasopt.models import blocks
 from kerasopt.models.airbench import airbench
 from kerasopt.models.batch_norm import adapt_batch_norm
 from kerasopt.models.cnn import cnn
@@ -20,14 +23,18 @@ from kerasopt.models.cost import (
 from kerasopt.models.inherit import inherit_weights, weights_by_path
 from kerasopt.models.mlp import mlp
 from kerasopt.models.registry import defaults, get, names, register
+from kerasopt.models.resnet import resnet
 from kerasopt.models.stages import stages
+from kerasopt.models.style import Style
 from kerasopt.models.summary import Summary, summary
 from kerasopt.names import warn_renamed
 
 __all__ = [
+    "Style",
     "Summary",
     "adapt_batch_norm",
     "airbench",
+    "blocks",
     "cnn",
     "defaults",
     "flops",
@@ -38,6 +45,7 @@ __all__ = [
     "names",
     "parameters",
     "register",
+    "resnet",
     "stages",
     "summary",
     "training_flops",

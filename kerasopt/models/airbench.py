@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from kerasopt import checks, initializers, layers
-from kerasopt.models import blocks
+from kerasopt.models import arguments
 from kerasopt.models.registry import register
 
 __all__ = ["airbench"]
@@ -77,16 +77,16 @@ def airbench(
         Jordan (2024), 94 % on CIFAR-10 in 3.29 seconds on a single GPU,
         https://arxiv.org/abs/2404.00498.
     """
-    height, width, channels = blocks.image_shape(input_shape)
-    widths = blocks.positive_integers("widths", widths)
+    height, width, channels = arguments.image_shape(input_shape)
+    widths = arguments.positive_integers("widths", widths)
     depth = checks.integer(
-        "convolutions_per_group", convolutions_per_group, most=blocks.MOST_LAYERS
+        "convolutions_per_group", convolutions_per_group, most=arguments.MOST_LAYERS
     )
     residual = checks.boolean("residual", residual)
     any_size = checks.boolean("any_size", any_size)
     _check_groups(widths, depth, residual, min(height, width))
     mean, std = _statistics(channels, mean, std)
-    blocks.check_activation(activation)
+    arguments.check_activation(activation)
     norm = {
         "momentum": checks.fraction("batch_norm_momentum", batch_norm_momentum),
         "epsilon": checks.positive("batch_norm_epsilon", batch_norm_epsilon),
@@ -130,7 +130,7 @@ def _normalization(mean: Any, std: Any) -> keras.layers.Layer:
 
 
 def _convolve(x: Any, filters: int, place: str) -> Any:
-    blocks.check_weights(f"{filters} filters", 3, 3, x.shape[-1], filters)
+    arguments.check_weights(f"{filters} filters", 3, 3, x.shape[-1], filters)
     layer = keras.layers.Conv2D(
         filters,
         3,
@@ -143,8 +143,8 @@ def _convolve(x: Any, filters: int, place: str) -> Any:
 
 
 def _head(x: Any, num_classes: int, logit_scale: float) -> Any:
-    num_classes = blocks.classes(num_classes)
-    blocks.check_weights(f"{num_classes} classes", x.shape[-1], num_classes)
+    num_classes = arguments.classes(num_classes)
+    arguments.check_weights(f"{num_classes} classes", x.shape[-1], num_classes)
     logit_scale = checks.positive("logit_scale", logit_scale)
     # U(±1 / sqrt(fan_in)). The head is small, so float32 costs nothing here.
     uniform = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
@@ -183,8 +183,8 @@ def _statistics(channels: int, mean: Any, std: Any) -> tuple[Any, Any]:
     if mean is None:
         return None, None
     places = [f"channel {i}" for i in range(channels)]
-    means = blocks.per_place("mean", mean, places)
-    deviations = blocks.per_place("std", std, places)
+    means = arguments.per_place("mean", mean, places)
+    deviations = arguments.per_place("std", std, places)
     return (
         [checks.number("mean", value) for value in means],
         [checks.positive("std", value) for value in deviations],

@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 from kerasopt import checks, names
-from kerasopt.models import blocks
+from kerasopt.models import arguments, blocks
 from kerasopt.models.registry import register
+from kerasopt.models.style import BATCH_NORM_MOMENTUM, Style, max_pool
 
 __all__ = ["cnn"]
 
@@ -35,7 +36,7 @@ def cnn(
     activation: str = "relu",
     kernel_initializer: Any = "he_normal",
     batch_norm: bool | str = False,
-    batch_norm_momentum: float = blocks.BATCH_NORM_MOMENTUM,
+    batch_norm_momentum: float = BATCH_NORM_MOMENTUM,
     dropout: float | Sequence[float] = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
@@ -92,7 +93,7 @@ def cnn(
         >>> model.count_params()
         358218
     """
-    style = blocks.Style(
+    style = Style(
         activation=activation,
         kernel_initializer=kernel_initializer,
         batch_norm=batch_norm,
@@ -101,22 +102,22 @@ def cnn(
         l2=l2,
         activity_l1=activity_l1,
     )
-    shape = blocks.image_shape(input_shape)
+    shape = arguments.image_shape(input_shape)
     _check_choice("padding", padding, ("same", "valid"))
     _check_choice("global_pool", global_pool, (None, *_GLOBAL_POOLING))
-    filters = blocks.positive_integers("filters", filters)
+    filters = arguments.positive_integers("filters", filters)
     if not filters:
         raise ValueError("filters must name at least one stage; given: none.")
     pool_first = checks.boolean("pool_first", pool_first)
-    dense = blocks.positive_integers("dense", dense)
+    dense = arguments.positive_integers("dense", dense)
     depth = checks.integer(
-        "convolutions_per_stage", convolutions_per_stage, most=blocks.MOST_LAYERS
+        "convolutions_per_stage", convolutions_per_stage, most=arguments.MOST_LAYERS
     )
     size = checks.integer("kernel_size", kernel_size)
     pools = _pool_sizes(pool, len(filters))
     places = [f"pooled stage {i + 1}" for i, p in enumerate(pools) if p > 1]
     places += [f"dense {i + 1}" for i in range(len(dense))]
-    drop_rates = iter(blocks.rates("dropout", dropout, places))
+    drop_rates = iter(arguments.rates("dropout", dropout, places))
 
     def drop(x: Any) -> Any:
         rate = next(drop_rates)
@@ -127,9 +128,11 @@ def cnn(
     for width, pool_size in zip(filters, pools, strict=True):
         for i in range(depth):
             pool_here = pool_size > 1 and pool_first and i == 0
-            x = style.convolve(x, width, size, padding, pool_size if pool_here else 1)
+            x = style.convolution(
+                x, width, size, padding=padding, pool=pool_size if pool_here else 1
+            )
         if pool_size > 1:
-            x = drop(x if pool_first else blocks.max_pool(x, pool_size))
+            x = drop(x if pool_first else max_pool(x, pool_size))
     flatten = _GLOBAL_POOLING[global_pool] if global_pool else keras.layers.Flatten
     x = flatten()(x)
     for width in dense:
@@ -140,9 +143,11 @@ def cnn(
 def _pool_sizes(pool: Any, stages: int) -> tuple[int, ...]:
     pool = checks.plain(pool)
     if not isinstance(pool, list | tuple):
-        return blocks.positive_integers("pool", (pool,) * (stages - 1) + (1,))
+        return arguments.positive_integers("pool", (pool,) * (stages - 1) + (1,))
     places = [f"stage {i + 1}" for i in range(stages)]
-    return blocks.positive_integers("pool", blocks.per_place("pool", pool, places))
+    return arguments.positive_integers(
+        "pool", arguments.per_place("pool", pool, places)
+    )
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:

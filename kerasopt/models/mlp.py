@@ -7,8 +7,9 @@ from typing import Any
 
 import keras
 
-from kerasopt.models import blocks
+from kerasopt.models import arguments, blocks
 from kerasopt.models.registry import register
+from kerasopt.models.style import BATCH_NORM_MOMENTUM, Style
 
 __all__ = ["mlp"]
 
@@ -22,7 +23,7 @@ def mlp(
     activation: str = "relu",
     kernel_initializer: Any = "he_normal",
     batch_norm: bool | str = False,
-    batch_norm_momentum: float = blocks.BATCH_NORM_MOMENTUM,
+    batch_norm_momentum: float = BATCH_NORM_MOMENTUM,
     dropout: float | Sequence[float] = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
@@ -62,7 +63,7 @@ def mlp(
         >>> mlp(input_shape=(784,), num_classes=10).count_params()
         55050
     """
-    style = blocks.Style(
+    style = Style(
         activation=activation,
         kernel_initializer=kernel_initializer,
         batch_norm=batch_norm,
@@ -71,11 +72,11 @@ def mlp(
         l2=l2,
         activity_l1=activity_l1,
     )
-    units = blocks.positive_integers("units", units)
+    units = arguments.positive_integers("units", units)
     places = [f"dense {i + 1}" for i in range(len(units))]
-    drop_rates = blocks.rates("dropout", dropout, places)
+    drop_rates = arguments.rates("dropout", dropout, places)
 
-    shape = blocks.sample_shape(input_shape)
+    shape = arguments.sample_shape(input_shape)
     inputs = keras.Input(shape)
     x = keras.layers.Flatten()(inputs) if len(shape) > 1 else inputs
     for width, rate in zip(units, drop_rates, strict=True):

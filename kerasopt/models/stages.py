@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 from kerasopt import checks
-from kerasopt.models import blocks, cells
+from kerasopt.models import arguments, blocks, cells
 from kerasopt.models.registry import register
+from kerasopt.models.style import BATCH_NORM_MOMENTUM, Style
 
 __all__ = ["stages"]
 
@@ -31,7 +32,7 @@ def stages(
     activation: str = "relu",
     kernel_initializer: Any = "he_normal",
     batch_norm: bool | str = "before_activation",
-    batch_norm_momentum: float = blocks.BATCH_NORM_MOMENTUM,
+    batch_norm_momentum: float = BATCH_NORM_MOMENTUM,
     dropout: float = 0.0,
     l2: float = 0.0,
 ) -> keras.Model:
@@ -107,8 +108,7 @@ def stages(
         Hu et al. (2017), https://arxiv.org/abs/1709.01507. Self-attention: Vaswani
         et al. (2017), https://arxiv.org/abs/1706.03762.
     """
-    style = cells.CellStyle(
-        expansion=expansion,
+    style = Style(
         activation=activation,
         kernel_initializer=kernel_initializer,
         batch_norm=batch_norm,
@@ -118,22 +118,21 @@ def stages(
     plan = cells.read_stages(stages)
     shape = _shape(input_shape, len(plan))
     stem_width = checks.integer("stem_width", stem_width)
-    rate = checks.fraction("dropout", dropout)
+    expansion = checks.integer("expansion", expansion)
     inputs = keras.Input(shape, name="images")
-    x = style.convolution(inputs, stem_width, 3, "stem")
+    x = style.convolution(inputs, stem_width, 3, name="stem")
     for number, stage in enumerate(plan, start=1):
         if number > 1:
             x = keras.layers.MaxPooling2D(2, name=f"stage{number}_pool")(x)
         for cell in range(1, stage.depth + 1):
-            x = style.cell(x, stage, f"stage{number}_cell{cell}")
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    if rate:
-        x = keras.layers.Dropout(rate, name="dropout")(x)
-    return keras.Model(inputs, blocks.classifier(x, num_classes), name="stages")
+            name = f"stage{number}_cell{cell}"
+            x = cells.cell(x, stage, style=style, expansion=expansion, name=name)
+    outputs = blocks.classifier(x, num_classes, dropout=dropout)
+    return keras.Model(inputs, outputs, name="stages")
 
 
 def _shape(input_shape: Sequence[int], num_stages: int) -> tuple[int, int, int]:
-    sizes = blocks.image_shape(input_shape)
+    sizes = arguments.image_shape(input_shape)
     least = 2 ** (num_stages - 1)
     if min(sizes[:2]) < least:
         raise ValueError(

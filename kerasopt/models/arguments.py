@@ -1,140 +1,27 @@
-"""What the model factories share: one style for all hidden layers of a model."""
+"""Checks of arguments that the factories of models share."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from kerasopt import checks, initializers, layers, names, regularizers
+from kerasopt import checks, names
 
 __all__ = [
-    "BATCH_NORM_MOMENTUM",
-    "Style",
+    "MOST_LAYERS",
+    "MOST_WEIGHTS",
     "check_activation",
     "check_weights",
     "classes",
-    "classifier",
     "image_shape",
-    "max_pool",
     "per_place",
     "positive_integers",
     "rates",
     "sample_shape",
 ]
-
-BATCH_NORM_MOMENTUM = 0.9
-"""Share of the running statistics that a step keeps, unless a factory is told.
-
-After n steps ``momentum ** n`` of them is still the start. With Keras's 0.99 that is
-half after 69 steps, ten epochs of 200 pictures in batches of 32: the trained network
-then predicts with statistics that were never those of its weights.
-"""
-
-BATCH_NORM_PLACES = ("after_activation", "before_activation")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Style:
-    """Settings that every hidden layer of a model has in common.
-
-    The arguments are those of the factories (`kerasopt.models.cnn` explains
-    them); everything is checked here, once.
-    """
-
-    activation: str
-    kernel_initializer: Any
-    batch_norm: bool | str
-    batch_norm_momentum: float
-    l1: float
-    l2: float
-    activity_l1: float
-
-    def __post_init__(self) -> None:
-        for name in ("l1", "l2", "activity_l1"):
-            self._set(name, checks.non_negative(name, getattr(self, name)))
-        place = checks.plain(self.batch_norm)
-        if not isinstance(place, bool) and place not in list(BATCH_NORM_PLACES):
-            raise ValueError(
-                f"batch_norm must be False, True or one of {BATCH_NORM_PLACES}; "
-                f"given: {checks.shown(place)}."
-            )
-        self._set("batch_norm", place)
-        momentum = checks.fraction("batch_norm_momentum", self.batch_norm_momentum)
-        self._set("batch_norm_momentum", momentum)
-        check_activation(self.activation)
-        with checks.naming("kernel_initializer"):
-            initializers.get(self.kernel_initializer)
-
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-
-    def dense(self, x: Any, units: int) -> Any:
-        """Apply Dense, activation and batch normalisation."""
-        check_weights(f"{units} units", x.shape[-1], units)
-        layer = keras.layers.Dense(units, **self._kernel_arguments())
-        return self._activate(layer(x))
-
-    def convolve(
-        self, x: Any, filters: int, size: int, padding: str, pool: int = 1
-    ) -> Any:
-        """Apply Conv2D, max-pooling if ``pool`` > 1, activation and BatchNorm."""
-        if padding == "valid" and min(x.shape[1:3]) < size:
-            raise ValueError(
-                f"A {size}×{size} convolution with padding='valid' doesn't fit a "
-                f"feature map of {x.shape[1]}×{x.shape[2]}; use padding='same', "
-                "fewer stages or larger images."
-            )
-        check_weights(f"{filters} filters", size, size, x.shape[-1], filters)
-        layer = layers.Conv2D(
-            filters, size, padding=padding, **self._kernel_arguments()
-        )
-        x = layer(x)
-        return self._activate(max_pool(x, pool) if pool > 1 else x)
-
-    def _kernel_arguments(self) -> dict[str, Any]:
-        penalty = None
-        if self.l1 or self.l2:
-            penalty = regularizers.get("l1_l2", l1=self.l1, l2=self.l2)
-        return {
-            "kernel_initializer": initializers.get(self.kernel_initializer),
-            "kernel_regularizer": penalty,
-            # A bias right before batch normalisation would be subtracted again.
-            "use_bias": self.batch_norm != "before_activation",
-        }
-
-    def _activate(self, x: Any) -> Any:
-        activity = (
-            regularizers.get("l1", l1=self.activity_l1) if self.activity_l1 else None
-        )
-        activation = keras.layers.Activation(
-            self.activation, activity_regularizer=activity
-        )
-        if self.batch_norm == "before_activation":
-            return activation(self._normalize(x))
-        return self._normalize(activation(x)) if self.batch_norm else activation(x)
-
-    def _normalize(self, x: Any) -> Any:
-        return layers.FusedBatchNormalization(momentum=self.batch_norm_momentum)(x)
-
-
-def classifier(x: Any, num_classes: int) -> Any:
-    """Apply the output layer: class probabilities, in float32 at any precision."""
-    num_classes = classes(num_classes)
-    check_weights(f"{num_classes} classes", x.shape[-1], num_classes)
-    # Named, so that an optimizer group can tell it from the hidden layers.
-    x = keras.layers.Dense(num_classes, name="logits")(x)
-    # 8 bits of mantissa are too few for probabilities near 0 and 1.
-    return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
-
-
-def classes(num_classes: Any) -> int:
-    """Return the number of classes, or raise unless it is an integer >= 2."""
-    return checks.integer("num_classes", num_classes, least=2)
-
 
 MOST_WEIGHTS = 2**29
 """Largest kernel: 2 GiB in float32, four times that with gradient and moments."""
@@ -165,15 +52,9 @@ def check_weights(what: str, *sizes: int) -> None:
         )
 
 
-def max_pool(x: Any, size: int) -> Any:
-    """Apply MaxPooling2D, or raise `ValueError` if the map is too small."""
-    if min(x.shape[1:3]) < size:
-        raise ValueError(
-            f"Pooling by {size} doesn't fit a feature map of "
-            f"{x.shape[1]}×{x.shape[2]}; use fewer stages, a smaller pool or "
-            "larger images."
-        )
-    return keras.layers.MaxPooling2D(size)(x)
+def classes(num_classes: Any) -> int:
+    """Return the number of classes, or raise unless it is an integer >= 2."""
+    return checks.integer("num_classes", num_classes, least=2)
 
 
 def sample_shape(input_shape: Any) -> tuple[int, ...]:
