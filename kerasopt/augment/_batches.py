@@ -15,7 +15,9 @@ import tensorflow as tf
 from kerasopt import checks
 from kerasopt.augment._affine import Affine
 from kerasopt.augment._chain import is_mixing, steps
+from kerasopt.augment._color_jitter import ColorJitter
 from kerasopt.augment._crop import Crop
+from kerasopt.augment._dihedral import Dihedral
 from kerasopt.augment._effects import Noise, RandomErasing
 from kerasopt.augment._generator import ImageDataGenerator, check_generator
 from kerasopt.augment._mixing import CutMix, Mixed, MixUp, mix_labels, mixed_by_layer
@@ -32,8 +34,10 @@ _BUILT: weakref.WeakSet[keras.layers.Layer] = weakref.WeakSet()
 
 _OWN = (
     Affine,
+    ColorJitter,
     Crop,
     CutMix,
+    Dihedral,
     ImageDataGenerator,
     MixUp,
     Noise,

@@ -10,7 +10,9 @@ import keras
 from kerasopt import checks
 from kerasopt.augment._affine import affine
 from kerasopt.augment._chain import Chain, layers_of, steps
+from kerasopt.augment._color_jitter import color_jitter
 from kerasopt.augment._crop import crop
+from kerasopt.augment._dihedral import dihedral
 from kerasopt.augment._effects import noise, random_erasing
 from kerasopt.augment._generator import (
     ImageDataGenerator,
@@ -18,9 +20,10 @@ from kerasopt.augment._generator import (
     image_data_generator,
 )
 from kerasopt.augment._mixing import cutmix, mixup
+from kerasopt.augment._presets import preset
 from kerasopt.augment._randaugment import randaugment
 from kerasopt.augment._resized_crop import random_resized_crop
-from kerasopt.augment._standardize import standardize
+from kerasopt.augment._standardize import STANDARDIZING, standardize
 from kerasopt.names import Names, unknown, way_to_call
 
 __all__ = ["get", "names", "register", "split_standardization"]
@@ -33,12 +36,20 @@ _AUGMENTATIONS.register("image_data_generator", aliases=("idg",))(image_data_gen
 _AUGMENTATIONS.register("affine")(affine)
 _AUGMENTATIONS.register("crop")(crop)
 _AUGMENTATIONS.register("random_resized_crop")(random_resized_crop)
+_AUGMENTATIONS.register("dihedral")(dihedral)
+_AUGMENTATIONS.register("color_jitter", aliases=("colour_jitter",))(color_jitter)
 _AUGMENTATIONS.register("randaugment", aliases=("rand_augment",))(randaugment)
 _AUGMENTATIONS.register("noise", aliases=("gaussian_noise",))(noise)
 _AUGMENTATIONS.register("random_erasing")(random_erasing)
 _AUGMENTATIONS.register("mixup", aliases=("mix_up",))(mixup)
 _AUGMENTATIONS.register("cutmix", aliases=("cut_mix",))(cutmix)
 _AUGMENTATIONS.register("standardize")(standardize)
+
+
+@_AUGMENTATIONS.register("preset")
+def _preset(domain: str = "photos", *, preprocess: bool = True) -> Any:
+    """Return what the list of a domain's preset stands for."""
+    return get(preset(domain, preprocess=preprocess))
 
 
 def names() -> list[str]:
@@ -135,7 +146,7 @@ def _chain(specs: Any) -> Any:
 
 def split_standardization(
     augmentation: Any,
-) -> tuple[Any, keras.layers.Normalization | None]:
+) -> tuple[Any, keras.layers.Layer | None]:
     """Return what augments, and the layer that standardises all splits.
 
     Args:
@@ -143,7 +154,7 @@ def split_standardization(
 
     Returns:
         The augmentation without its last step, if that is a `standardize` (or any
-        `keras.layers.Normalization`), and this layer, or None.
+        `keras.layers.Normalization` or `GroupNormalization`), and this layer, or None.
 
     Raises:
         ValueError: if a standardisation isn't the last step, or a layer scales.
@@ -155,12 +166,12 @@ def split_standardization(
     """
     found = steps(augmentation)
     last = found[-1] if found else None
-    layer = last if isinstance(last, keras.layers.Normalization) else None
+    layer = last if isinstance(last, STANDARDIZING) else None
     rest = augmentation
     if layer is not None:
         rest = _chain(found[:-1])
     for each in layers_of(rest):
-        if isinstance(each, keras.layers.Normalization):
+        if isinstance(each, STANDARDIZING):
             raise ValueError(
                 "A standardisation becomes the first layer of the model, behind all "
                 "augmentation: put it last in the list."

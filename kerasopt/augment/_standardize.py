@@ -1,4 +1,4 @@
-"""Standardisation by known statistics: for all splits, so a layer of the model."""
+"""Standardisation holds for all splits, so it is a layer of the model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import numpy as np
 
 from kerasopt import names
 
-__all__ = ["STATISTICS", "standardize"]
+__all__ = ["STANDARDIZING", "STATISTICS", "standardize"]
+
+STANDARDIZING = (keras.layers.Normalization, keras.layers.GroupNormalization)
+"""What `standardize` returns."""
+
+_OF_THE_DATA = ("data", "image")
 
 STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -21,7 +26,7 @@ STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 def standardize(
     statistics: str | None = None, *, mean: Any = None, std: Any = None
-) -> keras.layers.Normalization:
+) -> keras.layers.Layer:
     """Return a Keras layer that takes off a mean and divides by a standard deviation.
 
     Validation, test and prediction need it as training does. So it is no augmentation
@@ -32,13 +37,17 @@ def standardize(
 
     Args:
         statistics: ``"imagenet"`` (the default), ``"cifar10"`` or ``"mnist"``: of each
-            channel, of pixels in 0..1, as models are handed them.
+            channel, of pixels in 0..1, as models are handed them. ``"data"``: of each
+            channel of the training samples, which `kerasopt.fit` and recipes measure
+            before the first step. ``"image"``: each image by mean and deviation of all
+            its own values, whatever its exposure; an even image becomes 0.
         mean: A number, or one for each channel, instead of `statistics`. On the scale
             of the samples as the model is handed them.
         std: The standard deviation, likewise, above 0.
 
     Returns:
-        A fresh `keras.layers.Normalization`.
+        A fresh `keras.layers.Normalization`; for ``"image"`` a
+        `keras.layers.GroupNormalization` of one group without weights.
 
     Raises:
         ValueError: if the name is unknown, one of `mean` and `std` is missing, or a
@@ -48,6 +57,8 @@ def standardize(
         >>> layer = standardize(mean=0.5, std=0.25)
         >>> layer(np.array([[[[0.75]]]])).numpy().item()
         1.0
+        >>> standardize("image")(np.array([[[[0.2], [0.4]]]])).numpy().round(3).tolist()
+        [[[[-1.0], [1.0]]]]
 
     References:
         - [PyTorch's ImageNet example](
@@ -55,8 +66,11 @@ def standardize(
     """
     if mean is None and std is None:
         name = names.normalize("imagenet" if statistics is None else str(statistics))
+        if name in _OF_THE_DATA:
+            return _of_the_data(name)
         if name not in STATISTICS:
-            raise names.unknown("statistics of augmentation", statistics, STATISTICS)
+            accepted = [*STATISTICS, *_OF_THE_DATA]
+            raise names.unknown("statistics of augmentation", statistics, accepted)
         mean, std = STATISTICS[name]
     elif statistics is not None or mean is None or std is None:
         raise ValueError(
@@ -79,6 +93,15 @@ def standardize(
     return keras.layers.Normalization(
         mean=np.broadcast_to(mean, channels).tolist(),
         variance=np.broadcast_to(std**2, channels).tolist(),
+    )
+
+
+def _of_the_data(name: str) -> keras.layers.Layer:
+    if name == "data":
+        return keras.layers.Normalization()
+    # Less than a grey level of 255 is no contrast.
+    return keras.layers.GroupNormalization(
+        groups=1, epsilon=1e-5, center=False, scale=False
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasopt.layers import graph
+from kerasopt.layers import Normalization, graph
 from kerasopt.training import placement
 from kerasopt.training.head import takes_pixels
 
@@ -24,14 +24,15 @@ little, those of another scale by a factor of 255."""
 
 def with_layer(
     build: Callable[[], keras.Model] | None,
-    layer: keras.layers.Normalization | None,
+    layer: keras.layers.Layer | None,
     input_shape: Any,
 ) -> Callable[[], keras.Model] | None:
     """Return a function that builds the model with a standardisation before it.
 
     Args:
         build: The function that builds the model; None if it was given built.
-        layer: The standardisation; without one the function stays as it is.
+        layer: The standardisation; without one the function stays as it is. One without
+            statistics becomes a layer that adapts to the training samples.
         input_shape: Shape of a sample.
 
     Raises:
@@ -60,7 +61,11 @@ def with_layer(
             "standardize takes a model with one input; the data have several. Put a "
             "Normalization behind the inputs of the model that need one."
         )
-    kind, config, build_model = type(layer), layer.get_config(), build
+    adapts = isinstance(layer, keras.layers.Normalization) and not _knows(layer)
+    kind = Normalization if adapts else type(layer)
+    config, build_model = layer.get_config(), build
+    for name in ("mean", "variance", "invert") if adapts else ():
+        config.pop(name)
 
     def standardized() -> keras.Model:
         model = build_model()
@@ -97,9 +102,7 @@ def _before(
     return whole
 
 
-def check_scale(
-    layer: keras.layers.Normalization | None, some: Callable[[], Any]
-) -> None:
+def check_scale(layer: keras.layers.Layer | None, some: Callable[[], Any]) -> None:
     """Refuse statistics of another scale than the samples have.
 
     Args:
@@ -110,7 +113,7 @@ def check_scale(
         >>> layer = keras.layers.Normalization(mean=0.5, variance=0.25, axis=None)
         >>> check_scale(layer, lambda: np.array([[0.0, 1.0]]))
     """
-    if layer is None:
+    if layer is None or not _knows(layer):
         return
     samples = some()
     values = keras.ops.convert_to_numpy(layer(samples))
@@ -122,3 +125,8 @@ def check_scale(
             "statistics are of another scale. The model is handed samples from "
             f"{np.min(samples):.3g} to {np.max(samples):.3g}; give their mean and std."
         )
+
+
+def _knows(layer: keras.layers.Layer) -> bool:
+    """Say whether a layer came with its statistics."""
+    return layer.get_config().get("mean") is not None

@@ -294,7 +294,7 @@ def compile_key(recipe: Recipe, dataset: Dataset) -> str:
     content = recipe.to_dict()
     found = augment.get(content["augment"])
     _, standardization = augment.split_standardization(found)
-    statistics = standardization and standardization.get_config()
+    layer = standardization and {**standardization.get_config(), "name": None}
     fixed = {
         "model": content["model"],
         "optimizer": _without_rates(content["optimizer"]),
@@ -306,7 +306,7 @@ def compile_key(recipe: Recipe, dataset: Dataset) -> str:
         # Mixed labels are rows, and a standardisation is a layer.
         "augment": [
             augment.is_mixing(found),
-            statistics and str([statistics["mean"], statistics["variance"]]),
+            layer and str([type(standardization).__name__, layer]),
         ],
         "data": [dataset.input_shape, dataset.num_classes, dataset.train[1].ndim],
     }
