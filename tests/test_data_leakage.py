@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from kerasopt.data import Dataset, check_validation, from_arrays
-from kerasopt.data.hashing import row_digests, sha256
 from kerasopt.data.leakage import rows_in_both
+from kerasopt.data.row_digests import row_digests
+from kerasopt.fetching.hashing import sha256
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 5)).astype("float32")

@@ -21,8 +21,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from kerasopt import data
-from kerasopt.data import archives, download, sources
-from kerasopt.data.published import PUBLISHED, Published, Source
+from kerasopt.data import archives, sources
+from kerasopt.data.published import PUBLISHED, PublishedDataset
+from kerasopt.fetching import Source, cache, download
 
 IDX = (
     "train-images-idx3-ubyte",
@@ -128,7 +129,7 @@ def toy(monkeypatch, tmp_path):
     monkeypatch.delenv("KERASOPT_OFFLINE", raising=False)
 
     def place(*new_sources, hashes=HASHES):
-        published = Published(
+        published = PublishedDataset(
             name="mnist",
             title="Toy",
             class_names=tuple("0123456789"),
@@ -266,7 +267,7 @@ def test_interrupt_during_the_download_leaves_nothing(server, toy, monkeypatch):
     monkeypatch.setattr(download, "_CHUNK", 100)
     with pytest.raises(KeyboardInterrupt):
         data.load("mnist")
-    folder = sources.cache.folder()
+    folder = cache.folder()
     assert [p.suffix for p in folder.iterdir()] == [".lock"]
     # The lock was freed, and nothing half-read is believed.
     assert data.load("mnist", validation=0).hashes == HASHES
@@ -352,7 +353,7 @@ def test_without_a_sum_nothing_is_believed(server, toy):
 
 def debian(toy, tmp_path, monkeypatch):
     """Give the toy dataset a Debian package; return the folder of its files."""
-    monkeypatch.setattr("kerasopt.data.published.DEBIAN_DATASETS", tmp_path / "debian")
+    monkeypatch.setattr("kerasopt.fetching.published.DEBIAN_DATASETS", tmp_path / "debian")
     monkeypatch.setenv("KERASOPT_OFFLINE", "1")
     names = tuple(f"{name}.gz" for name in IDX)
     toy(Source(decode=archives.decode_idx, by_hand=names, debian="dataset-toy"))
@@ -449,14 +450,13 @@ def test_npm_failures_are_explained(tmp_path, monkeypatch, behaviour, message):
 
 LOADER = """
 import sys
-from kerasopt.data import archives, sources
-from kerasopt.data.published import Published, Source
+from kerasopt.data import archives
+from kerasopt.fetching import Published, Source, fetch
 source = Source(decode=archives.decode_npz, urls=(sys.argv[1],))
-names = tuple("0123456789")
-toy = Published(name="mnist", title="Toy", class_names=names, sources=(source,),
+toy = Published(name="mnist", title="Toy", sources=(source,),
                 hashes=dict(zip(("x_train", "y_train", "x_test", "y_test"),
                                 sys.argv[2:])))
-print(sources.fetch(toy)[0]["x_train"].sum())
+print(fetch(toy)[0]["x_train"].sum())
 """
 
 

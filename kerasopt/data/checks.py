@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasopt.data.hashing import row_chunks
+from kerasopt.fetching.hashing import row_chunks
 
 __all__ = [
     "Pair",

@@ -13,7 +13,6 @@ import numpy as np
 from kerasopt import checks
 from kerasopt.data import description
 from kerasopt.data.checks import is_lazy
-from kerasopt.data.hashing import sha256
 from kerasopt.data.leakage import rows_in_both, warn_of_test_rows
 from kerasopt.data.meaning import find_meaning
 from kerasopt.data.pixels import PIXEL_MAX, pixel_scale
@@ -31,6 +30,7 @@ from kerasopt.data.split_checks import (
 )
 from kerasopt.data.streams import Stream
 from kerasopt.data.structure import count, leaves, map_leaves
+from kerasopt.fetching.hashing import sha256
 from kerasopt.names import unknown
 from kerasopt.tasks import Task
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasopt.data.hashing import row_digests
 from kerasopt.data.image_store import ImageStore
 from kerasopt.data.images import COLORS, decode
 from kerasopt.data.parallel import in_threads, reading_threads
+from kerasopt.data.row_digests import row_digests
 
 __all__ = ["ImageFiles"]
 

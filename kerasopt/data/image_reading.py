@@ -19,13 +19,13 @@ import numpy as np
 
 from kerasopt import files
 from kerasopt.console import Console, say, track
-from kerasopt.data import cache as caching
-from kerasopt.data.hashing import row_digests
 from kerasopt.data.image_files import ImageFiles
 from kerasopt.data.image_store import ImageStore, room_on_disk, store_path, writing
 from kerasopt.data.images import COLORS, ImageError, decode_and_look
 from kerasopt.data.memory import free_memory
 from kerasopt.data.parallel import in_threads, reading_threads
+from kerasopt.data.row_digests import row_digests
+from kerasopt.fetching import cache as caching
 from kerasopt.names import unknown
 
 __all__ = ["CACHES", "Images", "choose_cache", "read_all"]

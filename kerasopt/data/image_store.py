@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from kerasopt import files
-from kerasopt.data import cache
+from kerasopt.fetching import cache
 
 __all__ = ["ImageStore", "room_on_disk", "store_path", "writing"]
 

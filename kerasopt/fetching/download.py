@@ -1,20 +1,32 @@
-"""Getting bytes: over https, and out of packages through the npm client."""
+"""Bytes over https, and out of packages through the npm client."""
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 from kerasopt.console import Bar, Console
 
-__all__ = ["DownloadError", "npm_pack", "offline", "read_limited", "read_url"]
+__all__ = [
+    "DownloadError",
+    "Page",
+    "npm_pack",
+    "offline",
+    "read_limited",
+    "read_page",
+    "read_url",
+]
 
 MAX_BYTES = 2**30
 _CHUNK = 2**18
@@ -79,14 +91,71 @@ def read_url(url: str, *, timeout: float = 10.0, limit: int = MAX_BYTES) -> byte
         >>> read_url("file:///a")
         Traceback (most recent call last):
         ...
-        kerasopt.data.download.DownloadError: only http and https are read: file:///a
+        kerasopt.fetching.download.DownloadError: only http and https are read: file:///a
+    """
+    return read_page(url, timeout=timeout, limit=limit).data
+
+
+class Page(NamedTuple):
+    """What a server answered.
+
+    Attributes:
+        data: The bytes.
+        kind: Their type, such as "text/html".
+        url: Where they came from in the end.
+    """
+
+    data: bytes
+    kind: str
+    url: str
+
+
+def read_page(
+    url: str,
+    *,
+    timeout: float = 10.0,
+    limit: int = MAX_BYTES,
+    accept: str = "*/*",
+    cafile: str | None = None,
+) -> Page:
+    """Download a file or page into memory, with what the server says of it.
+
+    Args:
+        url: Address, http or https. User and password in it are sent to its own
+            server alone, and never shown.
+        timeout: Seconds to wait for the connection, and for each next piece.
+        limit: Largest size in bytes.
+        accept: Types that are asked for, as the header of that name.
+        cafile: File of certificates that the server's must come from; by default the
+            system's.
+
+    Raises:
+        DownloadError: if it can't be had whole.
+
+    Example:
+        >>> read_page("ftp://a/b")
+        Traceback (most recent call last):
+        ...
+        kerasopt.fetching.download.DownloadError: only http and https are read: ftp://a/b
     """
     if not url.startswith(("https://", "http://")):
         raise DownloadError(f"only http and https are read: {url}")
-    request = urllib.request.Request(url, headers={"User-Agent": "kerasopt"})
+    parts = urllib.parse.urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    url = parts._replace(netloc=host).geturl()
+    headers = {"User-Agent": "kerasopt", "Accept": accept}
+    request = urllib.request.Request(url, headers=headers)
+    if at:
+        secret = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {secret}")
+    name = parts.path.rstrip("/").rsplit("/", 1)[-1]
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as response:
-            return _read_all(response, name=url.rsplit("/", 1)[-1], limit=limit)
+        context = ssl.create_default_context(cafile=cafile) if cafile else None
+        with urllib.request.urlopen(
+            request, timeout=timeout, context=context
+        ) as response:
+            data = _read_all(response, name=name, limit=limit)
+            return Page(data, response.headers.get_content_type(), response.url)
     except urllib.error.HTTPError as error:
         raise DownloadError(
             f"the server answered {error.code} {error.reason}"
@@ -134,7 +203,7 @@ def npm_pack(
         >>> npm_pack("Not A Package")
         Traceback (most recent call last):
         ...
-        kerasopt.data.download.DownloadError: 'Not A Package' isn't name@version
+        kerasopt.fetching.download.DownloadError: 'Not A Package' isn't name@version
     """
     name, _, version = package.rpartition("@")
     if not name or not version or " " in package:

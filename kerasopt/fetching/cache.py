@@ -1,4 +1,4 @@
-"""Verified copies of downloaded datasets on disk.
+"""Verified copies of downloaded datasets and weights on disk.
 
 A cache file is an uncompressed ``.npz`` with the arrays, the SHA-256 of each
 and a note of their origin. It appears under its name only when it is
@@ -18,7 +18,7 @@ import numpy as np
 
 from kerasopt import files
 from kerasopt.console import Console, say
-from kerasopt.data.hashing import sha256
+from kerasopt.fetching.hashing import sha256
 
 __all__ = ["CacheDamaged", "cache_file", "folder", "lock", "read", "write"]
 
@@ -35,12 +35,15 @@ class CacheDamaged(ValueError):
     """A cache file that isn't what it should be."""
 
 
-def folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Return the folder of the datasets; it need not exist yet.
+def folder(
+    data_dir: str | os.PathLike[str] | None = None, *, room: str = "datasets"
+) -> Path:
+    """Return the folder of the datasets, or of the weights; it need not exist yet.
 
     Args:
-        data_dir: A folder of your choice; by default the subfolder "datasets"
-            of ``$KERASOPT_HOME``, or else of ``~/.kerasopt``.
+        data_dir: A folder of your choice; by default the subfolder ``room`` of
+            ``$KERASOPT_HOME``, or else of ``~/.kerasopt``.
+        room: Name of the subfolder: "datasets" or "weights".
 
     Returns:
         The folder.
@@ -55,9 +58,9 @@ def folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
     if data_dir is not None:
         path = files.user_path(data_dir, what="data_dir")
     elif own := os.environ.get("KERASOPT_HOME"):
-        path = files.user_path(own, what="KERASOPT_HOME") / "datasets"
+        path = files.user_path(own, what="KERASOPT_HOME") / room
     else:
-        path = _in_home()
+        path = _in_home() / room
     if path.exists() and not path.is_dir():
         raise ValueError(f"data_dir must be a folder; {path} is a file.")
     return path
@@ -65,7 +68,7 @@ def folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
 
 def _in_home() -> Path:
     try:
-        return Path.home() / ".kerasopt" / "datasets"
+        return Path.home() / ".kerasopt"
     except RuntimeError as error:
         # A container whose user number has no name.
         raise ValueError(
@@ -74,12 +77,18 @@ def _in_home() -> Path:
         ) from error
 
 
-def cache_file(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Return where the dataset of that name is cached.
+def cache_file(
+    name: str,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    room: str = "datasets",
+) -> Path:
+    """Return where the dataset of that name, or a network's weights, are cached.
 
     Args:
-        name: Name of the dataset.
+        name: Name of the dataset or network.
         data_dir: As for `folder`.
+        room: As for `folder`.
 
     Returns:
         The path; the file need not exist.
@@ -89,7 +98,7 @@ def cache_file(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> 
         'kerasopt-mnist.npz'
     """
     # The prefix keeps it apart from a `mnist.npz` that the user put there.
-    return folder(data_dir) / f"kerasopt-{name}.npz"
+    return folder(data_dir, room=room) / f"kerasopt-{name}.npz"
 
 
 def read(path: Path, *, hashes: Mapping[str, str]) -> tuple[Arrays, str]:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from kerasopt import files
-from kerasopt.data import cache
-from kerasopt.data.hashing import sha256
+from kerasopt.fetching import cache
+from kerasopt.fetching.hashing import sha256
 
 ARRAYS = {
     "x": np.arange(60_000, dtype=np.uint8).reshape(100, 600),
@@ -177,7 +177,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 import numpy as np
-from kerasopt.data import cache
+from kerasopt.fetching import cache
 os.fsync = lambda _: os.kill(os.getpid(), 9)
 cache.write(Path(sys.argv[1]), {"x": np.zeros(9), "y": np.zeros(9)}, origin="killed")
 """
@@ -208,7 +208,7 @@ def test_errors_inside_the_lock_come_out_unchanged(path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from kerasopt.data import cache
+from kerasopt.fetching import cache
 with cache.lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
