@@ -353,11 +353,12 @@ def test_without_a_sum_nothing_is_believed(server, toy):
 
 def debian(toy, tmp_path, monkeypatch):
     """Give the toy dataset a Debian package; return the folder of its files."""
-    monkeypatch.setattr("kerasopt.fetching.published.DEBIAN_DATASETS", tmp_path / "debian")
+    folder = tmp_path / "debian"
+    monkeypatch.setattr("kerasopt.fetching.published.DEBIAN_DATASETS", folder)
     monkeypatch.setenv("KERASOPT_OFFLINE", "1")
     names = tuple(f"{name}.gz" for name in IDX)
     toy(Source(decode=archives.decode_idx, by_hand=names, debian="dataset-toy"))
-    return tmp_path / "debian" / "toy"
+    return folder / "toy"
 
 
 def test_an_installed_debian_package_is_read(toy, tmp_path, monkeypatch):

