@@ -47,6 +47,17 @@ FACTORIES = {
         "attention": "squeeze_excite",
         "dropout": 0.1,
     },
+    "wide_resnet": {"depth": 10, "width": 1, "dropout": 0.1, "l2": 1e-4},
+    "vit": {"patch_size": 4, "width": 8, "depth": 2, "num_heads": 2, "dropout": 0.1},
+    "vit-token": {
+        "name": "vit",
+        "patch_size": 6,
+        "width": 8,
+        "depth": 1,
+        "num_heads": 2,
+        "pool": "token",
+        "l2": 1e-4,
+    },
     "resnet-bottleneck": {"name": "resnet", "depth": 50, "widths": (1, 1, 1, 2)},
 }
 

@@ -625,6 +625,8 @@ NUMPY_ARGUMENTS = {
     "cnn": {"filters": np.array([4]), "dense": np.array([8]), "l2": np.float32(1e-4)},
     "airbench": {"widths": np.array([4]), "mean": np.full(3, 0.5), "std": np.ones(3)},
     "resnet": {"depth": np.int64(8), "widths": np.array([4, 4, 8])},
+    "vit": {"width": np.int64(8), "depth": np.int32(1), "dropout": np.float32(0.1)},
+    "wide_resnet": {"depth": np.int64(10), "width": np.int32(1)},
     "stages": {"stages": ({"width": np.int64(4)},), "stem_width": np.int32(4)},
 }
 

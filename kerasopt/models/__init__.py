@@ -27,6 +27,8 @@ from kerasopt.models.resnet import resnet
 from kerasopt.models.stages import stages
 from kerasopt.models.style import Style
 from kerasopt.models.summary import Summary, summary
+from kerasopt.models.vit import vit
+from kerasopt.models.wide_resnet import wide_resnet
 from kerasopt.names import warn_renamed
 
 __all__ = [
@@ -49,7 +51,9 @@ __all__ = [
     "stages",
     "summary",
     "training_flops",
+    "vit",
     "weights_by_path",
+    "wide_resnet",
 ]
 
 

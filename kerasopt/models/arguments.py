@@ -14,6 +14,7 @@ __all__ = [
     "MOST_LAYERS",
     "MOST_WEIGHTS",
     "check_activation",
+    "check_shrinking",
     "check_weights",
     "classes",
     "image_shape",
@@ -55,6 +56,32 @@ def check_weights(what: str, *sizes: int) -> None:
 def classes(num_classes: Any) -> int:
     """Return the number of classes, or raise unless it is an integer >= 2."""
     return checks.integer("num_classes", num_classes, least=2)
+
+
+def check_shrinking(
+    what: str, shape: Sequence[int], factor: int, *, hint: str = ""
+) -> None:
+    """Raise `ValueError` if images are smaller than what a network makes a pixel of.
+
+    Args:
+        what: The network, for the message (``"ResNet-18"``).
+        shape: (height, width, channels) of the images.
+        factor: How many times smaller than they its last map is.
+        hint: What else helps, followed by ``" or "``.
+
+    Example:
+        >>> check_shrinking("ResNet-18", (4, 8, 3), 8)
+        Traceback (most recent call last):
+        ...
+        ValueError: ResNet-18 makes maps 8 times smaller, so it needs images of 8×8 ...
+    """
+    if min(shape[:2]) < factor:
+        raise ValueError(
+            f"{what} makes maps {factor} times smaller, so it needs images of "
+            f"{factor}×{factor} pixels or more; given: {shape[0]}×{shape[1]}. Use "
+            f"{hint}a network of fewer stages, or larger images (image_size of a "
+            "folder)."
+        )
 
 
 def sample_shape(input_shape: Any) -> tuple[int, ...]:

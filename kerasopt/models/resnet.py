@@ -144,7 +144,12 @@ def resnet(
     plan = _plan(depth, widths, shortcut, strided_kernel)
     shape = arguments.image_shape(input_shape)
     stem = _stem_for(stem, shape)
-    _check_size(shape, plan, stem, f"ResNet-{depth}")
+    arguments.check_shrinking(
+        f"ResNet-{depth} with the stem {stem!r}",
+        shape,
+        2 ** (len(plan.widths) - 1) * (4 if stem == "imagenet" else 1),
+        hint="stem='cifar', which shrinks them less, or " * (stem == "imagenet"),
+    )
     attends = blocks.attention.read_attention(attention)[0]
     given: dict[str, Any] = {"style": style, "preactivation": preactivation}
     given["shortcut"] = plan.shortcut
@@ -206,17 +211,6 @@ def _stem_for(stem: Any, shape: Sequence[int]) -> str:
     if stem != "auto":
         return stem
     return "imagenet" if min(shape[:2]) >= LEAST_FOR_IMAGENET else "cifar"
-
-
-def _check_size(shape: Sequence[int], plan: Plan, stem: str, what: str) -> None:
-    least = 2 ** (len(plan.widths) - 1) * (4 if stem == "imagenet" else 1)
-    if min(shape[:2]) < least:
-        hint = "stem='cifar', which shrinks them less, or " * (stem == "imagenet")
-        raise ValueError(
-            f"{what} with the stem {stem!r} makes maps {least} times smaller, so it "
-            f"needs images of {least}×{least} pixels or more; given: "
-            f"{shape[0]}×{shape[1]}. Use {hint}larger images (data.size of a folder)."
-        )
 
 
 def _apply_stem(
