@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from thinning import slow_unless
 
 from kerasopt import distribute, losses, models, optimizers
@@ -59,14 +60,36 @@ FACTORIES = {
         "l2": 1e-4,
     },
     "resnet-bottleneck": {"name": "resnet", "depth": 50, "widths": (1, 1, 1, 2)},
+    "mobilenet": {"widths": (8, 8), "depth": (1, 2), "dropout": 0.1, "l2": 1e-4},
+    "mobilenet-imagenet": {
+        "name": "mobilenet",
+        "layout": "imagenet",
+        "widths": (4, 4, 8),
+        "depth": 1,
+        "activity_l1": 1e-5,
+    },
+    "convmixer": {"width": 8, "depth": 2, "kernel_size": 3, "l1": 1e-5},
+    "chapter_cnn": {"l2": 1e-4, "batch_norm_momentum": 0.9},
 }
+LARGER = {"chapter_cnn": (18, 18, 3)}
+"""Images of networks that need more than 12×12 pixels."""
 
 
-DEEP = ("resnet-bottleneck",)
+DEEP = ("resnet-bottleneck", "mobilenet-imagenet")
+"""Slow to build or train, and like others here."""
 
 
-def build(case):
-    return models.get({"name": case, **FACTORIES[case]}, **SHAPE)
+def build(case, **arguments):
+    shape = {**SHAPE, "input_shape": LARGER.get(case, SHAPE["input_shape"])}
+    return models.get({"name": case, **FACTORIES[case]}, **{**shape, **arguments})
+
+
+def samples(case, images, count=12):
+    """Return the first pictures, of the size of the case, and their labels."""
+    x, y = images[0][:count] / np.float32(255), images[1][:count]
+    side = LARGER.get(case, SHAPE["input_shape"])[0]
+    border = (side - x.shape[1]) // 2
+    return np.pad(x, [(0, 0), (border, border), (border, border), (0, 0)]), y
 
 
 def test_every_factory_is_in_the_table():
@@ -93,7 +116,7 @@ def test_trains_saves_and_reloads(case, policy, images, tmp_path):
         model = build(case)
     finally:
         keras.config.set_dtype_policy("float32")
-    x, y = images[0] / np.float32(255), images[1]
+    x, y = samples(case, images)
     smoothed = losses.get("auto", labels=y, label_smoothing=0.1)
     model.compile(optimizers.get("momentum", learning_rate=0.01), smoothed)
     before = [w.copy() for w in model.get_weights()]
@@ -111,7 +134,7 @@ def test_trains_saves_and_reloads(case, policy, images, tmp_path):
 
 @pytest.mark.parametrize("case", slow_unless("cnn-modern".__eq__, FACTORIES))
 def test_trains_under_a_mirrored_strategy(case, images, two_cpus):
-    x, y = images[0][:10] / np.float32(255), images[1][:10]
+    x, y = samples(case, images, 10)
     with two_cpus.scope():
         model = build(case)
         loss = distribute.GlobalBatchLoss(losses.for_labels(y))
@@ -119,3 +142,68 @@ def test_trains_under_a_mirrored_strategy(case, images, two_cpus):
     # Of 10 samples in batches of 4 the last 2 fall to the first replica.
     history = model.fit(x, y, batch_size=4, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
+
+
+@pytest.mark.parametrize("case", slow_unless("mobilenet".__eq__, FACTORIES))
+def test_exports_to_a_saved_model(case, images, tmp_path):
+    model = build(case)
+    x, _ = samples(case, images)
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(served.serve(x), model(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", slow_unless(lambda case: case not in DEEP, FACTORIES))
+def test_two_classes_and_one_channel(case, images):
+    side = LARGER.get(case, SHAPE["input_shape"])[0]
+    model = build(case, num_classes=2, input_shape=(side, side, 1))
+    rows = np.asarray(model(samples(case, images)[0][..., :1]))
+    assert rows.shape == (12, 2)
+    np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-5)
+
+
+IMAGE_CASES = [case for case in FACTORIES if case != "mlp"]
+
+
+@pytest.mark.parametrize("case", IMAGE_CASES)
+def test_an_image_of_one_pixel_is_refused(case):
+    with pytest.raises(ValueError, match=r"1×1|given: 1 on the shorter side"):
+        build(case, input_shape=(1, 1, 3))
+
+
+@pytest.mark.parametrize("case", slow_unless(lambda case: case not in DEEP, FACTORIES))
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"input_shape": (0, 12, 3)}, "input_shape.* must be .*integer.* >= 1"),
+        ({"input_shape": (12, 12, 0)}, "input_shape.* must be .*integer.* >= 1"),
+        ({"num_classes": 0}, "num_classes must be an integer >= 2"),
+        ({"num_classes": 1}, "num_classes must be an integer >= 2"),
+    ],
+)
+def test_sizes_of_nothing_are_refused(case, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        build(case, **arguments)
+
+
+CIFAR = {"input_shape": (32, 32, 3), "num_classes": 10}
+IMAGENET = {"input_shape": (224, 224, 3), "num_classes": 1000}
+PUBLISHED = {
+    # Millions of parameters as the papers print them, and how many train in ours.
+    "MobileNet (Howard et al. 2017)": (4.2, 4_231_976, "mobilenet", IMAGENET, {}),
+    "ConvMixer-256/8 (Trockman & Kolter 2022)": (
+        0.7, 708_874, "convmixer", CIFAR, {"kernel_size": 9},
+    ),
+    "the chapter's network": (0.357514, 357_514, "chapter_cnn", CIFAR, {}),
+}  # fmt: skip
+QUICK = ("ConvMixer", "the chapter")
+
+
+@pytest.mark.parametrize(
+    "row", slow_unless(lambda row: row.startswith(QUICK), PUBLISHED)
+)
+def test_published_parameter_counts(row):
+    millions, count, name, shape, arguments = PUBLISHED[row]
+    model = models.get(name, **shape, **arguments)
+    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == count
+    assert round(count / 1e6, len(str(millions).partition(".")[2])) == millions

@@ -13,7 +13,9 @@ from typing import Any
 from kerasopt.models import blocks
 from kerasopt.models.airbench import airbench
 from kerasopt.models.batch_norm import adapt_batch_norm
+from kerasopt.models.chapter_cnn import chapter_cnn
 from kerasopt.models.cnn import cnn
+from kerasopt.models.convmixer import convmixer
 from kerasopt.models.cost import (
     flops,
     latency_milliseconds,
@@ -22,6 +24,7 @@ from kerasopt.models.cost import (
 )
 from kerasopt.models.inherit import inherit_weights, weights_by_path
 from kerasopt.models.mlp import mlp
+from kerasopt.models.mobilenet import mobilenet
 from kerasopt.models.registry import defaults, get, names, register
 from kerasopt.models.resnet import resnet
 from kerasopt.models.stages import stages
@@ -37,13 +40,16 @@ __all__ = [
     "adapt_batch_norm",
     "airbench",
     "blocks",
+    "chapter_cnn",
     "cnn",
+    "convmixer",
     "defaults",
     "flops",
     "get",
     "inherit_weights",
     "latency_milliseconds",
     "mlp",
+    "mobilenet",
     "names",
     "parameters",
     "register",

@@ -212,15 +212,22 @@ class Style:
 
     def activate(self, x: Any, name: str | None = None) -> Any:
         """Apply the activation, with its penalty."""
+        is_half = keras.config.dtype_policy().compute_dtype != "float32"
         penalty = None
-        if self.activity_l1:
+        if self.activity_l1 and not is_half:
             penalty = regularizers.get("l1", l1=self.activity_l1)
         layer = keras.layers.Activation(
             self.activation,
             activity_regularizer=penalty,
             name=place(name, "activation"),
         )
-        return layer(x)
+        x = layer(x)
+        if self.activity_l1 and is_half:
+            # A sum in half precision is off, and Keras can't add it to the loss.
+            x = keras.layers.ActivityRegularization(
+                l1=self.activity_l1, dtype="float32", name=place(name, "activity")
+            )(x)
+        return x
 
     def kernel_arguments(self) -> dict[str, Any]:
         """Return fresh arguments of a Keras layer with a kernel."""
