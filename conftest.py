@@ -11,6 +11,7 @@ NOTEBOOKS = (
     "02_gradient_descent_and_backprop.ipynb",
     "03_optimizers_and_schedules.ipynb",
     "04_initialization_and_normalization.ipynb",
+    "05_regularization.ipynb",
     "10_hyperparameter_search.ipynb",
     "11_ablation.ipynb",
     "12_architecture_search.ipynb",

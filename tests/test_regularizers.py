@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 from sklearn.metrics import mean_squared_error
 
-from kerasopt import regularizers
+from kerasopt import models, regularizers
 
 WEIGHTS = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
 
@@ -77,3 +78,54 @@ def test_objects_none_and_unknown_words():
         regularizers.get(penalty, l2=0.1)
     with pytest.raises(ValueError, match="Did you mean 'l1_l2'"):
         regularizers.get("l1_l3")
+
+
+@pytest.fixture(scope="module")
+def enlarged_digits():
+    """Digits of 24×24 pixels in a frame, 784 as in MNIST."""
+    x, y = load_digits(return_X_y=True)
+    x = np.kron(x.reshape(-1, 8, 8) / 16, np.ones((3, 3)))
+    return np.pad(x, ((0, 0), (2, 2), (2, 2))).reshape(-1, 784).astype("float32"), y
+
+
+def hidden_weights(model):
+    kernels = [layer.kernel for layer in model.layers if hasattr(layer, "kernel")]
+    return np.concatenate([np.ravel(kernel) for kernel in kernels[:-1]])
+
+
+def test_an_l1_of_a_hundredth_outweighs_the_cross_entropy(enlarged_digits):
+    """|w| has the mean limit / 2 under Glorot's uniform, limit² = 6 / (ins + outs)."""
+    keras.utils.set_random_seed(0)
+    model = models.mlp(
+        input_shape=(784,),
+        num_classes=10,
+        units=(64, 64),
+        l1=0.01,
+        kernel_initializer="glorot_uniform",
+    )
+    fans = [(784, 64), (64, 64)]
+    expected = sum(0.01 * a * b * np.sqrt(6 / (a + b)) / 2 for a, b in fans)
+    penalty = float(sum(model.losses))
+    assert penalty == pytest.approx(expected, rel=0.02)
+    assert 25 < penalty < 26
+    x, y = enlarged_digits
+    probabilities = np.asarray(model(x), "float64")
+    cross_entropy = -np.log(probabilities[np.arange(len(y)), y]).mean()
+    assert cross_entropy == pytest.approx(np.log(10), rel=0.15)
+
+
+def test_l1_makes_weights_small_but_none_exactly_zero(enlarged_digits):
+    """Gradient steps jump over 0; fewer weights are small under L2."""
+    shares = {}
+    for name in ("l1", "l2"):
+        keras.utils.set_random_seed(0)
+        model = models.mlp(
+            input_shape=(784,), num_classes=10, units=(64, 64), **{name: 0.01}
+        )
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(*enlarged_digits, batch_size=32, epochs=8, verbose=0)
+        weights = hidden_weights(model)
+        assert not (weights == 0).any()
+        shares[name] = np.mean(np.abs(weights) < 1e-3)
+    assert shares["l1"] > 0.9
+    assert shares["l1"] > shares["l2"] + 0.3
