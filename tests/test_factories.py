@@ -70,12 +70,20 @@ FACTORIES = {
     },
     "convmixer": {"width": 8, "depth": 2, "kernel_size": 3, "l1": 1e-5},
     "chapter_cnn": {"l2": 1e-4, "batch_norm_momentum": 0.9},
+    "transfer": {
+        "backbone": "mobilenet",
+        "weights": None,
+        "image_size": 32,
+        "dense": (8,),
+        "unfreeze": 2,
+        "l2": 1e-4,
+    },
 }
 LARGER = {"chapter_cnn": (18, 18, 3)}
 """Images of networks that need more than 12×12 pixels."""
 
 
-DEEP = ("resnet-bottleneck", "mobilenet-imagenet")
+DEEP = ("resnet-bottleneck", "mobilenet-imagenet", "transfer")
 """Slow to build or train, and like others here."""
 
 

@@ -456,7 +456,8 @@ def test_models_are_uncompiled_and_build_without_warnings():
         warnings.simplefilter("error")
         for name in models.names():
             if name != "test_net":
-                assert not models.get(name, **CIFAR).compiled
+                weights = {"weights": None} if name == "transfer" else {}
+                assert not models.get(name, **CIFAR, **weights).compiled
         for arguments, _ in PRINTED.values():
             models.get("cnn" if "filters" in arguments else "mlp", **arguments)
         # What the texts do, and what this test is here to find.
@@ -631,6 +632,12 @@ NUMPY_ARGUMENTS = {
     "vit": {"width": np.int64(8), "depth": np.int32(1), "dropout": np.float32(0.1)},
     "wide_resnet": {"depth": np.int64(10), "width": np.int32(1)},
     "stages": {"stages": ({"width": np.int64(4)},), "stem_width": np.int32(4)},
+    "transfer": {
+        "backbone": "vgg16",
+        "weights": None,
+        "image_size": np.array([32, 32]),
+        "dense": np.array([4]),
+    },
 }
 
 

@@ -5,7 +5,8 @@ and returns a new functional `keras.Model`. Add one with `register`, in this
 package or in user code; recipes then find it by name. They are made of `blocks`, which
 other models can use, too; a `Style` is what the layers of a model share.
 `inherit_weights` starts a network from another one, `adapt_batch_norm` fits a trained
-one to another domain.
+one to another domain. `transfer` puts a new head on a pretrained network, of which
+`unfreeze` trains the last layers.
 """
 
 from typing import Any
@@ -22,6 +23,10 @@ from kerasopt.models.cost import (
     parameters,
     training_flops,
 )
+from kerasopt.models.efficientnet_lite0 import (
+    WeightsUnavailableError,
+    efficientnet_lite0,
+)
 from kerasopt.models.inherit import inherit_weights, weights_by_path
 from kerasopt.models.mlp import mlp
 from kerasopt.models.mobilenet import mobilenet
@@ -30,6 +35,8 @@ from kerasopt.models.resnet import resnet
 from kerasopt.models.stages import stages
 from kerasopt.models.style import Style
 from kerasopt.models.summary import Summary, summary
+from kerasopt.models.transfer import transfer
+from kerasopt.models.unfreezing import unfreeze
 from kerasopt.models.vit import vit
 from kerasopt.models.wide_resnet import wide_resnet
 from kerasopt.names import warn_renamed
@@ -37,6 +44,7 @@ from kerasopt.names import warn_renamed
 __all__ = [
     "Style",
     "Summary",
+    "WeightsUnavailableError",
     "adapt_batch_norm",
     "airbench",
     "blocks",
@@ -44,6 +52,7 @@ __all__ = [
     "cnn",
     "convmixer",
     "defaults",
+    "efficientnet_lite0",
     "flops",
     "get",
     "inherit_weights",
@@ -57,6 +66,8 @@ __all__ = [
     "stages",
     "summary",
     "training_flops",
+    "transfer",
+    "unfreeze",
     "vit",
     "weights_by_path",
     "wide_resnet",

@@ -13,7 +13,9 @@ from kerasopt.models.style import place
 __all__ = ["classifier", "drop", "feature_map"]
 
 
-def classifier(x: Any, num_classes: int, *, dropout: float = 0.0) -> Any:
+def classifier(
+    x: Any, num_classes: int, *, dropout: float = 0.0, kernel_regularizer: Any = None
+) -> Any:
     """Apply the output layer: class probabilities, in float32 at any precision.
 
     Args:
@@ -21,6 +23,7 @@ def classifier(x: Any, num_classes: int, *, dropout: float = 0.0) -> Any:
             all places is taken first.
         num_classes: Number of classes, at least 2.
         dropout: Drop rate in [0, 1) before the output layer.
+        kernel_regularizer: Penalty on the kernel, as in Keras; none by default.
 
     Returns:
         (batch, num_classes), of layers named "pool", "dropout", "logits" and
@@ -43,7 +46,9 @@ def classifier(x: Any, num_classes: int, *, dropout: float = 0.0) -> Any:
         x = keras.layers.Dropout(rate, name="dropout")(x)
     arguments.check_weights(f"{num_classes} classes", x.shape[-1], num_classes)
     # Named, so that an optimizer group can tell it from the hidden layers.
-    x = keras.layers.Dense(num_classes, name="logits")(x)
+    x = keras.layers.Dense(
+        num_classes, kernel_regularizer=kernel_regularizer, name="logits"
+    )(x)
     # 8 bits of mantissa are too few for probabilities near 0 and 1.
     return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
 
