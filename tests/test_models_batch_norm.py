@@ -212,6 +212,24 @@ def test_nothing_else_changes_and_the_table_says_what_did():
         np.testing.assert_allclose(row["variance_ratio"], ratio, rtol=1e-4)
 
 
+@pytest.mark.parametrize("factor", [1, 255])
+def test_rows_stand_in_the_order_of_the_calls(factor):
+    """In nested models, too; the first layer alone tells of the images' scale."""
+    names = ["one", "two", "three"]
+    inner = keras.Sequential(
+        [keras.Input((6, 6, 3)), *(L.BatchNormalization(name=name) for name in names)]
+    )
+    model = keras.Sequential(
+        [keras.Input((6, 6, 3)), inner, L.BatchNormalization(name="four")]
+    )
+    adapt_batch_norm(model, IMAGES)
+    if factor == 1:
+        assert adapt_batch_norm(model, IMAGES).index.tolist() == [*names, "four"]
+        return
+    with pytest.warns(UserWarning, match="reaches layer 'one' varies"):
+        adapt_batch_norm(model, factor * IMAGES)
+
+
 def test_half_precision_measures_in_float32():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

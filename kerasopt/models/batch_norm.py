@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
 import warnings
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def adapt_batch_norm(
         batch_size: Most images at a time; they are shared out evenly.
 
     Returns:
-        A table with one row a layer, in the model's order: its ``channels``; the
+        A table with one row a layer, in the order of their calls: its ``channels``; the
         ``mean_shift``, by how many old standard deviations the mean moved (average of
         the channels' absolute values); the ``variance_ratio``, new to old variance
         (geometric mean of the channels).
@@ -101,14 +102,18 @@ def adapt_batch_norm(
             _call(model, batch)
         for statistics in measured:
             statistics.check()
-    return _table([each for each in measured if each.count])
+    called = [each for each in measured if each.count]
+    return _table(sorted(called, key=lambda each: each.place))
 
 
 class _Statistics:
     """What a layer got: the number of values a channel, their mean and variance."""
 
-    def __init__(self, layer: keras.layers.BatchNormalization) -> None:
+    def __init__(
+        self, layer: keras.layers.BatchNormalization, places: Iterator[int]
+    ) -> None:
         self.layer = layer
+        self.places, self.place = places, 0
         self.old_mean, self.old_variance = map(
             _float64, (layer.moving_mean, layer.moving_variance)
         )
@@ -122,6 +127,8 @@ class _Statistics:
 
     def add(self, count: int, mean: np.ndarray, variance: np.ndarray) -> None:
         """Add a batch (Chan et al., 1979)."""
+        if not self.count:
+            self.place = next(self.places)
         total = self.count + count
         off = mean - self.mean
         with np.errstate(invalid="ignore", over="ignore"):  # `check` tells.
@@ -179,7 +186,8 @@ def _measuring(
     layers: list[keras.layers.BatchNormalization],
 ) -> Iterator[list[_Statistics]]:
     """Let layers measure what they get, inside this block, and keep it after it."""
-    measured = [_Statistics(layer) for layer in layers]
+    places = itertools.count()
+    measured = [_Statistics(layer, places) for layer in layers]
     for each in measured:
         each.layer.call = each.normalize
     try:
