@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import kerasopt
 from kerasopt import models, recipes
 
 CIFAR = {"input_shape": (32, 32, 3), "num_classes": 10}
@@ -64,3 +65,25 @@ def test_images_that_are_too_small_are_refused():
     for side in (17, 1):
         with pytest.raises(ValueError, match=rf"18×18 pixels.*given: {side}×20"):
             models.chapter_cnn(input_shape=(side, 20, 3), num_classes=2)
+
+
+def test_the_smaller_network_trains_for_twenty_epochs(tmp_path):
+    """The chapter's first network for CIFAR-10, on colours that are easy to tell."""
+    y = np.arange(64) % 10
+    rng = np.random.default_rng(0)
+    colours = rng.integers(0, 256, (10, 1, 1, 3))[y]
+    x = np.clip(colours + rng.integers(-20, 21, (64, 32, 32, 3)), 0, 255)
+    run = kerasopt.fit(
+        models.cnn(**CIFAR, filters=(32, 64, 64), dense=(64,), padding="valid"),
+        (x.astype("uint8"), y),
+        optimizer="adam",
+        augment={"name": "image_data_generator", "horizontal_flip": True},
+        epochs=20,
+        batch_size=32,
+        directory=tmp_path / "run",
+        devices="cpu",
+        verbose=False,
+    )
+    assert run.model.count_params() == 122_570
+    assert len(run.history) == 20
+    assert run.history["accuracy"].iloc[-1] > 0.9 > run.history["accuracy"].iloc[0]
