@@ -1,10 +1,12 @@
 """kerasopt.models.mobilenet: against keras.applications, and its sizes."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 
-from kerasopt import models
+from kerasopt import models, recipes
 
 CIFAR = {"input_shape": (32, 32, 3), "num_classes": 10}
 IMAGENET = {"input_shape": (224, 224, 3), "num_classes": 1000}
@@ -63,6 +65,17 @@ def test_it_is_smaller_than_the_chapters_network():
     expected = 27 * 32 + 4 * 32
     expected += sum(a * b + 9 * a + 4 * a + 4 * b for a, b in pairs) + 257 * 10
     assert model.count_params() == expected < 358_218
+
+
+def test_the_recipes_network_is_smaller_and_muon_trains_its_1x1_kernels():
+    recipe = recipes.load("cifar10-mobilenet")
+    model = models.get(dict(recipe.model), **CIFAR)
+    assert model.count_params() < 358_218
+    (pattern,) = recipe.optimizer["groups"]
+    kernels = [w for w in model.trainable_weights if len(w.shape) > 1]
+    orthogonal = [w.path for w in kernels if re.search(pattern, w.path)]
+    assert len(orthogonal) == 1 + sum("pointwise" in w.path for w in kernels)
+    assert not any("depthwise" in path or "logits" in path for path in orthogonal)
 
 
 def test_the_layout_goes_by_the_size_of_the_images():
