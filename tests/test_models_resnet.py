@@ -132,6 +132,7 @@ def blocks_of_keras(x):
     return x
 
 
+@pytest.mark.slow
 def test_preactivation_computes_what_kerass_blocks_do():
     other = theirs.ResNet(
         blocks_of_keras,

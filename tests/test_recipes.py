@@ -26,6 +26,7 @@ def small_stand_in(recipe):
         "digits": (8, 8, 1),
         "mnist": (28, 28, 1),
         "cifar10": (32, 32, 3),
+        "directory": (32, 32, 3),
     }
     rng = np.random.default_rng(0)
     y = np.arange(70) % 10
