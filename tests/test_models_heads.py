@@ -10,7 +10,7 @@ from thinning import slow_unless
 from kerasopt import models, tasks
 from kerasopt.models import heads
 
-SHAPE = {"input_shape": (18, 18, 3)}
+SHAPE = {"input_shape": (20, 20, 3)}
 OUTPUTS = [
     ("binary", 2, "softmax"),
     ("multiclass", 5, "softmax"),
