@@ -41,6 +41,7 @@ class Feed:
         class_weight: None, ``"balanced"`` or {class: weight}, for the training part.
 
     Attributes:
+        class_weight: As it was given.
         pixel_scale: What samples are divided by. The training decides it once.
         has_column: Whether labels ``(n,)`` are handed over as ``(n, 1)``, the shape of
             the model's outputs: a metric that someone wrote would broadcast them.
@@ -53,7 +54,7 @@ class Feed:
         self.pixel_scale = dataset.pixel_scale
         self.has_column = False
         self.mixing: LabelMixing | None = None
-        self._given = class_weight
+        self.class_weight = class_weight
         self._class_weight = class_weights(dataset, class_weight)
         self._streams: dict[Hashable, StreamSource] = {}
         self._tensors: dict[Hashable, Any] = {}
@@ -66,7 +67,7 @@ class Feed:
         """Return the batches of the same data for another task, made once."""
         if task.name not in self._for_task:
             dataset = self.dataset.replace(task=task.name)
-            self._for_task[task.name] = Feed(dataset, class_weight=self._given)
+            self._for_task[task.name] = Feed(dataset, class_weight=self.class_weight)
         feed = self._for_task[task.name]
         feed.pixel_scale = self.pixel_scale
         return feed

@@ -23,6 +23,7 @@ from kerasopt.training import (
     compiling,
     directories,
     examples,
+    features,
     finishing,
     placement,
     preparation,
@@ -283,8 +284,10 @@ def _trained(
     resume: bool,
 ) -> Run:
     """Train into the claimed folder, and finish the run."""
-    session = Session(ready, folder, console, budget=budget)
     with placement.on(ready.strategy):
+        session = Session(
+            features.on_features(ready, console), folder, console, budget=budget
+        )
         try:
             trainer = session.run(resume=resume, tensorboard=True)
         except DivergedError as error:

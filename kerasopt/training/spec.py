@@ -125,6 +125,9 @@ class TrainingSettings(Section):
             and slower kernels may be used.
         steps_per_epoch (int, None): For streams: the batches that count as an epoch; a
             finite stream then starts over. Arrays are counted, and refuse it.
+        cache_features (bool, True): Compute what frozen layers at the beginning of a
+            model give once a sample, and train what follows on that, where the epochs
+            see equal samples: arrays or pictures without augmentation.
         checkpoint_seconds (float, 5.0): Least time between two checkpoints, from which
             a killed run resumes.
 
@@ -150,6 +153,7 @@ class TrainingSettings(Section):
     evaluation_batch_size: Integer | None = pydantic.Field(None, gt=0, le=MOST_SAMPLES)
     deterministic: Flag = False
     steps_per_epoch: Integer | None = pydantic.Field(None, gt=0, lt=2**31)
+    cache_features: Flag = True
     checkpoint_seconds: Number = pydantic.Field(5.0, ge=0, le=LONGEST)
 
     @pydantic.model_validator(mode="before")
