@@ -7,6 +7,7 @@ samples are augmented. So they are computed once, and what follows is trained on
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -16,17 +17,25 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasopt import callbacks
 from kerasopt.console import Bar, Console, say
 from kerasopt.data import Dataset, Stream, pipeline
 from kerasopt.data.structure import first_leaf
+from kerasopt.evaluation import formatting
 from kerasopt.layers import graph
 from kerasopt.training import placement
 from kerasopt.training.batches import Feed, evaluation_batch_size
 from kerasopt.training.compiled import CompiledSteps
 from kerasopt.training.preparation import Prepared
-from kerasopt.training.trainer import make_variables
+from kerasopt.training.trainer import Trainer, make_variables
 
-__all__ = ["Parts", "features_of", "on_features", "split"]
+__all__ = ["Parts", "check", "features_of", "on_features", "split", "train_head"]
+
+BACKBONE = "backbone"
+"""Name of the layer that `kerasopt.models.transfer` puts before the head."""
+
+HEAD_RATE = 3e-3
+"""Adam's rate for a head on features, from where it falls to 0 along a cosine."""
 
 LEAST_WEIGHTS = 10_000
 """A base of fewer is computed as fast as its features are read."""
@@ -42,6 +51,7 @@ INDIFFERENT = (
     keras.callbacks.TerminateOnNaN,
 )
 """Callbacks to which it doesn't matter whether they watch a model or its head."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -98,7 +108,10 @@ def _is_plain(model: keras.Model) -> bool:
 
 
 def _only_consumer(model: keras.Model, tensor: Any) -> Any:
-    """Return the node that alone takes a tensor, takes nothing else and gives one."""
+    """Return the node that alone takes a tensor, takes nothing else and gives one.
+
+    A grey image that becomes three channels is taken three times by one node.
+    """
     found = [
         node
         for operation in getattr(model, "operations", model.layers)
@@ -108,7 +121,8 @@ def _only_consumer(model: keras.Model, tensor: Any) -> Any:
     if len(found) != 1 or len(found[0].operation._inbound_nodes) != 1:
         return None
     (node,) = found
-    return node if len(node.input_tensors) == len(node.outputs) == 1 else None
+    alone = all(each is tensor for each in node.input_tensors)
+    return node if alone and len(node.outputs) == 1 else None
 
 
 def _is_constant(operation: Any) -> bool:
@@ -162,17 +176,11 @@ def on_features(ready: Prepared, console: Console) -> Prepared:
     if parts is None or _bytes(parts.base, ready.feed.dataset) > MOST_BYTES:
         return ready
     parts.head.compile(**placement.compile_arguments(ready.model))
-    feed = Feed(
-        features_of(parts.base, ready.feed, ready.settings, console),
-        class_weight=ready.feed.class_weight,
-    )
-    feed.pixel_scale, feed.has_column = 1.0, ready.feed.has_column
-    make_variables(parts.head, feed.some(1))
     return dataclasses.replace(
         ready,
         model=parts.head,
         steps=CompiledSteps(parts.head),
-        feed=feed,
+        feed=_feed_of(parts, ready, console),
         stream_key="features",
     )
 
@@ -183,11 +191,29 @@ def _may_be_computed_once(ready: Prepared) -> bool:
         settings.cache_features
         and ready.augmentation is None
         and not settings.image_sizes
-        and ready.parallel_strategy is None
-        and isinstance(ready.feed.dataset.train, tuple)
-        and not isinstance(ready.feed.dataset.validation, Stream)
+        and _is_held(ready)
         and all(isinstance(each, INDIFFERENT) for each in ready.callbacks)
     )
+
+
+def _is_held(ready: Prepared) -> bool:
+    """Say whether samples are arrays or files, on one device."""
+    dataset = ready.feed.dataset
+    return (
+        ready.parallel_strategy is None
+        and isinstance(dataset.train, tuple)
+        and not isinstance(dataset.validation, Stream)
+    )
+
+
+def _feed_of(parts: Parts, ready: Prepared, console: Console) -> Feed:
+    """Return the features as batches, the head's variables made for them."""
+    given = ready.feed
+    dataset = features_of(parts.base, given, ready.settings, console)
+    feed = Feed(dataset, class_weight=given.class_weight)
+    feed.pixel_scale, feed.has_column = 1.0, given.has_column
+    make_variables(parts.head, feed.some(1))
+    return feed
 
 
 def _bytes(base: keras.Model, dataset: Dataset) -> int:
@@ -235,3 +261,91 @@ def _predicted(
     for batch in batches:
         yield base.predict_on_batch(batch)
         bar.update(advance=len(first_leaf(batch)))
+
+
+def check(ready: Prepared) -> None:
+    """Raise unless ``head_epochs`` has a head to train, before anything is written.
+
+    Raises:
+        ValueError: if the model has no backbone, or its samples can't be held.
+    """
+    if not ready.settings.head_epochs:
+        return
+    asked = f"head_epochs={ready.settings.head_epochs}"
+    if _backbone(ready.model) is None or not graph.is_graph(ready.model):
+        raise ValueError(
+            f"{asked} trains what follows a layer named {BACKBONE!r}, as models of "
+            f"kerasopt.models.transfer have one; {ready.model.name!r} has none."
+        )
+    if not _is_held(ready):
+        raise ValueError(
+            f"{asked} needs arrays or a folder of pictures, and one device: give "
+            "neither a stream nor several devices, or leave it out."
+        )
+
+
+def _backbone(model: keras.Model) -> Any:
+    return next((layer for layer in model.layers if layer.name == BACKBONE), None)
+
+
+def train_head(ready: Prepared, console: Console) -> None:
+    """Train the head alone, on features that are computed once.
+
+    Where layers of the backbone train from the start, the random head's large
+    gradients spoil what they know.
+
+    Args:
+        ready: A prepared training, ``head_epochs`` of whose settings are trained: by
+            Adam, whose rate falls from 0.003 to 0 along a cosine, on samples without
+            augmentation. With validation data the epoch of least loss is kept.
+        console: Where to say how it went.
+
+    Raises:
+        ValueError: if more than the backbone stands between input and features.
+
+    References:
+        Kumar et al. (2022), Fine-tuning can distort pretrained features,
+        https://arxiv.org/abs/2202.10054.
+    """
+    settings, epochs = ready.settings, ready.settings.head_epochs
+    with _frozen(_backbone(ready.model)):
+        parts = split(ready.model)
+    if parts is None:
+        raise ValueError(
+            f"head_epochs needs a model in which everything passes {BACKBONE!r} once, "
+            "from the only input to the output."
+        )
+    steps = epochs * (ready.steps_per_epoch or 1)
+    given = placement.compile_arguments(ready.model)
+    rate = keras.optimizers.schedules.CosineDecay(HEAD_RATE, steps)
+    parts.head.compile(**{**given, "optimizer": keras.optimizers.Adam(rate)})
+    feed = _feed_of(parts, ready, console)
+    watching: list[Any] = [callbacks.TerminateOnNaN()]
+    validation = feed.evaluation("validation", settings)
+    if validation is not None:
+        watching.append(callbacks.EarlyStopping(monitor="val_loss", patience=epochs))
+    trainer = Trainer(
+        parts.head,
+        feed.training(settings),
+        validation,
+        epochs=epochs,
+        callbacks=watching,
+    )
+    history = trainer.run()
+    last = {name: values[-1] for name, values in history.history.items()}
+    shown = ", ".join(f"{name} {value:.3g}" for name, value in last.items())
+    say(console, f"The head alone trained for {formatting.epochs(epochs)}: {shown}.")
+
+
+@contextlib.contextmanager
+def _frozen(layer: keras.layers.Layer) -> Iterator[None]:
+    """Freeze a layer and all in it inside this block."""
+    flags = [
+        (each, each.trainable) for each in [*layer._flatten_layers(), *layer.variables]
+    ]
+    layer.trainable = False
+    try:
+        yield
+    finally:
+        for each, trainable in flags:
+            each.trainable = trainable

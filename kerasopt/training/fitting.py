@@ -202,6 +202,7 @@ def fit(
         settings=chosen,
     )
     ready = preparation.prepare(spec, dataset, console=console)
+    features.check(ready)
     # Before the folder: a budget that is too short leaves nothing behind.
     budget = preparation.time_budget(ready, started, console)
     ready.notes.extend([*said, *longer, *saving.saving_notes(ready.model)])
@@ -285,6 +286,11 @@ def _trained(
 ) -> Run:
     """Train into the claimed folder, and finish the run."""
     with placement.on(ready.strategy):
+        if (
+            ready.settings.head_epochs
+            and not (folder / run_folder.CHECKPOINT).is_file()
+        ):
+            features.train_head(ready, console)
         session = Session(
             features.on_features(ready, console), folder, console, budget=budget
         )

@@ -125,6 +125,9 @@ class TrainingSettings(Section):
             and slower kernels may be used.
         steps_per_epoch (int, None): For streams: the batches that count as an epoch; a
             finite stream then starts over. Arrays are counted, and refuse it.
+        head_epochs (int, 0): Epochs before all others in which only what follows the
+            backbone of a `kerasopt.models.transfer` trains, by Adam on features that
+            are computed once.
         cache_features (bool, True): Compute what frozen layers at the beginning of a
             model give once a sample, and train what follows on that, where the epochs
             see equal samples: arrays or pictures without augmentation.
@@ -153,6 +156,7 @@ class TrainingSettings(Section):
     evaluation_batch_size: Integer | None = pydantic.Field(None, gt=0, le=MOST_SAMPLES)
     deterministic: Flag = False
     steps_per_epoch: Integer | None = pydantic.Field(None, gt=0, lt=2**31)
+    head_epochs: Integer = pydantic.Field(0, ge=0, le=MOST_EPOCHS)
     cache_features: Flag = True
     checkpoint_seconds: Number = pydantic.Field(5.0, ge=0, le=LONGEST)
 
