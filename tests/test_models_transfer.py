@@ -141,3 +141,158 @@ def test_nothing_is_drawn_inside_a_backbone(pixels):
 )
 def test_size_of_the_images(shape, size):
     assert _default_size(*shape) == size
+
+
+def test_a_saved_model_and_a_run_are_backbones(pixels, tmp_path):
+    saved = small_backbone()
+    saved.save(tmp_path / "model.keras")
+    expected = keras.Model(saved.input, saved.layers[-2].input)(pixels)
+    for place in (tmp_path / "model.keras", tmp_path):
+        model = models.transfer(str(place), **SHAPE, dropout=0)
+        found = keras.Model(model.input, model.get_layer("logits").input)(pixels)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    # Random weights, and those of a file, for the same layers.
+    fresh = models.transfer(saved, **SHAPE, weights=None)
+    kernel = "first/kernel"
+
+    def kernel_of(model):
+        base = model.get_layer("backbone")
+        return next(np.asarray(w) for w in base.weights if w.path == kernel)
+
+    own = np.asarray(saved.get_layer("first").kernel)
+    assert not np.array_equal(kernel_of(fresh), own)
+    path = str(tmp_path / "model.keras")
+    given = models.transfer(small_backbone(), **SHAPE, weights=path)
+    np.testing.assert_array_equal(kernel_of(given), own)
+
+
+def test_a_given_model_stays_as_it_is(pixels):
+    saved = small_backbone()
+    before = [w.copy() for w in saved.get_weights()]
+    model = models.transfer(saved, **SHAPE, unfreeze=None)
+    assert len(saved.trainable_weights) == 8
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(pixels, np.arange(6) % 3, verbose=0)
+    assert all(map(np.array_equal, before, saved.get_weights()))
+    # A model of transfer is a backbone in turn.
+    again = models.transfer(model, **SHAPE)
+    assert np.asarray(again(pixels)).shape == (6, 3)
+
+
+def test_a_backbone_without_a_head_keeps_its_features(pixels):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="only")(inputs)
+    headless = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
+    model = models.transfer(headless, **SHAPE, dropout=0)
+    found = keras.Model(model.input, model.get_layer("logits").input)(pixels)
+    np.testing.assert_allclose(found, headless(pixels), rtol=1e-5)
+
+
+def test_weights_of_a_file_for_a_network_of_keras(tmp_path):
+    vgg = {"include_top": False, "weights": None, "input_shape": (32, 32, 3)}
+    source = keras.applications.VGG16(**vgg)
+    arguments = {**SHAPE, "input_shape": (32, 32, 3), "image_size": 32}
+    for name in ("model.keras", "model.weights.h5"):
+        path = tmp_path / name
+        save = source.save if name == "model.keras" else source.save_weights
+        save(path)
+        model = models.transfer("vgg16", **arguments, weights=str(path))
+        for ours, theirs in zip(
+            model.get_layer("backbone").get_weights(), source.get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+        with pytest.raises(ValueError, match=r"don't fit vgg19: .*(layer|conv4)"):
+            models.transfer("vgg19", **arguments, weights=str(path))
+        path.write_bytes(path.read_bytes()[:1000])
+        with pytest.raises(ValueError, match=f"{name}"):
+            models.transfer("vgg16", **arguments, weights=str(path))
+
+
+def test_every_channel_count_has_an_answer():
+    with pytest.raises(ValueError, match=r"3 channels; .*\(8, 8, 4\).*alpha"):
+        models.transfer(small_backbone(), input_shape=(8, 8, 4), num_classes=2)
+    with pytest.raises(ValueError, match=r"takes images of 3 channels"):
+        models.transfer("vgg16", input_shape=(64, 64, 13), num_classes=2, weights=None)
+    model = models.transfer(small_backbone(), input_shape=(8, 8, 1), num_classes=2)
+    assert model.get_layer("channels").output.shape == (None, 8, 8, 3)
+
+
+NOT_IMAGES = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"backbone": "vgg-166"}, "Did you mean 'vgg16'"),
+        ({"backbone": "none.keras"}, "path of a .keras file"),
+        ({"backbone": 3}, "backbone must be a text"),
+        ({"backbone": __file__}, "can't be loaded"),
+        ({"backbone": NOT_IMAGES}, "must take images"),
+        ({"backbone": keras.Sequential()}, "functional or Sequential"),
+        ({"backbone": "xception", "image_size": 64}, "71x71.*larger image_size"),
+        ({"backbone": small_backbone(), "image_size": 9}, "built for images of 8×8"),
+        ({"weights": "none.h5", "backbone": "vgg16"}, "no such file"),
+        ({"input_shape": (20_000, 10_000, 3)}, "too large; at most 16,777,216"),
+        ({"image_size": 20_000}, "image_size must be at most"),
+        ({"image_size": (32,)}, "image_size must be a list of 2"),
+        ({"image_size": 0}, "image_size must be an integer >= 1"),
+        ({"pooling": "mean"}, "pooling must be one of 'average', 'max', 'flatten'"),
+        ({"dropout": (0.1, 0.2)}, "each of these 1 places: features"),
+        ({"unfreeze": 99}, "last must be at most 49"),
+        ({"unfreeze": -1}, "last must be an integer >= 0"),
+        ({"l2": -1}, "l2 must be"),
+    ],
+)
+def test_bad_arguments_are_explained(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        models.transfer(**{"weights": None, **SHAPE, **arguments})
+
+
+def test_without_the_network_keras_weights_are_explained(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERASOPT_OFFLINE", "1")
+    with pytest.raises(models.WeightsUnavailableError) as caught:
+        models.transfer("resnet50", **SHAPE)
+    for expected in ("weights=path", "weights=None", "efficientnet_lite0", "notop"):
+        assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Exception("URL fetch failure on https://a.example: None -- timed out"),
+        TimeoutError("timed out"),
+        ValueError("Incomplete or corrupted file detected."),
+    ],
+)
+def test_a_failed_download_of_keras_is_explained(monkeypatch, failure):
+    monkeypatch.delenv("KERASOPT_OFFLINE", raising=False)
+
+    def fails(**_):
+        raise failure
+
+    table = {"vgg16": fails}
+    monkeypatch.setattr(backbones, "_applications", lambda: table)
+    with pytest.raises(models.WeightsUnavailableError, match=r"weights=path.*None"):
+        models.transfer("vgg16", **SHAPE)
+
+
+def test_penalties_reach_the_output_layer(pixels):
+    plain = models.transfer(small_backbone(), **SHAPE)
+    model = models.transfer(small_backbone(), **SHAPE, l2=0.1)
+    assert not plain.losses
+    kernel = np.asarray(model.get_layer("logits").kernel)
+    np.testing.assert_allclose(model.losses[0], 0.1 * (kernel**2).sum(), rtol=1e-6)
+
+
+def test_recipes_name_it(pixels):
+    spec = {
+        "name": "transfer",
+        "backbone": "vgg16",
+        "weights": None,
+        "image_size": [32, 32],
+        "dense": [4],
+    }
+    model = models.get(spec, task="multilabel", **SHAPE)
+    assert model.layers[-1].activation is keras.activations.sigmoid
+    assert model.get_layer("backbone").trainable is False
