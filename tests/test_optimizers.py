@@ -52,6 +52,8 @@ def test_same_settings_as_keras(name, arguments, keras_optimizer):
     assert type(ours) is type(keras_optimizer)
 
 
+HOLD_OTHERS = ("grouped", "discriminative")
+
 # Names whose factory needs more than a rate.
 ARGUMENTS = {"grouped": {"default": "sgd", "groups": {"kernel": "adam"}}}
 
@@ -125,7 +127,7 @@ def test_each_trains_on_two_devices(name, two_cpus):
     "name",
     slow_unless(
         {"adam", "adamw", "conv_muon", "lamb", "momentum"}.__contains__,
-        [n for n in optimizers.names() if n != "grouped"],
+        [n for n in optimizers.names() if n not in HOLD_OTHERS],
     ),
 )
 def test_weight_decay_leaves_biases_and_normalisation_alone(name):
@@ -312,7 +314,7 @@ def arguments_of(name):
     return {p.name: p.default for p in parameters.values()}
 
 
-BUILT_BY_RULE = [name for name in optimizers.names() if name != "grouped"]
+BUILT_BY_RULE = [name for name in optimizers.names() if name not in HOLD_OTHERS]
 
 
 @pytest.mark.parametrize("name", BUILT_BY_RULE)

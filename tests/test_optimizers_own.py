@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasopt import optimizers
-from kerasopt.optimizers import ConvMuon, CoupledSGD, Grouped
+from kerasopt.optimizers import ConvMuon, CoupledSGD, Discriminative, Grouped
 from kerasopt.scratch import optimizers as scratch
 
 
@@ -337,3 +337,109 @@ def test_bad_groups_are_refused(groups, message):
 def test_groups_must_hold_optimizers():
     with pytest.raises(ValueError, match="must be Keras optimizers"):
         Grouped(default="sgd", groups={})
+
+
+def moves(optimizer, variables):
+    """Return how far each variable goes by gradients of one, by its path."""
+    before = [v.numpy() for v in variables]
+    optimizer.apply([keras.ops.ones_like(v) for v in variables], variables)
+    return {
+        v.path: (start - v.numpy()).mean()
+        for v, start in zip(variables, before, strict=True)
+    }
+
+
+def test_discriminative_moves_lower_layers_by_smaller_rates():
+    """By 0.01, 0.1 and 1 times the rate: conv, norm, head."""
+    optimizer = optimizers.get(
+        "discriminative", optimizer={"name": "sgd", "learning_rate": 0.5}, lowest=0.01
+    )
+    model = small_model()
+    for variable in model.trainable_variables:
+        variable.assign(keras.ops.zeros_like(variable))
+    factors = {"conv": 0.01, "norm": 0.1, "head": 1.0}
+    for path, moved in moves(optimizer, model.trainable_variables).items():
+        rate = next(f for name, f in factors.items() if name in path) * 0.5
+        np.testing.assert_allclose(moved, rate, rtol=1e-6)
+    assert float(optimizer.learning_rate) == 0.5
+    optimizer.learning_rate = 0.05  # As ReduceLROnPlateau does.
+    for path, moved in moves(optimizer, model.trainable_variables).items():
+        rate = next(f for name, f in factors.items() if name in path) * 0.05
+        np.testing.assert_allclose(moved, rate, rtol=1e-4)
+
+
+def test_discriminative_equals_one_optimizer_where_all_rates_are_equal():
+    ours = weights_after(
+        small_model(), Discriminative(keras.optimizers.AdamW(0.01), lowest=1)
+    )
+    theirs = weights_after(small_model(), keras.optimizers.AdamW(0.01))
+    for path, value in ours.items():
+        np.testing.assert_allclose(value, theirs[path], rtol=1e-5, atol=1e-7)
+
+
+def test_discriminative_scales_schedules_and_keeps_what_isnt_decayed():
+    rate = {"name": "one_cycle", "max_learning_rate": 1}
+    inner = {"name": "adamw", "learning_rate": rate, "weight_decay": 0.1}
+    spec = {"name": "discriminative", "optimizer": inner, "lowest": 0.25}
+    spec = optimizers.complete(spec, epochs=2, steps_per_epoch=5)
+    optimizer = optimizers.get(optimizers.get(spec))
+    optimizer.build(small_model().trainable_variables)
+    top, low, _ = (each._learning_rate for each in optimizer.optimizers)
+    for step in (0, 3, 9):
+        np.testing.assert_allclose(low(step), 0.25 * top(step), rtol=1e-6)
+    _, beta = (v for v in small_model().trainable_variables if "norm" in v.path)
+    for each in optimizer.optimizers:
+        assert not each._use_weight_decay(beta)
+
+
+def test_discriminative_survives_saving(tmp_path):
+    model = small_model()
+    optimizer = Discriminative(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 100)),
+        lowest=0.3,
+        loss_scale_factor=4.0,
+    )
+    model.compile(optimizer, "mse")
+    x, y = samples()
+    model.train_on_batch(x, y)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.optimizer.lowest == 0.3
+    assert [each.loss_scale_factor for each in again.optimizer.optimizers] == [4.0] * 3
+    for _ in range(3):
+        model.train_on_batch(x, y)
+        again.train_on_batch(x, y)
+    for ours, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_a_layer_that_begins_late_begins_as_in_a_new_adam():
+    """Its steps are counted from there, as bias correction wants it."""
+    model, late = small_model(), small_model()
+    optimizer = Discriminative(keras.optimizers.Adam(0.01), lowest=1)
+    optimizer.build(model.trainable_variables)
+    *lower, kernel, bias = model.trainable_variables
+    for _ in range(50):
+        moves(optimizer, [kernel, bias])
+    for ours, other in zip(lower, late.trainable_variables, strict=False):
+        other.assign(ours)
+    fresh = keras.optimizers.Adam(0.01)
+    for _ in range(3):
+        expected = list(moves(fresh, late.trainable_variables[:-2]).values())
+        found = list(moves(optimizer, model.trainable_variables).values())
+        np.testing.assert_allclose(found[:-2], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"lowest": 0}, "lowest must be a number > 0"),
+        ({"lowest": 2}, r"lowest must lie in \[0, 1\]"),
+        ({"optimizer": "addam"}, "optimizer: Unknown optimizer 'addam'"),
+        ({"optimizer": "discriminative"}, "plain optimizer; given: Discriminative"),
+        ({"groups": 3}, "Unknown argument"),
+    ],
+)
+def test_bad_arguments_of_discriminative_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        optimizers.get("discriminative", **arguments)

@@ -66,11 +66,13 @@ class FormerNames(C.Callback):
         self.calls.append(("end", batch, tuple(logs)))
 
 
-def compiled(optimizer):
+def compiled(optimizer, group=""):
     keras.utils.set_random_seed(1)
     inputs = keras.Input((5,))
     hidden = L.ReLU()(L.Dense(8, name="first")(inputs))
     hidden = L.BatchNormalization(momentum=0.9, name="second")(hidden)
+    if group == "gradual_unfreezing":
+        hidden = keras.Model(inputs, hidden, name="backbone")(inputs)
     hidden = L.Dropout(0.1)(hidden)
     outputs = L.Dense(3, activation="softmax", name="third")(hidden)
     model = keras.Model(inputs, outputs, name="net")
@@ -221,6 +223,10 @@ ACTORS = {
         lambda folder: ko.callbacks.get("freeze", layers="first", after=0.5),
         nothing,
     ),
+    "gradual_unfreezing": (
+        lambda folder: ko.callbacks.get("gradual_unfreezing", last=1, every=2),
+        nothing,
+    ),
     "reduce_lr_on_plateau": (
         lambda folder: ko.callbacks.get(
             "plateau", monitor="loss", patience=1, min_delta=1.0
@@ -275,7 +281,7 @@ def results(group, folder, callbacks):
 
 def expected_of(group, folder):
     """Train in Keras: (calls, what the callbacks did, weights)."""
-    model, recorder = compiled(OPTIMIZERS.get(group, sgd)), Recorder()
+    model, recorder = compiled(OPTIMIZERS.get(group, sgd), group), Recorder()
     callbacks = made(group, folder)
     signature = (
         tf.TensorSpec((None, 5), "float32"),
@@ -296,7 +302,8 @@ def expected_of(group, folder):
 
 def trained(group, data, folder, own, quick, **arguments):
     """Train here: (what the callbacks did, weights)."""
-    model, callbacks = compiled(OPTIMIZERS.get(group, sgd)), made(group, folder)
+    model = compiled(OPTIMIZERS.get(group, sgd), group)
+    callbacks = made(group, folder)
     arguments = {
         "validation_data": HELD_OUT,
         "evaluation_batch_size": HELD_OUT_BATCH,

@@ -10,6 +10,7 @@ from kerasopt.callbacks.checkpointing import (
 )
 from kerasopt.callbacks.freeze import Freeze
 from kerasopt.callbacks.gradient_norms import GradientNorms
+from kerasopt.callbacks.gradual_unfreezing import GradualUnfreezing
 from kerasopt.callbacks.lookahead import Lookahead
 from kerasopt.callbacks.progress_callback import ShareCallback
 from kerasopt.callbacks.rates import (
@@ -26,6 +27,7 @@ __all__ = [
     "EpochLog",
     "Freeze",
     "GradientNorms",
+    "GradualUnfreezing",
     "LearningRateMonitor",
     "Lookahead",
     "Progress",

@@ -12,7 +12,7 @@ from kerasopt import checks, names, schedules
 from kerasopt.callbacks.changed_step import Step, change_step, restore_step
 from kerasopt.callbacks.progress_callback import ShareCallback
 
-__all__ = ["Freeze"]
+__all__ = ["Freeze", "FrozenStep", "prepare"]
 
 
 class Freeze(ShareCallback):
@@ -53,16 +53,7 @@ class Freeze(ShareCallback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Look the layers up."""
-        for each in schedules.optimizers_in(self.model.optimizer):
-            if getattr(each, "use_ema", False):
-                raise ValueError(
-                    f"Freeze doesn't go with {each.name}'s use_ema=True: Keras would "
-                    "mix up the averages. Leave use_ema out, or take "
-                    "kerasopt.callbacks.Lookahead."
-                )
-        optimizer = self.model.optimizer
-        if not optimizer.built:  # Else it would know the other layers only.
-            optimizer.build(self.model.trainable_variables)
+        prepare(self)
         there = [layer.name for layer in self.model.layers]
         for pattern in self.layers:
             if not fnmatch.filter(there, pattern):
@@ -80,33 +71,60 @@ class Freeze(ShareCallback):
         """Freeze the layers when their time is over."""
         if self._to_freeze and self.share() >= self.after:
             layers, self._to_freeze = self._to_freeze, []
-            change_step(self.model, lambda step: _FrozenStep(step, layers))
+            change_step(self.model, lambda step: FrozenStep(step, layers))
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Train the layers again."""
         restore_step(self.model)
 
 
-class _FrozenStep:
-    """A training step with some layers frozen inside it, whatever way it ends."""
+def prepare(callback: keras.callbacks.Callback) -> None:
+    """Build a model's optimizer for all its layers before some are frozen.
+
+    Args:
+        callback: What freezes them.
+
+    Raises:
+        ValueError: if the optimizer averages the weights.
+    """
+    optimizer = callback.model.optimizer
+    for each in schedules.optimizers_in(optimizer):
+        if getattr(each, "use_ema", False):
+            raise ValueError(
+                f"{type(callback).__name__} doesn't go with {each.name}'s "
+                "use_ema=True: Keras would mix up the averages. Leave use_ema out, or "
+                "take kerasopt.callbacks.Lookahead."
+            )
+    if not optimizer.built:  # Else it would know the other layers only.
+        optimizer.build(callback.model.trainable_variables)
+
+
+class FrozenStep:
+    """A training step with some layers frozen inside it, whatever way it ends.
+
+    Attributes:
+        step: The step without that.
+        layers: The layers. They may be changed between two tracings.
+    """
 
     def __init__(self, step: Step, layers: Sequence[keras.layers.Layer]) -> None:
         self.step = step
         self.layers = layers
-        # A layer sets the flags of what it holds, which may be frozen already.
-        self.flags = [
-            (each, each.trainable)
-            for layer in layers
-            for each in [*layer._flatten_layers(), *layer.variables]
-        ]
 
     def __call__(self, batch: Any) -> Any:
+        """Take a step and return its logs."""
+        # A layer sets the flags of what it holds, which may be frozen already.
+        flags = [
+            (each, each.trainable)
+            for layer in self.layers
+            for each in [*layer._flatten_layers(), *layer.variables]
+        ]
         for layer in self.layers:
             layer.trainable = False
         try:
             return self.step(batch)
         finally:
-            for each, trainable in self.flags:
+            for each, trainable in flags:
                 each.trainable = trainable
 
 

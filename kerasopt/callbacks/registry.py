@@ -9,6 +9,7 @@ import keras
 
 from kerasopt.callbacks.freeze import Freeze
 from kerasopt.callbacks.gradient_norms import GradientNorms
+from kerasopt.callbacks.gradual_unfreezing import GradualUnfreezing
 from kerasopt.callbacks.lookahead import Lookahead
 from kerasopt.callbacks.rates import LearningRateMonitor, ReduceLROnPlateau
 from kerasopt.callbacks.sharpness import SharpnessAware
@@ -22,6 +23,7 @@ register = _TABLE.register
 register("lookahead")(Lookahead)
 register("freeze")(Freeze)
 register("gradient_norms")(GradientNorms)
+register("gradual_unfreezing")(GradualUnfreezing)
 register("learning_rate_monitor")(LearningRateMonitor)
 register("reduce_lr_on_plateau", aliases=("plateau",))(ReduceLROnPlateau)
 register("sharpness_aware", aliases=("sam",))(SharpnessAware)

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 
 from kerasopt import checks
+from kerasopt.layers.backbone import BACKBONE
 from kerasopt.models import arguments, backbones, blocks
 from kerasopt.models.registry import register
 from kerasopt.models.style import BATCH_NORM_MOMENTUM, Style
-from kerasopt.models.unfreezing import BACKBONE
 from kerasopt.models.unfreezing import unfreeze as unfreeze_last
 
 __all__ = ["MOST_PIXELS", "transfer"]

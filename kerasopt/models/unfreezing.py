@@ -6,11 +6,9 @@ import keras
 
 from kerasopt import checks
 from kerasopt.layers import graph
+from kerasopt.layers.backbone import backbone_of, is_normalization, with_weights
 
-__all__ = ["BACKBONE", "backbone_of", "unfreezable", "unfreeze"]
-
-BACKBONE = "backbone"
-"""Name of the pretrained network in a model of `kerasopt.models.transfer`."""
+__all__ = ["unfreeze"]
 
 
 def unfreeze(
@@ -45,7 +43,7 @@ def unfreeze(
     """
     batch_norm = checks.boolean("batch_norm", batch_norm)
     base = backbone_of(model)
-    layers = unfreezable(base)
+    layers = [each for each in with_weights(base) if not is_normalization(each)]
     if last is not None:
         last = checks.integer("last", last, least=0)
         if last > len(layers):
@@ -60,43 +58,7 @@ def unfreeze(
     for layer in graph.layers(base):
         reached = reached or id(layer) in chosen
         trains = id(layer) in chosen
-        trains = trains or (reached and batch_norm and _is_normalization(layer))
+        trains = trains or (reached and batch_norm and is_normalization(layer))
         layer.trainable = trains
         names += [layer.name] * trains
     return names
-
-
-def backbone_of(model: keras.Model) -> keras.Model:
-    """Return the nested model named "backbone".
-
-    Args:
-        model: The model around it.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    checks.instance("model", model, keras.Model, "a keras.Model")
-    for layer in model.layers:
-        if layer.name == BACKBONE and graph.is_graph(layer):
-            return layer
-    raise ValueError(
-        f"The model {model.name!r} has no nested model named {BACKBONE!r}. Build it by "
-        "kerasopt.models.transfer, or set layer.trainable yourself."
-    )
-
-
-def unfreezable(base: keras.Model) -> list[keras.layers.Layer]:
-    """Return the layers of a backbone with weights that can train, in order.
-
-    Args:
-        base: The nested model. Batch normalisation isn't counted.
-    """
-    return [
-        layer
-        for layer in graph.layers(base)
-        if layer.weights and not _is_normalization(layer)
-    ]
-
-
-def _is_normalization(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.BatchNormalization)

@@ -5,6 +5,7 @@ Keras ignores some arguments that it doesn't have (``decay``) and misses some
 names (``lamb``); here an unknown word is always an error that lists the choices.
 """
 
+from kerasopt.optimizers.discriminative import Discriminative
 from kerasopt.optimizers.grouped import Grouped
 from kerasopt.optimizers.muon import ConvMuon
 from kerasopt.optimizers.registry import NO_DECAY, complete, copy, get, names, register
@@ -15,6 +16,7 @@ __all__ = [
     "NO_DECAY",
     "ConvMuon",
     "CoupledSGD",
+    "Discriminative",
     "Grouped",
     "ScheduleFreeAdamW",
     "complete",

@@ -60,6 +60,11 @@ class Grouped(keras.optimizers.MultiOptimizer):
             self._inner_optimizers.append(optimizer)
 
     @property
+    def given(self) -> list[keras.optimizers.Optimizer]:
+        """The optimizers that it was made of."""
+        return [self.default, *self.groups.values()]
+
+    @property
     def learning_rate(self) -> Any:
         """The default optimizer's rate: MultiOptimizer has none to show."""
         return self.default.learning_rate

@@ -11,6 +11,8 @@ import keras
 from kerasopt import checks, schedules
 from kerasopt.names import Names, normalize
 from kerasopt.optimizers.arguments import NO_DECAY, checked, pattern
+from kerasopt.optimizers.copying import copy
+from kerasopt.optimizers.discriminative import Discriminative
 from kerasopt.optimizers.grouped import Grouped
 from kerasopt.optimizers.muon import ConvMuon
 from kerasopt.optimizers.schedule_free import ScheduleFreeAdamW
@@ -31,7 +33,8 @@ def get(
         spec: A name from `names`: Keras's own in lower case (``"sgd"``, ``"adam"``,
             …), ``"momentum"`` or ``"nesterov"`` for SGD with momentum 0.9,
             ``"conv_muon"`` (`ConvMuon`), ``"grouped"`` (`Grouped`: optimizers for
-            groups of variables); a dict with ``name`` and arguments; or an optimizer,
+            groups of variables), ``"discriminative"`` (`Discriminative`: smaller rates
+            for lower layers); a dict with ``name`` and arguments; or an optimizer,
             of which a new, unbuilt copy is returned: one instance serves one model.
             The formulas are in `kerasopt.scratch.optimizers`.
         **arguments: Arguments of the Keras class. ``learning_rate`` may be a
@@ -98,8 +101,9 @@ def complete(spec: Any, *, epochs: int, steps_per_epoch: int) -> Any:
         with checks.naming("learning_rate"):
             rate = schedules.complete(spec["learning_rate"], **length)
         completed["learning_rate"] = rate
-    if "default" in spec:
-        completed["default"] = complete(spec["default"], **length)
+    for key in ("default", "optimizer"):
+        if key in spec:
+            completed[key] = complete(spec[key], **length)
     if isinstance(spec.get("groups"), Mapping):
         completed["groups"] = {
             pattern: complete(inner, **length)
@@ -124,39 +128,6 @@ def _name(spec: Any) -> str:
     return normalize(str(name)).replace("_", "")  # "L-BFGS", too.
 
 
-def copy(
-    optimizer: keras.optimizers.Optimizer, **changes: Any
-) -> keras.optimizers.Optimizer:
-    """Return a new, unbuilt optimizer with the same settings.
-
-    Args:
-        optimizer: Any Keras optimizer.
-        **changes: Fields of its configuration that shall differ.
-
-    Example:
-        >>> copy(keras.optimizers.Adam(0.1, beta_1=0.5), learning_rate=0.2).beta_1
-        0.5
-    """
-    kind = keras.optimizers.Optimizer
-    checks.instance("optimizer", optimizer, kind, "a Keras optimizer")
-    made = type(optimizer).from_config({**optimizer.get_config(), **changes})
-    _carry_exclusions(optimizer, made)
-    return made
-
-
-def _carry_exclusions(old: Any, new: Any) -> None:
-    """Keras leaves what exclude_from_weight_decay set out of the configuration."""
-    for private in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
-        if hasattr(old, private):
-            setattr(new, private, getattr(old, private))
-    if isinstance(old, keras.optimizers.LossScaleOptimizer):
-        _carry_exclusions(old.inner_optimizer, new.inner_optimizer)
-    elif isinstance(old, Grouped):
-        pairs = zip(old.optimizers, new.optimizers, strict=True)
-        for inner, copied in pairs:
-            _carry_exclusions(inner, copied)
-
-
 @register("grouped")
 def _grouped(*, default: Any, groups: Mapping[str, Any]) -> Grouped:
     if not isinstance(groups, Mapping):
@@ -171,6 +142,11 @@ def _grouped(*, default: Any, groups: Mapping[str, Any]) -> Grouped:
             for pattern, inner in groups.items()
         },
     )
+
+
+@register("discriminative")
+def _discriminative(*, optimizer: Any = "adam", lowest: float = 0.1) -> Discriminative:
+    return Discriminative(_group("optimizer", optimizer), lowest=lowest)
 
 
 def _group(name: str, spec: Any) -> keras.optimizers.Optimizer:
