@@ -2,10 +2,14 @@
 
 import inspect
 import json
+import re
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from thinning import slow_unless
 
 import kerasopt as ko
 from kerasopt import models
@@ -296,3 +300,57 @@ def test_recipes_name_it(pixels):
     model = models.get(spec, task="multilabel", **SHAPE)
     assert model.layers[-1].activation is keras.activations.sigmoid
     assert model.get_layer("backbone").trainable is False
+
+
+def networks_of_the_page():
+    """Return (name, millions of parameters) of each row of docs/transfer.md."""
+    page = Path(__file__).parents[1] / "docs" / "transfer.md"
+    rows = re.findall(r"^\| `(\w+)`[^|]*\| ([\d.]+) M", page.read_text("utf-8"), re.M)
+    assert len(rows) >= 10
+    return rows
+
+
+def test_the_networks_of_the_page_are_known():
+    assert {name for name, _ in networks_of_the_page()} <= set(backbones.known())
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    slow_unless(lambda name, _: name == "mobilenet", networks_of_the_page()),
+)
+def test_the_networks_of_the_page_have_its_parameters(name, millions):
+    if name == "efficientnet_lite0":
+        model = models.efficientnet_lite0(input_shape=(224, 224, 3), weights=None)
+    else:
+        model = backbones._applications()[name](weights=None)
+    np.testing.assert_allclose(model.count_params() / 1e6, float(millions), atol=0.06)
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+def test_features_are_worth_more_than_pixels():
+    """R49: with 25 labels a class, by a linear classifier on either."""
+    data = ko.data.load("cifar10", validation=0)
+    (x, y), (x_test, y_test) = data.train, data.test
+    rows = np.concatenate([np.flatnonzero(y == c)[:25] for c in range(10)])
+    model = models.transfer(input_shape=(32, 32, 3), num_classes=10, image_size=112)
+    base = keras.Model(model.input, model.get_layer("pooling").output)
+
+    def accuracy(describe):
+        classifier = LogisticRegression(C=0.1, max_iter=3000)
+        classifier.fit(describe(x[rows]), y[rows])
+        return classifier.score(describe(x_test[:500]), y_test[:500])
+
+    features = accuracy(lambda images: base.predict(images, verbose=0))
+    pixels = accuracy(lambda images: images.reshape(len(images), -1) / 255)
+    assert features > 0.6
+    assert pixels < 0.4
+
+
+def test_an_input_shape_is_needed():
+    """B19: without one Keras can't flatten VGG16's features."""
+    with pytest.raises(ValueError, match="Model 'transfer' needs input_shape"):
+        models.get("transfer", backbone="vgg16", num_classes=10, weights=None)
+    for shape in (None, (None, None, 3), (32, 32)):
+        with pytest.raises(ValueError, match="input_shape"):
+            models.get("transfer", input_shape=shape, num_classes=10, weights=None)
