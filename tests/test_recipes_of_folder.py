@@ -8,7 +8,8 @@ import yaml
 from PIL import Image
 
 import kerasopt as ko
-from kerasopt.recipes.of_folder import SETTINGS
+from kerasopt.recipes import transferring
+from kerasopt.recipes.of_folder import FROM_SCRATCH
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,10 +22,48 @@ def pictures(root, *folders):
     return root
 
 
-def test_the_recipe_is_the_one_of_the_readme():
+@pytest.fixture(autouse=True)
+def without_weights(monkeypatch, tmp_path_factory):
+    """No network and an empty cache, unless a test asks for the weights."""
+    monkeypatch.setenv("KERASOPT_OFFLINE", "1")
+    monkeypatch.setenv("KERASOPT_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+def test_the_recipe_of_300_pictures_is_the_one_of_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = yaml.safe_load(text.split("```yaml\n# photos.yaml")[1].split("```")[0])
-    assert {key: shown[key] for key in SETTINGS} == SETTINGS
+    # A fifth is kept for the test, a tenth of the rest for validation.
+    expected = transferring.settings(216, 24)
+    assert {key: shown[key] for key in expected} == expected
+
+
+def test_without_the_weights_a_network_learns_from_scratch_and_that_is_said(tmp_path):
+    recipe = ko.recipes.load(pictures(tmp_path / "a", "cat", "dog"))
+    assert "4 pictures" in recipe.description
+    assert "from scratch, since the weights" in recipe.description
+    assert recipe.model["name"] == FROM_SCRATCH["model"]["name"]
+    assert recipe.data.image_size == (64, 64)
+
+
+@pytest.mark.realdata
+def test_few_pictures_tune_a_pretrained_network_and_many_do_not(tmp_path, monkeypatch):
+    monkeypatch.delenv("KERASOPT_OFFLINE")
+    monkeypatch.delenv("KERASOPT_HOME")
+    folder = pictures(tmp_path / "a", "cat", "dog")
+    recipe = ko.recipes.load(folder)
+    assert "pretrained on ImageNet" in recipe.description
+    assert recipe.model["name"] == "transfer"
+    recipe.check()
+    monkeypatch.setattr(transferring, "MOST_SAMPLES", 3)
+    recipe = ko.recipes.load(folder)
+    assert "4 pictures are enough to train a network" in recipe.description
+    assert recipe.model["name"] == "cnn"
+
+
+def test_the_best_epoch_is_kept_where_enough_validation_pictures_judge():
+    assert "patience" not in transferring.settings(270, 30)["training"]
+    assert transferring.settings(2_700, 300)["training"]["patience"] == 3
+    assert transferring.settings(10)["training"]["epochs"] == 12
 
 
 # The pictures of all folders are the same ones.

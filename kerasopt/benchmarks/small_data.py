@@ -95,9 +95,9 @@ def photo_recipe() -> kerasopt.recipes.Recipe:
         'photos'
     """
     from kerasopt.recipes import Recipe
-    from kerasopt.recipes.of_folder import SETTINGS
+    from kerasopt.recipes.of_folder import FROM_SCRATCH
 
-    return Recipe({"name": "photos", "data": {"name": "arrays"}, **SETTINGS})
+    return Recipe({"name": "photos", "data": {"name": "arrays"}, **FROM_SCRATCH})
 
 
 def _photos(dataset: Any) -> Any:

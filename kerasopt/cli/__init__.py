@@ -31,7 +31,7 @@ from kerasopt.cli.options import (
     refuse_empty,
     text,
 )
-from kerasopt.console import escape, show_table
+from kerasopt.console import Console, escape, say, show_table
 
 EXAMPLES = {
     "demo": "kerasopt demo",
@@ -242,7 +242,10 @@ def train(
             "--epochs, not both."
         )
     else:
-        chosen = changed(recipes.load(recipe), set_ or [], epochs, budget, seed)
+        loaded = recipes.load(recipe)
+        if loaded.name not in recipes.names():
+            say(Console(), loaded.description)  # Of a folder: what was chosen, and why.
+        chosen = changed(loaded, set_ or [], epochs, budget, seed)
         run = chosen.run(directory=out, data_dir=text(data_dir))
     terminal.show_run(run, json_)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kerasopt.data import layouts
+from kerasopt.recipes import transferring
 from kerasopt.recipes.recipe import Recipe
 
-__all__ = ["SETTINGS", "of_folder"]
+__all__ = ["FROM_SCRATCH", "of_folder"]
 
-SETTINGS: dict[str, Any] = {
+FROM_SCRATCH: dict[str, Any] = {
     "augment": {"name": "affine", "rotation_range": 10, "horizontal_flip": True},
     "model": {
         "name": "cnn",
@@ -27,14 +29,21 @@ SETTINGS: dict[str, Any] = {
     },
     "training": {"epochs": 60, "batch_size": 32},
 }
-"""What docs/core.md measures on few pictures, and the README shows."""
+"""A network that needs no other's weights; docs/core.md measures it."""
 
-IMAGE_SIZE = [64, 64]
-TEST = 0.2
+SIDE, SIDE_FROM_SCRATCH = 192, 64
+"""Pictures are read at this height and width, in pixels."""
+
+TEST, VALIDATION = 0.2, 0.1
+"""Shares of the pictures, where there are no folders of them."""
 
 
 def of_folder(folder: str | os.PathLike[str]) -> Recipe:
     """Return a recipe that trains on a folder of pictures.
+
+    Up to 20,000 pictures fine-tune EfficientNet-Lite0, whose weights of ImageNet are
+    fetched, if they aren't cached yet. More, or any where the weights can't be had,
+    train a network from scratch. The recipe's description says which, and why.
 
     Args:
         folder: One subfolder for each class, or train, test and validation folders
@@ -53,19 +62,41 @@ def of_folder(folder: str | os.PathLike[str]) -> Recipe:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Loading the data says the same.
-            has_test = "test" in layouts.find_layout(path).folders
+            layout = layouts.find_layout(path)
     except ValueError as error:
         raise ValueError(
             f"'{path}' is neither a recipe nor a folder of pictures by class: {error}"
         ) from None
-    data = {"name": "directory", "path": str(path), "image_size": IMAGE_SIZE}
+    has_test = "test" in layout.folders
+    count = sum(1 for _ in _pictures(layout))
+    why_not = transferring.why_not(count)
+    if why_not is None:
+        share = 1 if has_test else 1 - TEST
+        validation = round(count * share * VALIDATION)
+        if "validation" in layout.folders:
+            validation = 0
+        settings = transferring.settings(round(count * share) - validation, validation)
+        how = (
+            "the last layers of EfficientNet-Lite0, pretrained on ImageNet, and a head"
+        )
+    else:
+        settings, how = FROM_SCRATCH, f"a network from scratch, since {why_not}"
+    side = SIDE_FROM_SCRATCH if why_not else SIDE
+    data = {"name": "directory", "path": str(path), "image_size": [side, side]}
     # Runs are named after their recipe.
     name = re.sub(r"[^\w.-]+", "-", path.resolve().name).strip("-.") or "pictures"
     return Recipe(
         {
             "name": name,
-            "description": f"Made for the pictures in '{path}'.",
+            "description": f"For the {count:,} pictures in '{path}': {how}.",
             "data": data if has_test else {**data, "test": TEST},
-            **SETTINGS,
+            **settings,
         }
     )
+
+
+def _pictures(layout: layouts.Layout) -> Iterator[Path]:
+    """Yield the training pictures, those that are cut from them included."""
+    for name in layout.classes:
+        for path in layouts.list_images(layout.folders["train"] / name):
+            yield path
