@@ -10,7 +10,13 @@ from sklearn.preprocessing import StandardScaler
 
 import kerasopt as ko
 from kerasopt.recipes import budgets
-from kerasopt.tuning.advising.advice import Advice, advise_settings
+from kerasopt.tuning.advising import advice as advising
+from kerasopt.tuning.advising.advice import Advice
+
+
+def advise_settings(given, **settings):
+    """Advice from scratch; test_tuning_advice_tuned.py has pretrained networks."""
+    return advising.advise_settings(given, **{"pretrained": False, **settings})
 
 
 def images(count, shape, *, classes=4, seed=0):

@@ -98,5 +98,4 @@ def of_folder(folder: str | os.PathLike[str]) -> Recipe:
 def _pictures(layout: layouts.Layout) -> Iterator[Path]:
     """Yield the training pictures, those that are cut from them included."""
     for name in layout.classes:
-        for path in layouts.list_images(layout.folders["train"] / name):
-            yield path
+        yield from layouts.list_images(layout.folders["train"] / name)

@@ -70,12 +70,15 @@ def advise_settings(
     *,
     budget: str | float | None = "10m",
     seed: int = 0,
+    pretrained: bool = True,
 ) -> Advice:
     """Advise a recipe to start from: model, optimizer, schedule, batch and the rest.
 
-    Vectors get an MLP, images a convolutional network, to be classified and of 24 to 64
-    pixels a side the network and settings of the recipe ``cifar10``, with the rates for
-    the size of the batch. Regularisation
+    Vectors get an MLP. Up to 20,000 colour pictures, or grey ones of 96 pixels a side
+    or more, to be classified get a pretrained network (`kerasopt.models.transfer`), if
+    its weights can be had. Other images get a convolutional network; those of 24 to 64
+    pixels a side that are to be classified the network and settings of the recipe
+    ``cifar10``, with the rates for the size of the batch. Regularisation
     follows from samples per parameter, the batch from the number of samples, size and
     length of the training from both and the time. A training is estimated to take
     ``15 + epochs · (samples · flops / 2e11 + 0.003 · steps)`` seconds, on two CPU
@@ -90,6 +93,7 @@ def advise_settings(
         budget: Time for everything, ``"10m"`` or a number of seconds; None for as long
             as it takes.
         seed: Draws the samples that are measured, and is the recipe's.
+        pretrained: Whether a network may begin with weights of other pictures.
 
     Returns:
         An `Advice`.
@@ -117,7 +121,8 @@ def advise_settings(
     if budget is not None:
         in_seconds(budget)
     facts = measure(given, seed)
-    choices = choose(given, facts, budget)
+    pretrained = checks.boolean("pretrained", pretrained)
+    choices = choose(given, facts, budget, pretrained=pretrained)
     recipe = Recipe(_content(given, choices, seed))
     recipe.check()
     order = list(recipe.to_dict())  # The sections' order in a recipe file.

@@ -13,7 +13,7 @@ from kerasopt import recipes
 from kerasopt.data import Dataset, pipeline
 from kerasopt.evaluation import formatting
 from kerasopt.training.spec import in_seconds
-from kerasopt.tuning.advising import fast
+from kerasopt.tuning.advising import fast, tuned
 from kerasopt.tuning.advising.fast import Choices
 from kerasopt.tuning.advising.statistics import Facts, measure_model
 
@@ -41,7 +41,13 @@ _HE = (
 )
 
 
-def choose(dataset: Dataset, facts: Facts, budget: str | float | None) -> Choices:
+def choose(
+    dataset: Dataset,
+    facts: Facts,
+    budget: str | float | None,
+    *,
+    pretrained: bool = True,
+) -> Choices:
     """Choose the fields of a recipe.
 
     Args:
@@ -49,13 +55,19 @@ def choose(dataset: Dataset, facts: Facts, budget: str | float | None) -> Choice
         facts: What was measured on them; the model's size and the estimated time are
             added.
         budget: Time for everything, or None.
+        pretrained: Whether a network may begin with weights of other pictures.
 
     Returns:
         Dotted field → (value, reason); the reason may be empty.
     """
     seconds = None if budget is None else in_seconds(budget)
     facts["validation_samples"] = dataset.sizes["validation"]
-    choices = _model_name(facts)
+    why_not = tuned.why_not(facts) if pretrained else ""
+    if why_not is None:
+        choices = tuned.settings(facts)
+        choices |= _within(facts, choices, budget)
+        return choices | _monitor(dataset, facts)
+    choices = _model_name(facts, why_not)
     if choices["model.name"][0] == "airbench":
         choices |= fast.settings(dataset, facts, budget)
         if facts["colours"] != "colour":
@@ -67,7 +79,8 @@ def choose(dataset: Dataset, facts: Facts, budget: str | float | None) -> Choice
     return choices | _execution(facts)
 
 
-def _model_name(facts: Facts) -> Choices:
+def _model_name(facts: Facts, why_not: str) -> Choices:
+    because = why_not and f" Nothing pretrained, since {why_not}."
     if facts["kind"] == "vectors":
         why = "The samples are vectors, without neighbouring pixels to convolve."
         return {"model.name": ("mlp", why)}
@@ -80,12 +93,12 @@ def _model_name(facts: Facts) -> Choices:
         why += (
             "in five minutes on two cores (README), and learns from some dozens, too."
         )
-        return {"model.name": ("airbench", why)}
+        return {"model.name": ("airbench", why + because)}
     why = f"Images of {height}×{width}: neighbouring pixels belong together."
     if height * width > 64 * 64:
         share = 64 * 64 / (height * width)
         why += f" Try them at 64×64 first, {share:.0%} of the pixels and the time."
-    return {"model.name": ("cnn", why)}
+    return {"model.name": ("cnn", why + because)}
 
 
 def _own_settings(dataset: Dataset, facts: Facts, seconds: float | None) -> Choices:
@@ -295,6 +308,16 @@ def _optimizer(facts: Facts) -> Choices:
             "kerasopt.diagnosis.lr_range_test checks it.",
         ),
     }
+
+
+def _within(facts: Facts, choices: Choices, budget: Any) -> Choices:
+    """Let the clock end a training that might not fit its budget."""
+    takes = facts["estimated_seconds"]
+    if budget is None or takes <= in_seconds(budget) / 2:
+        return {}
+    epochs, why = choices["training.epochs"]
+    why += f" That takes about {formatting.duration(takes)}: so the clock ends it."
+    return {"training.epochs": (epochs, ""), "training.budget": (budget, why)}
 
 
 def _length(facts: Facts, choices: Choices, budget: Any) -> Choices:

@@ -1,0 +1,95 @@
+"""Advice to train a pretrained network further, for few pictures."""
+
+from __future__ import annotations
+
+from kerasopt.recipes import transferring
+from kerasopt.tuning.advising.fast import Choices
+from kerasopt.tuning.advising.statistics import Facts
+
+__all__ = ["settings", "why_not"]
+
+SMALL, LARGE = 16, 96
+"""Shorter sides from which colour pictures, and grey ones too, count as photos."""
+
+FEATURES_PER_SECOND, TUNED_PER_SECOND = 80, 40
+"""Pictures of 160 to 224 pixels a side, on two CPU cores."""
+
+
+def why_not(facts: Facts) -> str | None:
+    """Say why nothing pretrained is advised, or None where it is.
+
+    Args:
+        facts: What was measured on the data.
+
+    Example:
+        >>> why_not({"kind": "vectors"})
+        ''
+    """
+    if facts["kind"] != "images" or facts["task"] not in ("binary", "multiclass"):
+        return ""
+    *sides, channels = facts["input_shape"]
+    photos = facts["colours"] == "colour" or min(sides) >= LARGE
+    if not photos or channels not in (1, 3) or min(sides) < SMALL:
+        return ""
+    return transferring.why_not(facts["samples"])
+
+
+def settings(facts: Facts) -> Choices:
+    """Return the fields that tune a pretrained network, with their reasons.
+
+    Args:
+        facts: What was measured; the estimated time is added.
+    """
+    samples, count = facts["samples"], facts["validation_samples"]
+    sections = transferring.settings(samples, count)
+    training, model = sections["training"], sections["model"]
+    epochs = training["epochs"]
+    facts["estimated_seconds"] = (
+        15 + samples / FEATURES_PER_SECOND + epochs * samples / TUNED_PER_SECOND
+    )
+    choices: Choices = {f"model.{k}": (v, "") for k, v in model.items()}
+    choices["model.name"] = (
+        "transfer",
+        f"{samples:,} pictures are few: a network that was pretrained on ImageNet "
+        "knows edges, textures and parts already. On CIFAR-10 with 25 labels a class "
+        "it reaches twice the accuracy of a network from scratch (docs/transfer.md).",
+    )
+    choices["model.unfreeze"] = (
+        model["unfreeze"],
+        "The last layers adapt to these pictures; those before are as good for them.",
+    )
+    choices["training.head_epochs"] = (
+        training["head_epochs"],
+        "First the head alone, on features that are computed once: a random head's "
+        "gradients would spoil the backbone.",
+    )
+    choices["training.batch_size"] = (
+        training["batch_size"],
+        "Many small steps: there are few pictures.",
+    )
+    choices["training.epochs"] = (
+        epochs,
+        f"About {transferring.TUNED_SAMPLES:,} pictures are seen in all, and each 3 to "
+        "12 times.",
+    )
+    kept = training.get("patience")
+    choices["training.patience"] = (
+        kept,
+        "Keeps the weights of the best epoch."
+        if kept
+        else f"{count} validation pictures say too little about the best epoch.",
+    )
+    optimizer = sections["optimizer"]
+    choices["optimizer.name"] = (optimizer["name"], "")
+    choices["optimizer.learning_rate"] = (
+        optimizer["learning_rate"],
+        "A tenth of what a new network gets, so that what it knows stays.",
+    )
+    if facts["colours"] != "colour":
+        why = "Grey pictures: which changes keep their meaning isn't known."
+        return choices | {"augment": (None, why)}
+    why = (
+        "Small turns and mirroring keep a photo's class; leave horizontal_flip out "
+        "where left and right matter, as in text or traffic signs."
+    )
+    return choices | {"augment": (sections["augment"], why)}
