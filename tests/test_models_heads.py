@@ -34,6 +34,8 @@ LOSSES = {"multilabel": "binary_crossentropy", "regression": "mse"}
 
 
 POLICIES = ["float32", "mixed_bfloat16"]
+GIVEN = {"transfer": {"weights": None, "image_size": 32, "unfreeze": 4}}
+"""Arguments of factories that would download something, or train too little."""
 CASES = [
     (name, *output, policy)
     for name, output, policy in itertools.product(models.names(), OUTPUTS, POLICIES)
@@ -51,10 +53,10 @@ def is_quick(name, task, outputs, activation, policy):
     ("name", "task", "outputs", "activation", "policy"), slow_unless(is_quick, CASES)
 )
 def test_every_model_for_every_task(name, task, outputs, activation, policy, tmp_path):
+    shape = {**SHAPE, "num_classes": outputs}
     keras.config.set_dtype_policy(policy)
     try:
-        weights = {"weights": None} if name == "transfer" else {}
-        model = models.get(name, task=task, num_classes=outputs, **SHAPE, **weights)
+        model = models.get({"name": name, **GIVEN.get(name, {})}, task=task, **shape)
     finally:
         keras.config.set_dtype_policy("float32")
     assert model.output_shape == (None, outputs)

@@ -78,9 +78,19 @@ def train(cache, key, seed, spec, batch_size=16, **arguments):
             ],
             {},
         ),
+        (
+            [
+                {
+                    "name": "discriminative",
+                    "optimizer": {"name": "adam", "learning_rate": rate},
+                }
+                for rate in (COSINE, ONE_CYCLE)
+            ],
+            {},
+        ),
         ([{"name": "adamw", "use_ema": True, "weight_decay": 0.01}] * 2, {}),
     ],
-    ids=["rate", "batch norm and dropout", "schedules", "groups", "ema"],
+    ids=["rate", "batch norm and dropout", "schedules", "groups", "layers", "ema"],
 )
 def test_used_again_is_a_fresh_compile_bit_for_bit(specs, arguments):
     cache = CompileCache()

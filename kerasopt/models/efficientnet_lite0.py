@@ -209,7 +209,9 @@ def _convolve(x: Any, each: Convolution) -> Any:
         "name": f"{each.name}_conv",
     }
     if each.depthwise:
-        settings["depthwise_initializer"] = "he_normal"
+        # He's normal: Keras counts all channels as inputs of a kernel that sees one.
+        he = keras.initializers.VarianceScaling(2.0, "fan_out")
+        settings["depthwise_initializer"] = he
         x = keras.layers.DepthwiseConv2D(**settings)(x)
     else:
         settings["kernel_initializer"] = "he_normal"
