@@ -127,6 +127,26 @@ def test_augmentation(elsewhere):
     assert found["run"].metrics["test_accuracy"] > CHANCE + 0.1
 
 
+def shorter(code, epochs):
+    """An example's code with fewer epochs."""
+    assert f"epochs={epochs}" in code
+    return code.replace(f"epochs={epochs}", "epochs=6")
+
+
+def test_networks_for_pictures(elsewhere):
+    (code,) = README["Networks for pictures"]
+    found = run_code(shorter(code, 20), {"data": shapes(), "keras": keras})
+    assert found["run"].metrics["test_accuracy"] > CHANCE + 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+def test_a_pretrained_network_for_few_labels(elsewhere):
+    (code,) = README["A pretrained network for few labels"]
+    found = run_code(shorter(code, 30), {"data": shapes()})
+    assert found["run"].metrics["test_accuracy"] > 0.85
+
+
 @pytest.mark.slow
 def test_finding_settings_in_data_of_your_own(elsewhere, monkeypatch):
     monkeypatch.undo()
@@ -163,6 +183,7 @@ def test_the_theory(elsewhere):
 
 def test_every_example_of_the_readme_is_tested():
     tested = {"kerasopt", "In a notebook", "Optimizers and schedules", "The theory"}
+    tested |= {"Networks for pictures", "A pretrained network for few labels"}
     tested |= {"Finding settings", "Augmentation", "A time budget instead of epochs"}
     assert {heading for heading, found in README.items() if found} == tested
 
