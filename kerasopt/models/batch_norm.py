@@ -58,8 +58,8 @@ def adapt_batch_norm(
         images: Images of the new domain, shape (n, \*input_shape), as
             ``model.predict`` takes them: for ``run.model`` on the scale of the
             training, which is ``pixels / 255`` unless the model scales them itself.
-            Some hundreds are enough. Their classes should be as frequent as in
-            what is predicted later on.
+            The more, the better the statistics. Their classes should be as frequent
+            as in what is predicted later on.
         batch_size: Most images at a time; they are shared out evenly.
 
     Returns:
