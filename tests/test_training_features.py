@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import kerasopt as ko
-from kerasopt.training import features
+from kerasopt.training import splitting
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def build(dropout=0.0, base=None):
 
 def test_the_parts_compute_what_the_model_does_and_leave_it_as_it_was():
     model = build(dropout=0.5)
-    parts = features.split(model)
+    parts = splitting.split(model)
     x = np.random.default_rng(0).random((5, 8, 8, 1), "float32")
     found = parts.head.predict(parts.base.predict(x, verbose=0), verbose=0)
     np.testing.assert_allclose(found, model.predict(x, verbose=0), rtol=1e-6)
@@ -48,7 +48,7 @@ def test_an_image_that_is_repeated_for_three_channels_is_still_one():
     x = keras.layers.Concatenate()([entry] * 3)
     x = keras.layers.Flatten()(base_of((8, 8, 3))(x))
     model = keras.Model(entry, keras.layers.Dense(2)(x))
-    assert features.split(model).base.output_shape == (None, 4 * 4 * 32)
+    assert splitting.split(model).base.output_shape == (None, 4 * 4 * 32)
 
 
 def trainable_normalisation():
@@ -106,7 +106,7 @@ def with_a_step_of_its_own():
     ],
 )
 def test_what_may_change_from_step_to_step_is_not_computed_once(make):
-    assert features.split(make()) is None
+    assert splitting.split(make()) is None
 
 
 def trained(tmp_path, digits, capsys, name, **arguments):

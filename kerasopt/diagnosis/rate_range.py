@@ -20,6 +20,7 @@ from kerasopt.layers import graph
 from kerasopt.training import (
     Trainer,
     TrainingSettings,
+    features,
     placement,
     preparation,
 )
@@ -108,6 +109,7 @@ def lr_range_test(
     loss: Any = "auto",
     augment: Any = None,
     batch_size: int = 32,
+    head_epochs: int = 0,
     low: float = 1e-6,
     high: float = 10.0,
     steps: int = 100,
@@ -133,6 +135,8 @@ def lr_range_test(
             shape), a Keras name or loss.
         augment: What `kerasopt.augment.get` takes.
         batch_size: Samples in a step; the right rate depends on it.
+        head_epochs: Epochs in which the head of a transfer model trains before the
+            test, as in `kerasopt.training.TrainingSettings`.
         low: First rate, > 0.
         high: Last rate, above ``low``.
         steps: Batches, at least 20.
@@ -162,6 +166,7 @@ def lr_range_test(
     _check_range(low, high, steps)
     checks.integer("batch_size", batch_size)
     checks.integer("seed", seed, least=0)
+    checks.integer("head_epochs", head_epochs, least=0)
     rates = low * (high / low) ** (np.arange(steps) / (steps - 1))
     scheduled = _rising(_optimizer(model, optimizer), rates)
     spec = TrainingSpec(
@@ -170,13 +175,16 @@ def lr_range_test(
         loss=model.loss if loss == "auto" and model.compiled else loss,
         metrics=(),
         augment=augment,
-        settings=TrainingSettings(batch_size=batch_size, seed=seed),
+        settings=TrainingSettings(
+            batch_size=batch_size, seed=seed, head_epochs=head_epochs
+        ),
         seeds_globally=False,
     )
     with _restored(model), _progress(steps, verbose) as advance:
         losses = _Losses(steps, advance)
         quiet = Console(quiet=True)
         ready = preparation.prepare(spec, dataset, console=quiet)
+        ready = features.begin(ready, quiet)
         source = ready.feed.training(ready.settings, augmentation=ready.augmentation)
         # The callback ends it after so many steps.
         Trainer(ready.model, source, epochs=steps, callbacks=[losses]).run()

@@ -319,6 +319,7 @@ class Recipe:
                 loss=recipe.loss,
                 augment=recipe.augment,
                 batch_size=recipe.training.batch_size,
+                head_epochs=recipe.training.head_epochs,
                 low=low,
                 high=high,
                 steps=steps,

@@ -66,16 +66,10 @@ class TimeBudget(keras.callbacks.Callback):
         speed_to_come: Callable[[float], float] = lambda share: 1.0,
     ) -> None:
         super().__init__()
-        self.begins = time.perf_counter()
+        self.total_seconds, self.reserved_seconds = total_seconds, reserved_seconds
+        self.started = started
         self.ends = started + total_seconds - reserved_seconds
-        if self.ends <= self.begins:
-            spent = self.begins - started
-            raise ValueError(
-                f"A budget of {total_seconds:.0f} s leaves no time to train: "
-                f"{spent:.0f} s went into preparing and {reserved_seconds:.0f} s are "
-                f"needed for the evaluation. Give {spent + reserved_seconds + 1:.0f} s "
-                "or more."
-            )
+        self.begin()
         self.batch_size = batch_size
         self.samples_per_epoch = samples_per_epoch
         self.console = console
@@ -83,8 +77,24 @@ class TimeBudget(keras.callbacks.Callback):
         # A variable, so that compiled steps and the input pipeline see it change.
         self.progress = keras.Variable(0.0, trainable=False, name="progress")
         self._calls = 0
-        self._began = (0, self.begins)
+        self._began = (0, started)
         self._seconds_a_step = 0.0
+
+    def begin(self) -> None:
+        """Let the training, and its schedule, begin at this moment.
+
+        Raises:
+            ValueError: if nothing is left for it.
+        """
+        self.begins = time.perf_counter()
+        if self.ends <= self.begins:
+            spent, reserved = self.begins - self.started, self.reserved_seconds
+            raise ValueError(
+                f"A budget of {self.total_seconds:.0f} s leaves no time to train: "
+                f"{spent:.0f} s went into preparing and {reserved:.0f} s are "
+                f"needed for the evaluation. Give {spent + reserved + 1:.0f} s "
+                "or more."
+            )
 
     def share(self) -> float:
         """Return the share of the training time that has passed, 0 to 1."""

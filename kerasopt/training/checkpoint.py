@@ -16,7 +16,7 @@ from kerasopt import files
 from kerasopt.callbacks import training_continues
 from kerasopt.training import run_folder, run_schema
 
-__all__ = ["Checkpoint", "copy_unended", "optimizers_of"]
+__all__ = ["Checkpoint", "copy_unended", "optimizers_of", "restore_weights"]
 
 VERSION = 2
 """Of the file's content. Files of version 0.1 have none."""
@@ -43,6 +43,7 @@ class Checkpoint:
         model: The compiled model.
         callbacks: Their memory is saved along.
         least_seconds: Least time between two checkpoints.
+        whole: The model whose weights are saved, where ``model`` is its head alone.
 
     Attributes:
         ended: Whether a callback had ended the training that was restored.
@@ -56,9 +57,11 @@ class Checkpoint:
         callbacks: Sequence[keras.callbacks.Callback],
         *,
         least_seconds: float,
+        whole: keras.Model | None = None,
     ) -> None:
         self.path = path
         self.model = model
+        self.whole = whole or model
         self.callbacks = list(callbacks)
         self.least_seconds = least_seconds
         self.ended = False
@@ -137,7 +140,7 @@ class Checkpoint:
 
     def _variables(self) -> dict[str, list[Any]]:
         return {
-            "model": self.model.variables,
+            "model": self.whole.variables,
             "optimizer": [
                 v for each in optimizers_of(self.model) for v in each.variables
             ],
@@ -176,6 +179,20 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             "Resume with that version, or delete the file to start over."
         )
     return state, arrays
+
+
+def restore_weights(path: Path, model: keras.Model) -> None:
+    """Give a model the weights and random states of a checkpoint, and nothing else.
+
+    Args:
+        path: What a `Checkpoint` wrote.
+        model: A model of the same layers.
+
+    Raises:
+        ValueError: as `read`, or if the model isn't one of the same layers.
+    """
+    _, arrays = read(path)
+    _assign(model.variables, arrays, "model", path)
 
 
 def copy_unended(source: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -23,13 +23,16 @@ from kerasopt.data import Dataset, Stream, pipeline
 from kerasopt.data.structure import first_leaf
 from kerasopt.evaluation import formatting
 from kerasopt.layers import graph
-from kerasopt.training import placement
+from kerasopt.training import checkpoint, placement
 from kerasopt.training.batches import Feed, evaluation_batch_size
+from kerasopt.training.budget import TimeBudget
 from kerasopt.training.compiled import CompiledSteps
 from kerasopt.training.preparation import Prepared
+from kerasopt.training.session import DivergedError
+from kerasopt.training.splitting import Parts, split
 from kerasopt.training.trainer import Trainer, make_variables
 
-__all__ = ["Parts", "check", "features_of", "on_features", "split", "train_head"]
+__all__ = ["begin", "check", "features_of"]
 
 BACKBONE = "backbone"
 """Name of the layer that `kerasopt.models.transfer` puts before the head."""
@@ -37,138 +40,64 @@ BACKBONE = "backbone"
 HEAD_RATE = 3e-3
 """Adam's rate for a head on features, from where it falls to 0 along a cosine."""
 
-LEAST_WEIGHTS = 10_000
-"""A base of fewer is computed as fast as its features are read."""
-
 MOST_BYTES = 2 * 2**30
 """Largest features of all samples together."""
 
+HEAD_SHARE = 0.5
+"""Share of a time budget after which the head's own training ends."""
+
 INDIFFERENT = (
+    callbacks.ReduceLROnPlateau,
     keras.callbacks.CSVLogger,
     keras.callbacks.EarlyStopping,
     keras.callbacks.LearningRateScheduler,
     keras.callbacks.ReduceLROnPlateau,
     keras.callbacks.TerminateOnNaN,
 )
-"""Callbacks to which it doesn't matter whether they watch a model or its head."""
+"""Callbacks to which it doesn't matter whether they watch a model or its head; their
+subclasses may look at ``self.model``."""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """A model in two parts that share its layers.
-
-    Attributes:
-        base: From the model's input to the features.
-        head: From the features to the model's output.
-    """
-
-    base: keras.Model
-    head: keras.Model
-
-
-def split(model: keras.Model) -> Parts | None:
-    """Divide a model behind the layers at its beginning that never change.
-
-    Such a layer has nothing to train, does the same in training and in prediction (no
-    dropout, no batch normalisation that keeps statistics), and everything passes
-    through it.
+def begin(
+    ready: Prepared,
+    console: Console,
+    *,
+    resumed: Path | None = None,
+    budget: TimeBudget | None = None,
+) -> Prepared:
+    """Do what comes before the first epoch; return what the epochs train.
 
     Args:
-        model: A built model.
+        ready: A prepared training. Its head trains for ``head_epochs`` first; then the
+            features of a frozen base are computed.
+        console: Where to say so.
+        resumed: The checkpoint of a training that has done the first, if it is there.
+        budget: Its clock: it begins anew, so that its schedule does.
 
     Returns:
-        Its two parts, or None where there is no such beginning of 10,000 weights or
-        more, or nothing follows it.
+        ``ready``, or the training of its head on features.
 
-    Example:
-        >>> entry = keras.Input((100,))
-        >>> base = keras.layers.Dense(200, trainable=False)
-        >>> x = keras.layers.Dropout(0.5)(base(entry))
-        >>> model = keras.Model(entry, keras.layers.Dense(3)(x))
-        >>> parts = split(model)
-        >>> parts.base.output_shape, len(parts.head.trainable_variables)
-        ((None, 200), 2)
+    Raises:
+        ValueError: as `check`, if the head's loss becomes NaN (`DivergedError`), or if
+            nothing is left of the budget.
     """
-    if type(model).train_step is not keras.Model.train_step or not _is_plain(model):
-        return None
-    end, weights = model.inputs[0], 0
-    while (node := _only_consumer(model, end)) and _is_constant(node.operation):
-        (end,) = node.outputs
-        if isinstance(node.operation, keras.layers.Layer):
-            weights += node.operation.count_params()
-    if weights < LEAST_WEIGHTS or any(end is output for output in model.outputs):
-        return None
-    return Parts(_part(model.inputs[0], end), _part(end, model.output))
+    if resumed is not None and resumed.is_file():
+        # The features are those of the weights that the training began with.
+        checkpoint.restore_weights(resumed, ready.model)
+    elif ready.settings.head_epochs:
+        _train_head(ready, console, budget)
+    trained = _on_features(ready, console)
+    if budget is not None:
+        budget.begin()
+    return trained
 
 
-def _is_plain(model: keras.Model) -> bool:
-    """Say whether Keras's functional graph is all that a model computes."""
-    own = type(model).__module__
-    return graph.is_graph(model) and len(model.inputs) == 1 and own[:6] == "keras."
-
-
-def _only_consumer(model: keras.Model, tensor: Any) -> Any:
-    """Return the node that alone takes a tensor, takes nothing else and gives one.
-
-    A grey image that becomes three channels is taken three times by one node.
-    """
-    found = [
-        node
-        for operation in getattr(model, "operations", model.layers)
-        for node in operation._inbound_nodes
-        if any(each is tensor for each in node.input_tensors)
-    ]
-    if len(found) != 1 or len(found[0].operation._inbound_nodes) != 1:
-        return None
-    (node,) = found
-    alone = all(each is tensor for each in node.input_tensors)
-    return node if alone and len(node.outputs) == 1 else None
-
-
-def _is_constant(operation: Any) -> bool:
-    """Say whether an operation gives the same for a sample in every step."""
-    if not isinstance(operation, keras.layers.Layer):
-        return True
-    return not operation.trainable_variables and all(
-        map(_is_same_in_training, operation._flatten_layers())
-    )
-
-
-def _is_same_in_training(layer: keras.layers.Layer) -> bool:
-    if not type(layer).__module__.startswith(("keras.", "kerasopt.")):
-        return False  # What someone else's layer does in training isn't known.
-    normalises = isinstance(layer, keras.layers.BatchNormalization)
-    return (
-        not getattr(layer, "rate", 0.0)
-        and getattr(layer, "seed_generator", None) is None
-        and getattr(layer, "activity_regularizer", None) is None
-        and not (normalises and layer.trainable)
-    )
-
-
-def _part(start: Any, end: Any) -> keras.Model:
-    """Return a model of a part of a graph, and leave no trace of it in the layers."""
-    part = keras.Model(start, end)
-    for operation in part.operations:
-        # With two nodes `layer.output` would be ambiguous in the whole model.
-        if not isinstance(operation, keras.layers.InputLayer):
-            del operation._inbound_nodes[1:]
-    return part
-
-
-def on_features(ready: Prepared, console: Console) -> Prepared:
+def _on_features(ready: Prepared, console: Console) -> Prepared:
     """Return a training of the head on the features of its base, where that is equal.
 
     Model and head share their layers and their optimizer, so what trains one trains
-    the other.
-
-    Args:
-        ready: A prepared training.
-        console: Where to show the progress of computing the features.
-
-    Returns:
-        The training of the head; ``ready`` itself where the base isn't frozen, or
-        computes something else in each epoch, or the features don't fit 2 GiB.
+    the other. A base that isn't frozen, or computes something else in each epoch, or
+    whose features don't fit 2 GiB, leaves the training as it is.
     """
     if not _may_be_computed_once(ready):
         return ready
@@ -179,6 +108,7 @@ def on_features(ready: Prepared, console: Console) -> Prepared:
     return dataclasses.replace(
         ready,
         model=parts.head,
+        whole=ready.model,
         steps=CompiledSteps(parts.head),
         feed=_feed_of(parts, ready, console),
         stream_key="features",
@@ -192,7 +122,7 @@ def _may_be_computed_once(ready: Prepared) -> bool:
         and ready.augmentation is None
         and not settings.image_sizes
         and _is_held(ready)
-        and all(isinstance(each, INDIFFERENT) for each in ready.callbacks)
+        and all(type(each) in INDIFFERENT for each in ready.callbacks)
     )
 
 
@@ -267,74 +197,90 @@ def check(ready: Prepared) -> None:
     """Raise unless ``head_epochs`` has a head to train, before anything is written.
 
     Raises:
-        ValueError: if the model has no backbone, or its samples can't be held.
+        ValueError: if the model has no backbone, more than it stands before its
+            features, or the samples can't be held.
     """
-    if not ready.settings.head_epochs:
-        return
-    asked = f"head_epochs={ready.settings.head_epochs}"
-    if _backbone(ready.model) is None or not graph.is_graph(ready.model):
+    if ready.settings.head_epochs:
+        _around_backbone(ready)
+
+
+def _around_backbone(ready: Prepared) -> Parts:
+    """Return the two parts of a model, divided behind its backbone or later."""
+    model, asked = ready.model, f"head_epochs={ready.settings.head_epochs}"
+    known = graph.is_graph(model)
+    backbone = next((x for x in model.layers if known and x.name == BACKBONE), None)
+    if backbone is None:
         raise ValueError(
             f"{asked} trains what follows a layer named {BACKBONE!r}, as models of "
-            f"kerasopt.models.transfer have one; {ready.model.name!r} has none."
+            f"kerasopt.models.transfer have one; {model.name!r} has none."
         )
     if not _is_held(ready):
         raise ValueError(
             f"{asked} needs arrays or a folder of pictures, and one device: give "
             "neither a stream nor several devices, or leave it out."
         )
+    with _frozen(backbone):
+        parts = split(model, least=0)
+    if parts is None or backbone not in parts.base.layers:
+        raise ValueError(
+            f"{asked} needs a Keras model in which everything passes {BACKBONE!r} "
+            "once, from the only input to the output, and nothing before it trains, "
+            "draws random numbers or is a layer of your own. Leave it out, or give "
+            "augmentation as augment=…."
+        )
+    return parts
 
 
-def _backbone(model: keras.Model) -> Any:
-    return next((layer for layer in model.layers if layer.name == BACKBONE), None)
-
-
-def train_head(ready: Prepared, console: Console) -> None:
+def _train_head(ready: Prepared, console: Console, budget: TimeBudget | None) -> None:
     """Train the head alone, on features that are computed once.
 
     Where layers of the backbone train from the start, the random head's large
-    gradients spoil what they know.
-
-    Args:
-        ready: A prepared training, ``head_epochs`` of whose settings are trained: by
-            Adam, whose rate falls from 0.003 to 0 along a cosine, on samples without
-            augmentation. With validation data the epoch of least loss is kept.
-        console: Where to say how it went.
-
-    Raises:
-        ValueError: if more than the backbone stands between input and features.
-
-    References:
-        Kumar et al. (2022), Fine-tuning can distort pretrained features,
-        https://arxiv.org/abs/2202.10054.
+    gradients spoil what they know (Kumar et al., 2022, Fine-tuning can distort
+    pretrained features, https://arxiv.org/abs/2202.10054). So Adam trains for
+    ``head_epochs``, its rate falling from 0.003 to 0 along a cosine, on samples without
+    augmentation. With validation data the epoch of least loss is kept.
     """
     settings, epochs = ready.settings, ready.settings.head_epochs
-    with _frozen(_backbone(ready.model)):
-        parts = split(ready.model)
-    if parts is None:
-        raise ValueError(
-            f"head_epochs needs a model in which everything passes {BACKBONE!r} once, "
-            "from the only input to the output."
-        )
+    parts = _around_backbone(ready)
+    head = parts.head
     steps = epochs * (ready.steps_per_epoch or 1)
     given = placement.compile_arguments(ready.model)
     rate = keras.optimizers.schedules.CosineDecay(HEAD_RATE, steps)
-    parts.head.compile(**{**given, "optimizer": keras.optimizers.Adam(rate)})
+    head.compile(**{**given, "optimizer": keras.optimizers.Adam(rate)})
     feed = _feed_of(parts, ready, console)
     watching: list[Any] = [callbacks.TerminateOnNaN()]
+    if budget is not None:
+        watching.append(_StopByShare(budget))
     validation = feed.evaluation("validation", settings)
     if validation is not None:
         watching.append(callbacks.EarlyStopping(monitor="val_loss", patience=epochs))
     trainer = Trainer(
-        parts.head,
-        feed.training(settings),
-        validation,
-        epochs=epochs,
-        callbacks=watching,
+        head, feed.training(settings), validation, epochs=epochs, callbacks=watching
     )
-    history = trainer.run()
-    last = {name: values[-1] for name, values in history.history.items()}
-    shown = ", ".join(f"{name} {value:.3g}" for name, value in last.items())
-    say(console, f"The head alone trained for {formatting.epochs(epochs)}: {shown}.")
+    logs = trainer.run().history
+    if not math.isfinite(logs["loss"][-1]):
+        raise DivergedError(
+            f"The loss became {logs['loss'][-1]} in epoch {len(logs['loss'])} of the "
+            "head's own training: look for NaN or huge values in the data, or leave "
+            "head_epochs out."
+        )
+    kept = int(np.argmin(logs["val_loss"])) if "val_loss" in logs else -1
+    shown = ", ".join(f"{name} {values[kept]:.3g}" for name, values in logs.items())
+    trained = formatting.epochs(len(logs["loss"]))
+    say(console, f"The head alone trained for {trained}: {shown}.")
+
+
+class _StopByShare(keras.callbacks.Callback):
+    """Ends the head's training in time for the epochs that follow."""
+
+    def __init__(self, budget: TimeBudget) -> None:
+        super().__init__()
+        self.budget = budget
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Stop where the share of the time has passed."""
+        if self.budget.share() >= HEAD_SHARE:
+            self.model.stop_training = True
 
 
 @contextlib.contextmanager

@@ -286,14 +286,9 @@ def _trained(
 ) -> Run:
     """Train into the claimed folder, and finish the run."""
     with placement.on(ready.strategy):
-        if (
-            ready.settings.head_epochs
-            and not (folder / run_folder.CHECKPOINT).is_file()
-        ):
-            features.train_head(ready, console)
-        session = Session(
-            features.on_features(ready, console), folder, console, budget=budget
-        )
+        saved = folder / run_folder.CHECKPOINT if resume else None
+        begun = features.begin(ready, console, resumed=saved, budget=budget)
+        session = Session(begun, folder, console, budget=budget)
         try:
             trainer = session.run(resume=resume, tensorboard=True)
         except DivergedError as error:

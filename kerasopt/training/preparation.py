@@ -67,6 +67,7 @@ class Prepared:
         augmented: A few augmented samples with their labels, as a step takes them;
             None without augmentation and where nothing was tried before.
         notes: What was decided without being asked, for people.
+        whole: The model that is saved, where ``model`` is its head, on features.
     """
 
     model: keras.Model
@@ -85,6 +86,7 @@ class Prepared:
     measures_logs: bool
     augmented: Any = None
     notes: list[str] = field(default_factory=list)
+    whole: keras.Model | None = None
 
     @property
     def parallel_strategy(self) -> tf.distribute.Strategy | None:

@@ -209,6 +209,7 @@ class Session:
             self.ready.model,
             kept,
             least_seconds=self.ready.settings.checkpoint_seconds,
+            whole=self.ready.whole,
         )
 
     def _restored(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 
 from kerasopt.console import Console
-from kerasopt.training import placement, preparation, run_folder, saving
+from kerasopt.training import features, placement, preparation, run_folder, saving
 from kerasopt.training.batches import Feed
 from kerasopt.training.compile_cache import CompileCache
 from kerasopt.training.compiled import free_kernels
@@ -103,15 +103,11 @@ def train_trial(
     if spec.prepare_weights is not None:
         spec.prepare_weights(ready.model)
     budget = preparation.time_budget(ready, started, quiet)
-    session = Session(
-        ready,
-        folder,
-        quiet,
-        budget=budget,
-        watchers=watchers,
-    )
+    saved = folder / run_folder.CHECKPOINT
     with placement.on(ready.strategy):
-        session.run(resume=(folder / run_folder.CHECKPOINT).is_file())
+        begun = features.begin(ready, quiet, resumed=saved, budget=budget)
+        session = Session(begun, folder, quiet, budget=budget, watchers=watchers)
+        session.run(resume=saved.is_file())
         measures = _kept_measures(session)
     if cache is None or spec.compile_key is None:
         free_kernels()  # Those of shared steps are used again.
