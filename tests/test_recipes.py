@@ -25,6 +25,7 @@ def small_stand_in(recipe):
     shapes = {
         "digits": (8, 8, 1),
         "mnist": (28, 28, 1),
+        "fashion_mnist": (28, 28, 1),
         "cifar10": (32, 32, 3),
         "directory": (32, 32, 3),
     }
@@ -36,7 +37,11 @@ def small_stand_in(recipe):
 
 
 # The network, optimizer and callbacks of another one, in another size or length.
-ALIKE = {"cifar10-94": "cifar10", "cifar10-96": "cifar10-95"}
+ALIKE = {
+    "cifar10-94": "cifar10",
+    "cifar10-96": "cifar10-95",
+    "fashion-mnist": "mnist-cnn",
+}
 ON_TWO = [name for name in ko.recipes.names() if name not in ALIKE]
 QUICK = ({"cifar10-chapter", "mnist-mlp"}, set())
 """What `make test` trains on one device, and on two."""
