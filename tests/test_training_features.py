@@ -1,3 +1,6 @@
+import contextlib
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -84,6 +87,19 @@ def of_someones_own():
     return keras.Model(entry, keras.layers.Dense(10)(Own()(entry)))
 
 
+def behind(first, shape=(8, 8, 1)):
+    entry = keras.Input(shape)
+    x = keras.layers.GlobalAveragePooling2D()(base_of(shape)(first(entry)))
+    return keras.Model(entry, keras.layers.Dense(10)(x))
+
+
+def of_any_size():
+    entry = keras.Input((None, None, 1))
+    x = keras.layers.Conv2D(4, 1)(base_of((None, None, 1))(entry))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(entry, keras.layers.Dense(10)(x))
+
+
 def with_a_step_of_its_own():
     class Stepping(keras.Model):
         def train_step(self, data):
@@ -100,6 +116,11 @@ def with_a_step_of_its_own():
         dropout_inside,
         two_ways,
         of_someones_own,
+        of_any_size,
+        lambda: behind(keras.layers.RandomFlip()),
+        lambda: behind(keras.layers.RandAugment()),
+        lambda: behind(keras.Sequential([keras.layers.RandomRotation(0.1)])),
+        lambda: behind(keras.layers.Lambda(lambda x: x)),
         with_a_step_of_its_own,
         lambda: ko.models.mlp(input_shape=(8, 8, 1), num_classes=10),
         base_of,
@@ -143,10 +164,18 @@ class Watching(keras.callbacks.Callback):
         assert self.model.input_shape == (None, 8, 8, 1)
 
 
+class Stopping(keras.callbacks.EarlyStopping, Watching):
+    pass
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [{"augment": {"name": "crop", "padding": 1}}, {"callbacks": [Watching()]}],
-    ids=["augmentation", "callback that may look at the model"],
+    [
+        {"augment": {"name": "crop", "padding": 1}},
+        {"callbacks": [Watching()]},
+        {"callbacks": [Stopping()]},
+    ],
+    ids=["augmentation", "callback that may look at the model", "subclass"],
 )
 def test_each_epoch_computes_anew_where_it_matters(tmp_path, digits, capsys, arguments):
     _, said = trained(tmp_path, digits, capsys, "a", **arguments)
@@ -214,3 +243,141 @@ def test_head_epochs_need_a_backbone(tmp_path, digits):
     with pytest.raises(ValueError, match="a layer named 'backbone'"):
         ko.fit(mlp, digits, epochs=1, head_epochs=3, directory=tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_what_draws_before_the_backbone_is_refused_before_a_folder_is_made(
+    tmp_path, digits
+):
+    with pytest.raises(ValueError, match=r"nothing before it .* draws random numbers"):
+        ko.fit(
+            behind(keras.layers.RandomFlip()),
+            digits,
+            head_epochs=3,
+            directory=tmp_path / "a",
+        )
+    assert not (tmp_path / "a").exists()
+
+
+def test_features_of_half_precision_train_as_the_whole_model_does(tmp_path, digits):
+    found = [
+        ko.fit(
+            build,
+            digits,
+            epochs=2,
+            precision="mixed_bfloat16",
+            cache_features=cached,
+            directory=tmp_path / str(cached),
+            verbose=False,
+        ).history["loss"]
+        for cached in (True, False)
+    ]
+    np.testing.assert_allclose(*found, rtol=1e-3)
+
+
+def test_features_that_overflow_are_named(tmp_path, digits):
+    x, y = digits.train
+    huge = x.astype("float32")
+    huge[7] = 3e38
+    with pytest.raises(ValueError, match="1 train samples; the first is number 7"):
+        ko.fit(build, (huge, y), epochs=1, directory=tmp_path / "a", verbose=False)
+
+
+def unfrozen():
+    model = build(dropout=0.3)
+    model.get_layer("backbone").layers[2].trainable = True
+    return model
+
+
+class Broken(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    "make", [build, pytest.param(unfrozen, marks=pytest.mark.slow)]
+)
+def test_a_broken_run_resumes_bit_for_bit_with_a_model_of_other_weights(
+    tmp_path, digits, monkeypatch, make
+):
+    """The features are those of the weights that the run began with."""
+
+    def trained(name, seed, resume=False):
+        keras.utils.set_random_seed(seed)
+        return ko.fit(
+            make(),
+            digits,
+            epochs=3,
+            head_epochs=2,
+            callbacks=[ko.callbacks.ReduceLROnPlateau()],
+            checkpoint_seconds=0,
+            deterministic=True,
+            resume=resume,
+            directory=tmp_path / name,
+            verbose=False,
+        )
+
+    def fails(self, epoch, logs=None):
+        if epoch == 1:
+            raise Broken
+
+    whole = trained("whole", 1)
+    with monkeypatch.context() as patch, contextlib.suppress(Broken):
+        patch.setattr(ko.callbacks.ReduceLROnPlateau, "on_epoch_end", fails)
+        trained("broken", 1)
+    again = trained("broken", 2, resume=True)
+    for one, other in zip(
+        whole.model.get_weights(), again.model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def transferring(tmp_path):
+    base = base_of()
+    x = keras.layers.GlobalAveragePooling2D()(base.output)
+    full = keras.Model(base.input, keras.layers.Dense(10)(x))
+    full.save(tmp_path / "base.keras")
+    return ko.recipes.Recipe(
+        {
+            "name": "small",
+            "data": {"name": "digits", "size": 300},
+            "model": {"name": "transfer", "backbone": str(tmp_path / "base.keras")},
+            "optimizer": {"name": "sgd", "learning_rate": 1e-9},
+            "training": {"epochs": 1, "head_epochs": 40},
+        }
+    )
+
+
+def test_a_trial_trains_the_head_first_as_a_run_does(tmp_path):
+    recipe = transferring(tmp_path)
+    values = [0, recipe.training.head_epochs]
+    found = ko.tuning.sweep(
+        recipe, "training.head_epochs", values, directory=tmp_path / "a", verbose=False
+    )
+    run = recipe.run(seed=0, directory=tmp_path / "b", verbose=False)
+    first, second = found["val_loss"]
+    assert second < first - 0.03
+    assert second == pytest.approx(run.history["val_loss"][0], rel=1e-4)
+
+
+def test_a_range_test_begins_where_the_head_ends(tmp_path):
+    recipe = transferring(tmp_path)
+    plain = recipe.replace("training.head_epochs", 0)
+    warnings.simplefilter("ignore")  # The loss hardly falls at such rates.
+    start = [
+        each.lr_range_test(steps=20, high=1e-5, verbose=False).table["loss"].mean()
+        for each in (recipe, plain)
+    ]
+    assert start[0] < start[1] - 0.03
+
+
+@pytest.mark.slow
+def test_a_head_leaves_half_of_a_budget_to_the_epochs(tmp_path, digits):
+    run = ko.fit(
+        unfrozen,
+        digits,
+        budget="6s",
+        head_epochs=10_000,
+        directory=tmp_path / "a",
+        verbose=False,
+    )
+    assert run.metrics["train_seconds"] < 9
+    assert run.metrics["epochs"] > 0

@@ -172,6 +172,7 @@ def features_of(
         for split in splits:
             x, y = getattr(dataset, split)
             rows = np.concatenate(list(_predicted(base, x, size, feed, bar)))
+            _check_finite(rows, split)
             found[split] = (rows, y)
     say(
         console,
@@ -182,6 +183,16 @@ def features_of(
     return dataset.replace(**found, test=None, weights=weights, paths={})
 
 
+def _check_finite(rows: np.ndarray, split: str) -> None:
+    bad = ~np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
+    if bad.any():
+        raise ValueError(
+            f"The frozen layers give NaN or infinite values for {bad.sum():,} {split} "
+            f"samples; the first is number {bad.argmax()}. Look at its values: they "
+            "may be too large for these layers, or for the precision."
+        )
+
+
 def _predicted(
     base: keras.Model, x: Any, size: int, feed: Feed, bar: Bar
 ) -> Iterator[np.ndarray]:
@@ -189,7 +200,9 @@ def _predicted(
         x, batch_size=size, pixel_scale=feed.pixel_scale
     )
     for batch in batches:
-        yield base.predict_on_batch(batch)
+        rows = np.asarray(base.predict_on_batch(batch))
+        # Float32 holds bfloat16 and float16, which NumPy hardly knows, exactly.
+        yield rows.astype("float32") if rows.dtype.itemsize < 4 else rows
         bar.update(advance=len(first_leaf(batch)))
 
 
