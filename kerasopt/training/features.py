@@ -23,6 +23,7 @@ from kerasopt.data import Dataset, Stream, pipeline
 from kerasopt.data.structure import first_leaf
 from kerasopt.evaluation import formatting
 from kerasopt.layers import graph
+from kerasopt.layers.backbone import BACKBONE
 from kerasopt.training import checkpoint, placement
 from kerasopt.training.batches import Feed, evaluation_batch_size
 from kerasopt.training.budget import TimeBudget
@@ -33,9 +34,6 @@ from kerasopt.training.splitting import Parts, split
 from kerasopt.training.trainer import Trainer, make_variables
 
 __all__ = ["begin", "check", "features_of"]
-
-BACKBONE = "backbone"
-"""Name of the layer that `kerasopt.models.transfer` puts before the head."""
 
 HEAD_RATE = 3e-3
 """Adam's rate for a head on features, from where it falls to 0 along a cosine."""
