@@ -325,6 +325,13 @@ def test_a_broken_run_resumes_bit_for_bit_with_a_model_of_other_weights(
     with monkeypatch.context() as patch, contextlib.suppress(Broken):
         patch.setattr(ko.callbacks.ReduceLROnPlateau, "on_epoch_end", fails)
         trained("broken", 1)
+    frozen = tmp_path / "broken" / "checkpoints" / "frozen.npz"
+    assert frozen.is_file() == (make is build)
+    if make is build:
+        frozen.rename(tmp_path / "away.npz")
+        with pytest.raises(ValueError, match=r"frozen\.npz is missing"):
+            trained("broken", 2, resume=True)
+        (tmp_path / "away.npz").rename(frozen)
     again = trained("broken", 2, resume=True)
     for one, other in zip(
         whole.model.get_weights(), again.model.get_weights(), strict=True

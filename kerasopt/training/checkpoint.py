@@ -21,6 +21,9 @@ __all__ = ["Checkpoint", "copy_unended", "optimizers_of", "restore_weights"]
 VERSION = 2
 """Of the file's content. Files of version 0.1 have none."""
 
+FROZEN = "frozen.npz"
+"""File beside a checkpoint, with weights that don't change: written once."""
+
 _NEW_EACH_TIME = ("params", "_model", "validation_data", "min_delta")
 """Attributes that a callback gets anew when a training begins. The sign of
 ``min_delta`` is turned by Keras in the first epoch."""
@@ -44,6 +47,7 @@ class Checkpoint:
         callbacks: Their memory is saved along.
         least_seconds: Least time between two checkpoints.
         whole: The model whose weights are saved, where ``model`` is its head alone.
+            The others are frozen and kept in a file of their own.
 
     Attributes:
         ended: Whether a callback had ended the training that was restored.
@@ -74,6 +78,7 @@ class Checkpoint:
         ]
         self._memories: dict[str, Any] = {}
         self._arrays: dict[str, np.ndarray] = {}
+        self._has_frozen = False
 
     def save_if_due(self, trainer: Any) -> None:
         """Save, if the last time is long enough ago."""
@@ -83,8 +88,11 @@ class Checkpoint:
     def save(self, trainer: Any) -> None:
         """Save the training of a `kerasopt.training.Trainer` at its position."""
         arrays: dict[str, np.ndarray] = {}
+        frozen = self._frozen()
         for group, variables in self._variables().items():
-            arrays |= {f"{group}/{i}": _array(v) for i, v in enumerate(variables)}
+            named = {f"{group}/{i}": v for i, v in enumerate(variables)}
+            arrays |= {k: _array(v) for k, v in named.items() if k not in frozen}
+        self._keep(frozen)
         memories = {}
         for i, callback in enumerate(self.callbacks):
             changed = _changed(_memory(callback), self._at_first[i])
@@ -138,6 +146,19 @@ class Checkpoint:
         for group, variables in self._variables().items():
             _assign(variables, self._arrays, group, self.path)
 
+    def _keep(self, frozen: dict[str, Any]) -> None:
+        if frozen and not self._has_frozen:
+            kept = {name: _array(v) for name, v in frozen.items()}
+            with training_continues(), files.atomic(self.path.with_name(FROZEN)) as to:
+                np.savez(to, **kept)  # type: ignore[arg-type]
+            self._has_frozen = True
+
+    def _frozen(self) -> dict[str, Any]:
+        """Return what the head doesn't have, by its name in the file."""
+        changing = {id(each) for each in self.model.variables}
+        everything = enumerate(self.whole.variables)
+        return {f"model/{i}": v for i, v in everything if id(v) not in changing}
+
     def _variables(self) -> dict[str, list[Any]]:
         return {
             "model": self.whole.variables,
@@ -168,8 +189,11 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """
     folder = path.parents[1]
     with run_folder.intact(folder, run_folder.CHECKPOINT):
-        with np.load(path, allow_pickle=False) as saved:  # It compares checksums.
-            arrays = dict(saved)
+        arrays: dict[str, np.ndarray] = {}
+        for each in (path.with_name(FROZEN), path):
+            if each == path or each.is_file():
+                with np.load(each, allow_pickle=False) as saved:  # By checksums.
+                    arrays |= dict(saved)
         state = json.loads(str(arrays.pop("state")))
         if state.get("version") == VERSION:
             run_schema.check_position(state)
@@ -280,7 +304,13 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _assign(variables: list[Any], arrays: Any, group: str, path: Path) -> None:
-    saved = [arrays[f"{group}/{i}"] for i in range(_count(arrays, group))]
+    names = [f"{group}/{i}" for i in range(_count(arrays, group))]
+    if any(name not in arrays for name in names):
+        raise run_folder.DamagedRunError(
+            f"{FROZEN} is missing beside the checkpoint '{path}': it has the weights "
+            "that don't change. Delete the checkpoint to start the training over."
+        )
+    saved = [arrays[name] for name in names]
     shapes = [tuple(v.shape) for v in variables], [v.shape for v in saved]
     if shapes[0] != shapes[1]:
         raise ValueError(
