@@ -629,7 +629,7 @@ NUMPY_ARGUMENTS = {
     "mobilenet": {"widths": np.array([4, 8]), "depth": np.array([1, 2])},
     "airbench": {"widths": np.array([4]), "mean": np.full(3, 0.5), "std": np.ones(3)},
     "resnet": {"depth": np.int64(8), "widths": np.array([4, 4, 8])},
-    "vit": {"width": np.int64(8), "depth": np.int32(1), "dropout": np.float32(0.1)},
+    "vit": {"width": np.int64(8), "depth": np.int32(1), "patch_size": np.int8(6)},
     "wide_resnet": {"depth": np.int64(10), "width": np.int32(1)},
     "stages": {"stages": ({"width": np.int64(4)},), "stem_width": np.int32(4)},
     "transfer": {
