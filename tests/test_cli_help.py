@@ -90,7 +90,7 @@ def test_a_word_of_other_libraries_is_understood(command, words, suggested):
         ("t", {"train", "tune"}),
         ("train dig", {"digits"}),
         ("tune cifar10-c", {"cifar10-chapter"}),
-        ("fields mnist", {"mnist-mlp"}),
+        ("fields mnist", {"mnist-cnn", "mnist-mlp"}),
         ("train mi", {"mine.yaml"}),
         ("train ./", {"./mine.yaml"}),
         ("data fash", {"fashion_mnist"}),
