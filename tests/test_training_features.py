@@ -109,9 +109,17 @@ def with_a_step_of_its_own():
     return Stepping(whole.input, whole.output)
 
 
+def a_layer_unfrozen_in_a_frozen_base():
+    base = base_of()
+    base.layers[2].trainable = True
+    assert not base.trainable_variables
+    return build(base=base)
+
+
 @pytest.mark.parametrize(
     "make",
     [
+        a_layer_unfrozen_in_a_frozen_base,
         trainable_normalisation,
         dropout_inside,
         two_ways,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from kerasopt import checks, names, schedules
 from kerasopt.callbacks.changed_step import Step, change_step, restore_step
 from kerasopt.callbacks.progress_callback import ShareCallback
 
-__all__ = ["Freeze", "FrozenStep", "prepare"]
+__all__ = ["Freeze", "FrozenStep", "frozen", "prepare"]
 
 
 class Freeze(ShareCallback):
@@ -113,19 +114,27 @@ class FrozenStep:
 
     def __call__(self, batch: Any) -> Any:
         """Take a step and return its logs."""
-        # A layer sets the flags of what it holds, which may be frozen already.
-        flags = [
-            (each, each.trainable)
-            for layer in self.layers
-            for each in [*layer._flatten_layers(), *layer.variables]
-        ]
-        for layer in self.layers:
-            layer.trainable = False
-        try:
+        with frozen(self.layers):
             return self.step(batch)
-        finally:
-            for each, trainable in flags:
-                each.trainable = trainable
+
+
+@contextlib.contextmanager
+def frozen(layers: Sequence[keras.layers.Layer]) -> Iterator[None]:
+    """Freeze layers and all in them inside this block, whatever way it ends."""
+    # Each by itself: a layer sets the flags of what it holds, which may be frozen
+    # already, and sets none if it is frozen but something in it isn't.
+    flags = [
+        (each, each.trainable)
+        for layer in layers
+        for each in [*layer._flatten_layers(), *layer.variables]
+    ]
+    for each, _ in flags:
+        each.trainable = False
+    try:
+        yield
+    finally:
+        for each, trainable in flags:
+            each.trainable = trainable
 
 
 def _names(layers: Any) -> list[str]:

@@ -7,7 +7,6 @@ samples are augmented. So they are computed once, and what follows is trained on
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import keras
 import numpy as np
 
 from kerasopt import callbacks
+from kerasopt.callbacks.freeze import frozen
 from kerasopt.console import Bar, Console, say
 from kerasopt.data import Dataset, Stream, pipeline
 from kerasopt.data.structure import first_leaf
@@ -147,7 +147,7 @@ def _feed_of(parts: Parts, ready: Prepared, console: Console) -> Feed:
 def _bytes(base: keras.Model, dataset: Dataset) -> int:
     sizes = dataset.sizes
     numbers = math.prod(base.output_shape[1:])
-    return 4 * numbers * ((sizes["train"] or 0) + (sizes["validation"] or 0))
+    return 4 * numbers * (sizes["train"] + sizes["validation"])
 
 
 def features_of(
@@ -230,7 +230,7 @@ def _around_backbone(ready: Prepared) -> Parts:
             f"{asked} needs arrays or a folder of pictures, and one device: give "
             "neither a stream nor several devices, or leave it out."
         )
-    with _frozen(backbone):
+    with frozen([backbone]):
         parts = split(model, least=0)
     if parts is None or backbone not in parts.base.layers:
         raise ValueError(
@@ -292,17 +292,3 @@ class _StopByShare(keras.callbacks.Callback):
         """Stop where the share of the time has passed."""
         if self.budget.share() >= HEAD_SHARE:
             self.model.stop_training = True
-
-
-@contextlib.contextmanager
-def _frozen(layer: keras.layers.Layer) -> Iterator[None]:
-    """Freeze a layer and all in it inside this block."""
-    flags = [
-        (each, each.trainable) for each in [*layer._flatten_layers(), *layer.variables]
-    ]
-    layer.trainable = False
-    try:
-        yield
-    finally:
-        for each, trainable in flags:
-            each.trainable = trainable

@@ -97,7 +97,9 @@ def _is_constant(operation: Any) -> bool:
     """Say whether an operation gives the same for a sample in every step."""
     if not isinstance(operation, keras.layers.Layer):
         return True
-    return not operation.trainable_variables and all(
+    # Not its trainable_variables: of a frozen model they are none, though a layer in it
+    # that was unfrozen by itself does train.
+    return not any(each.trainable for each in operation.variables) and all(
         map(_is_same_in_training, operation._flatten_layers())
     )
 
