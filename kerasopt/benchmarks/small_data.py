@@ -4,10 +4,12 @@
         [--data shapes] [--json FILE]
 
 Circles, squares and triangles of any colour, place and size, 32×32 pixels (or cuts of
-CIFAR-10), through the README's photo example, through the package's defaults and
-through `kerasopt.tuning.advise_settings`. Each must keep up with logistic regression on
-the pixels and with the same network without batch normalisation: a network that
-predicts with statistics which lag behind its weights falls to chance here.
+CIFAR-10), through networks from scratch: what a folder of pictures gets without
+pretrained weights, the package's defaults, and what `kerasopt.tuning.advise_settings`
+advises. `kerasopt.benchmarks.transfer` has the pretrained ones. Each must keep up with
+logistic regression on the pixels and with the same network without batch
+normalisation: a network that predicts with statistics which lag behind its weights
+falls to chance here.
 """
 
 from __future__ import annotations
@@ -88,7 +90,7 @@ def _two_colours(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.n
 
 
 def photo_recipe() -> kerasopt.recipes.Recipe:
-    """Return the recipe that `kerasopt.recipes.load` makes for a folder of pictures.
+    """Return the recipe for a folder of pictures without pretrained weights.
 
     Example:
         >>> photo_recipe().name
@@ -115,7 +117,7 @@ def _defaults(dataset: Any) -> Any:
 def _advised(dataset: Any) -> Any:
     from kerasopt import tuning
 
-    return tuning.advise_settings(dataset).recipe
+    return tuning.advise_settings(dataset, pretrained=False).recipe
 
 
 def _without_batch_norm(choose: Callable[[Any], Any]) -> Callable[[Any], Any]:

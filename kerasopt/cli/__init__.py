@@ -243,8 +243,8 @@ def train(
         )
     else:
         loaded = recipes.load(recipe)
-        if loaded.name not in recipes.names():
-            say(Console(), loaded.description)  # Of a folder: what was chosen, and why.
+        if os.path.isdir(recipe) and recipe not in recipes.names():
+            say(Console(), loaded.description)  # What was chosen for it, and why.
         chosen = changed(loaded, set_ or [], epochs, budget, seed)
         run = chosen.run(directory=out, data_dir=text(data_dir))
     terminal.show_run(run, json_)

@@ -85,7 +85,7 @@ def read_url(url: str, *, timeout: float = 10.0, limit: int = MAX_BYTES) -> byte
         The bytes. Nothing is written to disk.
 
     Raises:
-        DownloadError: if it can't be had whole.
+        DownloadError: if the download fails or is incomplete.
 
     Example:
         >>> read_url("file:///a")
@@ -130,7 +130,7 @@ def read_page(
             system's.
 
     Raises:
-        DownloadError: if it can't be had whole.
+        DownloadError: if the download fails or is incomplete.
 
     Example:
         >>> read_page("ftp://a/b")

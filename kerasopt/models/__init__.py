@@ -5,8 +5,8 @@ and returns a new functional `keras.Model`. Add one with `register`, in this
 package or in user code; recipes then find it by name. They are made of `blocks`, which
 other models can use, too; a `Style` is what the layers of a model share.
 `inherit_weights` starts a network from another one, `adapt_batch_norm` fits a trained
-one to another domain. `transfer` puts a new head on a pretrained network, of which
-`unfreeze` trains the last layers.
+one to another domain. `transfer` puts a new head on a pretrained network; `unfreeze`
+lets its last layers train.
 """
 
 from typing import Any

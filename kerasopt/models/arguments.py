@@ -16,6 +16,7 @@ __all__ = [
     "check_activation",
     "check_shrinking",
     "check_weights",
+    "cifar_or_imagenet",
     "classes",
     "image_shape",
     "per_place",
@@ -26,6 +27,9 @@ __all__ = [
 
 MOST_WEIGHTS = 2**29
 """Largest kernel: 2 GiB in float32, four times that with gradient and moments."""
+
+LEAST_FOR_IMAGENET = 96
+"""Shorter side, in pixels, from which images get networks made for ImageNet's."""
 
 MOST_LAYERS = 1000
 """Most layers or stages of a model, of each kind: deeper ones aren't meant."""
@@ -82,6 +86,24 @@ def check_shrinking(
             f"{hint}a network of fewer stages, or larger images (image_size of a "
             "folder)."
         )
+
+
+def cifar_or_imagenet(name: str, given: Any, shape: Sequence[int]) -> str:
+    """Return "cifar" or "imagenet", by the size of the images if "auto" is given.
+
+    Args:
+        name: Name of the argument, for the message.
+        given: Its value.
+        shape: (height, width, channels) of the images.
+
+    Example:
+        >>> cifar_or_imagenet("stem", "auto", (224, 224, 3))
+        'imagenet'
+    """
+    checks.choice(name, given, ("auto", "cifar", "imagenet"))
+    if given != "auto":
+        return str(given)
+    return "imagenet" if min(shape[:2]) >= LEAST_FOR_IMAGENET else "cifar"
 
 
 def sample_shape(input_shape: Any) -> tuple[int, ...]:

@@ -74,7 +74,7 @@ def get(spec: str | keras.Model, size: Sequence[int], weights: str | None) -> Ba
     Raises:
         ValueError: if it is none of them, takes other images, or the weights don't
             fit.
-        WeightsUnavailableError: if the weights can't be had.
+        WeightsUnavailableError: if the weights can't be fetched.
 
     Example:
         >>> get("vgg16", (64, 64), None).model.output_shape

@@ -274,10 +274,7 @@ WEIGHTS = Published(
             by_hand=(Path(_TORCH_FILE).name,),
         ),
     ),
-    # Of all weights in a row, as `_shapes` lists them.
-    hashes={
-        "weights": "2a31b22f4582abd938d2a15feab17440d7ec3481a0dc4c5cfc624164ad169da4"
-    },
+    hashes={"weights": _SUM_OF_ALL},
     dtype="float32",
     kind="weight file",
     room="weights",

@@ -10,12 +10,11 @@ import keras
 
 from kerasopt import checks
 from kerasopt.models import arguments, blocks
+from kerasopt.models.blocks.common import places
 from kerasopt.models.registry import register
 from kerasopt.models.style import BATCH_NORM_MOMENTUM, Style
 
 __all__ = ["mobilenet"]
-
-LEAST_FOR_IMAGENET = 96
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +53,8 @@ def mobilenet(
     """Build a network of depthwise separable convolutions, with few weights.
 
     Stem (a 3×3 convolution, half as wide as the first stage) → stages of
-    `kerasopt.models.blocks.separable`, each of which but the first halves the map →
-    global average pooling (→ Dropout) → output. Layouts:
+    `kerasopt.models.blocks.separable` → global average pooling (→ Dropout) → output.
+    Every stage after the first halves the map. Layouts:
 
     - ``"cifar"``: three stages, 64, 128 and 256 wide, of 1, 2 and 4 blocks; the stem
       keeps the size of the image,
@@ -119,24 +118,16 @@ def mobilenet(
 
     inputs = keras.Input(shape, name="images")
     x = style.convolution(inputs, stem, 3, strides=plan.stem_strides, name="stem")
-    for stage, (width, repeats) in enumerate(zip(scaled, plan.depth, strict=True), 1):
-        for block in range(1, repeats + 1):
-            x = blocks.separable(
-                x,
-                width,
-                strides=2 if stage > 1 and block == 1 else 1,
-                finish_depthwise=True,
-                style=style,
-                name=f"stage{stage}_block{block}",
-            )
+    for name, width, strides in places(plan.depth, scaled):
+        x = blocks.separable(
+            x, width, strides=strides, finish_depthwise=True, style=style, name=name
+        )
     outputs = blocks.classifier(x, num_classes, dropout=dropout)
     return keras.Model(inputs, outputs, name="mobilenet")
 
 
 def _plan(layout: Any, shape: Sequence[int], widths: Any, depth: Any) -> Layout:
-    checks.choice("layout", layout, ("auto", *LAYOUTS))
-    if layout == "auto":
-        layout = "imagenet" if min(shape[:2]) >= LEAST_FOR_IMAGENET else "cifar"
+    layout = arguments.cifar_or_imagenet("layout", layout, shape)
     plan = LAYOUTS[layout]
     if widths is not None:
         sizes = arguments.positive_integers("widths", widths)
@@ -153,19 +144,13 @@ def _plan(layout: Any, shape: Sequence[int], widths: Any, depth: Any) -> Layout:
         repeats = arguments.per_place("depth", depth, stages)
         repeats = arguments.positive_integers("depth", repeats)
         plan = dataclasses.replace(plan, depth=repeats)
-    _check_size(shape, plan)
+    arguments.check_shrinking(
+        f"A MobileNet of {len(plan.widths)} stages",
+        shape,
+        plan.stem_strides * 2 ** (len(plan.widths) - 1),
+        hint="layout='cifar', fewer widths, " * (plan.stem_strides > 1),
+    )
     return plan
-
-
-def _check_size(shape: Sequence[int], plan: Layout) -> None:
-    least = plan.stem_strides * 2 ** (len(plan.widths) - 1)
-    if min(shape[:2]) < least:
-        hint = "layout='cifar', " * (plan.stem_strides > 1)
-        raise ValueError(
-            f"A MobileNet of {len(plan.widths)} stages makes maps {least} times "
-            f"smaller, so it needs images of {least}×{least} pixels or more; given: "
-            f"{shape[0]}×{shape[1]}. Use {hint}fewer widths or larger images."
-        )
 
 
 def _scaled(widths: Sequence[float], factor: float) -> list[int]:

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from kerasopt import checks
 from kerasopt.models import arguments, blocks
+from kerasopt.models.blocks.common import places
 from kerasopt.models.registry import register
 from kerasopt.models.style import BATCH_NORM_MOMENTUM, Style
 
-__all__ = ["resnet"]
+__all__ = ["apply_stages", "resnet"]
 
 EPSILON = 1.001e-5
 """Of batch normalisation: what TensorFlow's fused kernel makes of the papers' 1e-5."""
 
 DEEPEST = 1202
-LEAST_FOR_IMAGENET = 96
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a depth means: blocks of each stage, of which kind, how wide."""
+    """The blocks of each stage, their kind and their width, for one depth."""
 
     repeats: tuple[int, ...]
     widths: tuple[int, ...]
@@ -66,8 +66,8 @@ def resnet(
     """Build a residual network that ends in class probabilities.
 
     Stem → stages of `kerasopt.models.blocks.residual` (or `bottleneck`, from depth 50
-    on), each of which but the first halves the map → global average pooling (→
-    Dropout) → output. Two families share the argument ``depth``:
+    on) → global average pooling (→ Dropout) → output. Every stage after the first
+    halves the map. Two families share the argument ``depth``:
 
     - 6n + 2, such as 20, 32, 44, 56 and 110: three stages of n blocks, 16, 32 and 64
       wide, for images such as CIFAR's,
@@ -143,14 +143,13 @@ def resnet(
     )
     plan = _plan(depth, widths, shortcut, strided_kernel)
     shape = arguments.image_shape(input_shape)
-    stem = _stem_for(stem, shape)
+    stem = arguments.cifar_or_imagenet("stem", stem, shape)
     arguments.check_shrinking(
         f"ResNet-{depth} with the stem {stem!r}",
         shape,
         2 ** (len(plan.widths) - 1) * (4 if stem == "imagenet" else 1),
         hint="stem='cifar', which shrinks them less, or " * (stem == "imagenet"),
     )
-    attends = blocks.attention.read_attention(attention)[0]
     given: dict[str, Any] = {"style": style, "preactivation": preactivation}
     given["shortcut"] = plan.shortcut
     if plan.bottleneck:
@@ -159,28 +158,38 @@ def resnet(
 
     inputs = keras.Input(shape, name="images")
     x = _apply_stem(inputs, stem, plan.widths[0], style, preactivation)
-    last = f"stage{len(plan.widths)}_block{plan.repeats[-1]}"
-    for name, width, strides in places(plan.repeats, plan.widths):
-        here = attention if attends != "self" or name == last else None
-        x = block(x, width, strides=strides, attention=here, name=name, **given)
+    x = apply_stages(x, block, plan.repeats, plan.widths, attention=attention, **given)
     if preactivation:
         x = style.finish(x, "last")
     outputs = blocks.classifier(x, num_classes, dropout=dropout)
     return keras.Model(inputs, outputs, name=f"resnet{depth}")
 
 
-def places(repeats: Sequence[int], widths: Sequence[int]) -> list[tuple[str, int, int]]:
-    """Return (name, width, strides) of each block; stages but the first halve the map.
+def apply_stages(
+    x: Any,
+    block: Callable[..., Any],
+    repeats: Sequence[int],
+    widths: Sequence[int],
+    *,
+    attention: Any,
+    **given: Any,
+) -> Any:
+    """Apply the residual blocks of all stages.
 
-    Example:
-        >>> places((1, 2), (16, 32))[1:]
-        [('stage2_block1', 32, 2), ('stage2_block2', 32, 1)]
+    Args:
+        x: Feature map.
+        block: `kerasopt.models.blocks.residual` or `bottleneck`.
+        repeats: Blocks of each stage.
+        widths: Filters of each stage.
+        attention: As in `resnet`: self-attention belongs to the last block alone.
+        **given: Arguments of all blocks.
     """
-    return [
-        (f"stage{stage}_block{block}", width, 2 if stage > 1 and block == 1 else 1)
-        for stage, (repeat, width) in enumerate(zip(repeats, widths, strict=True), 1)
-        for block in range(1, repeat + 1)
-    ]
+    in_all = blocks.attention.read_attention(attention)[0] != "self"
+    found = places(repeats, widths)
+    for name, width, strides in found:
+        here = attention if in_all or name == found[-1][0] else None
+        x = block(x, width, strides=strides, attention=here, name=name, **given)
+    return x
 
 
 def _plan(depth: Any, widths: Any, shortcut: Any, strided_kernel: Any) -> Plan:
@@ -204,13 +213,6 @@ def _plan(depth: Any, widths: Any, shortcut: Any, strided_kernel: Any) -> Plan:
         sizes = arguments.positive_integers("widths", sizes)
         plan = dataclasses.replace(plan, widths=sizes)
     return dataclasses.replace(plan, shortcut=shortcut or plan.shortcut)
-
-
-def _stem_for(stem: Any, shape: Sequence[int]) -> str:
-    checks.choice("stem", stem, ("auto", "cifar", "imagenet"))
-    if stem != "auto":
-        return stem
-    return "imagenet" if min(shape[:2]) >= LEAST_FOR_IMAGENET else "cifar"
 
 
 def _apply_stem(

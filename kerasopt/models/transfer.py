@@ -96,7 +96,7 @@ def transfer(
         (batch, num_classes).
 
     Raises:
-        WeightsUnavailableError: if the weights can't be had.
+        WeightsUnavailableError: if the weights can't be fetched.
         ValueError: if an argument is out of its range, or the backbone takes other
             images.
 

@@ -49,7 +49,7 @@ def vit(
 
     The bias of the Dense layer ``"patches"`` is one for each position: it holds the
     positions, and the class token as position 0. (The published code adds up three
-    vectors there, of which one is enough; so it counts 2 · ``width`` parameters more.)
+    vectors where one is enough, so it has 2 · ``width`` parameters more.)
 
     Args:
         input_shape: (height, width, channels).

@@ -10,7 +10,7 @@ import keras
 from kerasopt import checks
 from kerasopt.models import arguments, blocks
 from kerasopt.models.registry import register
-from kerasopt.models.resnet import DEEPEST, EPSILON, places
+from kerasopt.models.resnet import DEEPEST, EPSILON, apply_stages
 from kerasopt.models.style import BATCH_NORM_MOMENTUM, Style
 
 __all__ = ["wide_resnet"]
@@ -102,21 +102,18 @@ def wide_resnet(
     repeats = ((depth - 4) // 6,) * len(WIDTHS)
     shape = arguments.image_shape(input_shape)
     arguments.check_shrinking(f"WRN-{depth}-{width}", shape, 2 ** (len(WIDTHS) - 1))
-    attends = blocks.attention.read_attention(attention)[0]
 
     inputs = keras.Input(shape, name="images")
     x = style.kernel(inputs, STEM, 3, name="stem")
-    last = f"stage{len(WIDTHS)}_block{repeats[-1]}"
-    for name, filters, strides in places(repeats, [width * each for each in WIDTHS]):
-        x = blocks.residual(
-            x,
-            filters,
-            strides=strides,
-            preactivation=True,
-            attention=attention if attends != "self" or name == last else None,
-            dropout=dropout,
-            style=style,
-            name=name,
-        )
+    x = apply_stages(
+        x,
+        blocks.residual,
+        repeats,
+        [width * each for each in WIDTHS],
+        attention=attention,
+        preactivation=True,
+        dropout=dropout,
+        style=style,
+    )
     outputs = blocks.classifier(style.finish(x, "last"), num_classes)
     return keras.Model(inputs, outputs, name="wide_resnet")

@@ -41,9 +41,9 @@ TEST, VALIDATION = 0.2, 0.1
 def of_folder(folder: str | os.PathLike[str]) -> Recipe:
     """Return a recipe that trains on a folder of pictures.
 
-    Up to 20,000 pictures fine-tune EfficientNet-Lite0, whose weights of ImageNet are
-    fetched, if they aren't cached yet. More, or any where the weights can't be had,
-    train a network from scratch. The recipe's description says which, and why.
+    Up to 20,000 pictures fine-tune EfficientNet-Lite0. Its ImageNet weights are fetched
+    unless they are cached. With more pictures, or without the weights, a network is
+    trained from scratch. The recipe's description says which, and why.
 
     Args:
         folder: One subfolder for each class, or train, test and validation folders

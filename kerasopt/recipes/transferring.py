@@ -20,7 +20,7 @@ TUNED_SAMPLES, BATCH = 2_400, 16
 LEAST_EPOCHS, MOST_EPOCHS = 3, 12
 
 UNFROZEN = 12
-"""Layers of the backbone that train: the last four of its blocks."""
+"""Layers of the backbone that train: its last convolution and about four blocks."""
 
 ENOUGH_TO_STOP_BY = 200
 """Validation pictures from which the best epoch isn't one by chance."""

@@ -168,8 +168,8 @@ def _features(x: Any, num_heads: int) -> int:
         )
     if shape[-1] % num_heads:
         raise ValueError(
-            f"{shape[-1]} features can't be shared among {num_heads} heads: choose "
-            "numbers of which one divides the other."
+            f"{shape[-1]} features can't be shared among {num_heads} heads: choose a "
+            "number of heads that divides the number of features."
         )
     return shape[-1]
 

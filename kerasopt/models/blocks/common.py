@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ from kerasopt import checks
 from kerasopt.models import arguments
 from kerasopt.models.style import place
 
-__all__ = ["classifier", "drop", "feature_map"]
+__all__ = ["classifier", "drop", "feature_map", "places"]
 
 
 def classifier(
@@ -68,3 +69,17 @@ def feature_map(x: Any) -> Any:
             f"width, channels); given: {given}."
         )
     return x
+
+
+def places(repeats: Sequence[int], widths: Sequence[int]) -> list[tuple[str, int, int]]:
+    """Return (name, width, strides) of each block; stages but the first halve the map.
+
+    Example:
+        >>> places((1, 2), (16, 32))[1:]
+        [('stage2_block1', 32, 2), ('stage2_block2', 32, 1)]
+    """
+    return [
+        (f"stage{stage}_block{block}", width, 2 if stage > 1 and block == 1 else 1)
+        for stage, (repeat, width) in enumerate(zip(repeats, widths, strict=True), 1)
+        for block in range(1, repeat + 1)
+    ]

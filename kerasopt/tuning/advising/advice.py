@@ -76,8 +76,8 @@ def advise_settings(
 
     Vectors get an MLP. Up to 20,000 colour pictures, or grey ones of 96 pixels a side
     or more, to be classified get a pretrained network (`kerasopt.models.transfer`), if
-    its weights can be had. Other images get a convolutional network; those of 24 to 64
-    pixels a side that are to be classified the network and settings of the recipe
+    its weights can be fetched. Other images get a convolutional network; those of 24 to
+    64 pixels a side that are to be classified the network and settings of the recipe
     ``cifar10``, with the rates for the size of the batch. Regularisation
     follows from samples per parameter, the batch from the number of samples, size and
     length of the training from both and the time. A training is estimated to take

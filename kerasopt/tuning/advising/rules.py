@@ -12,6 +12,7 @@ from typing import Any
 from kerasopt import recipes
 from kerasopt.data import Dataset, pipeline
 from kerasopt.evaluation import formatting
+from kerasopt.recipes import transferring
 from kerasopt.training.spec import in_seconds
 from kerasopt.tuning.advising import fast, tuned
 from kerasopt.tuning.advising.fast import Choices
@@ -62,12 +63,15 @@ def choose(
     """
     seconds = None if budget is None else in_seconds(budget)
     facts["validation_samples"] = dataset.sizes["validation"]
-    why_not = tuned.why_not(facts) if pretrained else ""
-    if why_not is None:
-        choices = tuned.settings(facts)
-        choices |= _within(facts, choices, budget)
-        return choices | _monitor(dataset, facts)
-    choices = _model_name(facts, why_not)
+    because = ""
+    if pretrained and tuned.are_photos(facts):
+        why_not = transferring.why_not(facts["samples"])
+        if why_not is None:
+            choices = tuned.settings(facts)
+            choices |= _within(facts, choices, budget)
+            return choices | _monitor(dataset, facts)
+        because = f" Nothing pretrained, since {why_not}."
+    choices = _model_name(facts, because)
     if choices["model.name"][0] == "airbench":
         choices |= fast.settings(dataset, facts, budget)
         if facts["colours"] != "colour":
@@ -79,8 +83,7 @@ def choose(
     return choices | _execution(facts)
 
 
-def _model_name(facts: Facts, why_not: str) -> Choices:
-    because = why_not and f" Nothing pretrained, since {why_not}."
+def _model_name(facts: Facts, because: str) -> Choices:
     if facts["kind"] == "vectors":
         why = "The samples are vectors, without neighbouring pixels to convolve."
         return {"model.name": ("mlp", why)}

@@ -6,7 +6,7 @@ from kerasopt.recipes import transferring
 from kerasopt.tuning.advising.fast import Choices
 from kerasopt.tuning.advising.statistics import Facts
 
-__all__ = ["settings", "why_not"]
+__all__ = ["are_photos", "settings"]
 
 SMALL, LARGE = 16, 96
 """Shorter sides from which colour pictures, and grey ones too, count as photos."""
@@ -15,23 +15,21 @@ FEATURES_PER_SECOND, TUNED_PER_SECOND = 80, 40
 """Pictures of 160 to 224 pixels a side, on two CPU cores."""
 
 
-def why_not(facts: Facts) -> str | None:
-    """Say why nothing pretrained is advised, or None where it is.
+def are_photos(facts: Facts) -> bool:
+    """Say whether the samples are pictures that features of ImageNet may help.
 
     Args:
         facts: What was measured on the data.
 
     Example:
-        >>> why_not({"kind": "vectors"})
-        ''
+        >>> are_photos({"kind": "vectors"})
+        False
     """
     if facts["kind"] != "images" or facts["task"] not in ("binary", "multiclass"):
-        return ""
+        return False
     *sides, channels = facts["input_shape"]
-    photos = facts["colours"] == "colour" or min(sides) >= LARGE
-    if not photos or channels not in (1, 3) or min(sides) < SMALL:
-        return ""
-    return transferring.why_not(facts["samples"])
+    known = facts["colours"] == "colour" or min(sides) >= LARGE
+    return known and channels in (1, 3) and min(sides) >= SMALL
 
 
 def settings(facts: Facts) -> Choices:
