@@ -83,10 +83,11 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _SUBMODULES and name not in _OBJECTS:
         raise AttributeError(f"module 'kerasopt' has no attribute {name!r}")
-    from kerasopt import requirements
+    from kerasopt import allocator, requirements
 
     if name not in _WITHOUT_KERAS:
         requirements.check_backend()
+        allocator.keep_freed_memory()
     try:
         if name in _SUBMODULES:
             return importlib.import_module(f"kerasopt.{name}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kerasopt.allocator import keep_freed_memory
 from kerasopt.requirements import check_backend
 
 if TYPE_CHECKING:
@@ -46,5 +47,6 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'kerasopt.training' has no attribute {name!r}")
     check_backend()
+    keep_freed_memory()
     module = importlib.import_module(f"kerasopt.training.{_MODULES[name]}")
     return getattr(module, name)
