@@ -1,5 +1,7 @@
 """The fields of a recipe's data: each has an effect or is refused."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,7 +25,8 @@ def photos(tmp_path_factory):
 
 @pytest.mark.parametrize("name", available())
 @pytest.mark.parametrize(
-    ("field", "value"), [("path", "x"), ("image_size", (8, 8)), ("test", 0.5)]
+    ("field", "value"),
+    [("path", "x"), ("image_size", (8, 8)), ("test", 0.5), ("corrupt", "skip")],
 )
 def test_fields_without_effect_are_refused(name, field, value):
     with pytest.raises(ValueError, match=rf"data.{field}=.* has no effect on '{name}'"):
@@ -47,6 +50,22 @@ def test_every_field_of_a_directory_has_an_effect(photos):
         assert load_fields({**given, field: value}).hashes != plain.hashes, field
     assert load_fields({**given, "size": 10}).sizes["train"] == 8
     assert load_fields({**given, "test": 0}).hashes == plain.hashes
+
+
+def test_a_recipe_can_leave_out_files_that_cannot_be_read(photos, tmp_path):
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    (folder / "a" / "0.png").write_bytes(b"\x89PNG")
+    given = {"name": "directory", "path": str(folder)}
+    with pytest.raises(
+        ValueError, match=r"1 of 20 files [\s\S]*\(in a recipe data.corrupt\)"
+    ):
+        load_fields(given)
+    with pytest.warns(UserWarning, match=r"1 files that can't be read .*0.png\.$"):
+        data = load_fields({**given, "corrupt": "skip"})
+    assert data.sizes["train"] + data.sizes["validation"] == 19
+    with pytest.raises(ValueError, match="Unknown corrupt 'ignore'"):
+        load_fields({**given, "corrupt": "ignore"})
 
 
 def test_every_field_of_published_data_has_an_effect():

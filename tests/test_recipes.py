@@ -41,6 +41,7 @@ ALIKE = {
     "cifar10-94": "cifar10",
     "cifar10-96": "cifar10-95",
     "fashion-mnist": "mnist-cnn",
+    "transfer-cifar": "photos",
 }
 ON_TWO = [name for name in ko.recipes.names() if name not in ALIKE]
 QUICK = ({"cifar10-chapter", "mnist-mlp"}, set())

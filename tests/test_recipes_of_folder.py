@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 import kerasopt as ko
-from kerasopt.recipes import transferring
+from kerasopt.recipes import Recipe, transferring
 from kerasopt.recipes.of_folder import FROM_SCRATCH
 
 ROOT = Path(__file__).parents[1]
@@ -29,12 +28,25 @@ def without_weights(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("KERASOPT_HOME", str(tmp_path_factory.mktemp("home")))
 
 
-def test_the_recipe_of_300_pictures_is_the_one_of_the_readme():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = yaml.safe_load(text.split("```yaml\n# photos.yaml")[1].split("```")[0])
-    # A fifth is kept for the test, a tenth of the rest for validation.
-    expected = transferring.settings(216, 24)
-    assert {key: shown[key] for key in expected} == expected
+@pytest.mark.parametrize(
+    # Where there is no test folder a fifth is kept for it; a tenth is for validation.
+    ("name", "train", "validation"),
+    [("photos", 216, 24), ("transfer-cifar", 4_500, 500)],
+)
+def test_the_packaged_recipes_have_the_settings_of_so_many_pictures(
+    name, train, validation
+):
+    recipe = ko.recipes.load(name).to_dict()
+    settings = transferring.settings(train, validation)
+    assert Recipe({**recipe, **settings}).to_dict() == recipe
+
+
+def test_a_folder_named_photos_comes_before_the_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = ko.recipes.load("photos")
+    assert recipe.data.path == "photos"
+    pictures(tmp_path / "photos", "cat", "dog")
+    assert ko.recipes.load("photos").description.startswith("For the 4 pictures")
 
 
 def test_without_the_weights_a_network_learns_from_scratch_and_that_is_said(tmp_path):

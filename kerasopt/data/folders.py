@@ -95,7 +95,8 @@ def from_directory(
             `ImageFiles`. "auto" takes memory if the images fit in a quarter of what
             is free, else disk if they fit in half of what is free, else none.
         corrupt: "error" refuses files that can't be read and lists them; "skip"
-            leaves them out. Each file is decoded once before training to find them.
+            leaves them out with a warning. Each file is decoded once before training
+            to find them.
 
     Returns:
         The dataset, uint8 in 0..255. `Dataset.paths` has the file of each image,
@@ -140,7 +141,11 @@ def from_directory(
         validation = 0 if "validation" in splits else _VALIDATION
     if max_images is not None:
         splits["train"] = _at_most(splits["train"], max_images, seed)
-    splits = _cut(splits, validation=validation, test=test, seed=seed)
+    splits = _cut(
+        splits,
+        classes=layout.classes,
+        wishes={"test": (test, _TEST_SEED), "validation": (validation, seed)},
+    )
     total = sum(len(files.paths) for files in splits.values())
     size = check_size(image_size) if image_size is not None else None
     errors: dict[Path, str] = {}
@@ -164,6 +169,7 @@ def from_directory(
         for split, files in splits.items()
     }
     _check_classes(kept["train"], layout.classes)
+    _warn_of("can't be read", [*errors])
     pairs = {
         split: (images[split].x, files.labels)
         for split, files in kept.items()
@@ -217,15 +223,20 @@ def _without_strays(
             _check_classes(kept[split], layout.classes)
         elif not kept[split].paths:
             raise ValueError(f"{layout.folders[split]} has no images.")
-    if strays:
-        names = ", ".join(str(path) for path in strays[:_SHOWN])
-        more = f" and {len(strays) - _SHOWN:,} more" if len(strays) > _SHOWN else ""
-        warnings.warn(
-            f"{len(strays):,} files that aren't images were left out: {names}{more}.",
-            UserWarning,
-            stacklevel=3,
-        )
+    _warn_of("aren't images", strays)
     return kept, strays
+
+
+def _warn_of(reason: str, left_out: list[Path]) -> None:
+    if not left_out:
+        return
+    names = ", ".join(str(path) for path in left_out[:_SHOWN])
+    more = f" and {len(left_out) - _SHOWN:,} more" if len(left_out) > _SHOWN else ""
+    warnings.warn(
+        f"{len(left_out):,} files that {reason} were left out: {names}{more}.",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def _at_most(files: _Files, max_images: Any, seed: int) -> _Files:
@@ -243,9 +254,12 @@ def _at_most(files: _Files, max_images: Any, seed: int) -> _Files:
 
 
 def _cut(
-    splits: dict[str, _Files], *, validation: Any, test: Any, seed: int
+    splits: dict[str, _Files],
+    *,
+    classes: tuple[str, ...],
+    wishes: dict[str, tuple[Any, int]],
 ) -> dict[str, _Files]:
-    wishes = {"test": (test, _TEST_SEED), "validation": (validation, seed)}
+    """Cut from train what `wishes` asks for: by split, its size and a seed."""
     result = dict(splits)
     for split, (wish, wish_seed) in wishes.items():
         train = result["train"]
@@ -264,7 +278,9 @@ def _cut(
             continue
         if size:
             try:
-                rest, cut = stratified_split(train.labels, size, wish_seed)
+                rest, cut = stratified_split(
+                    train.labels, size, wish_seed, class_names=classes
+                )
             except ValueError as error:
                 raise ValueError(f"{split}={wish}: {error}") from error
             result["train"], result[split] = train.take(rest), train.take(cut)
@@ -309,7 +325,8 @@ def _report(errors: dict[Path, str], total: int) -> None:
     raise ValueError(
         f"{len(errors):,} of {total:,} files can't be used as images:\n{lines}"
         + (f"\n  ... and {more:,} more" if more > 0 else "")
-        + "\nRemove or replace them, or leave them out with corrupt='skip'."
+        + "\nRemove or replace them, or leave them out with corrupt='skip' (in a "
+        "recipe data.corrupt)."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,9 @@ def class_indices(y: Any) -> np.ndarray:
     return array
 
 
-def stratified_split(y: Any, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def stratified_split(
+    y: Any, size: int, seed: int = 0, *, class_names: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Cut `size` random samples so that every class gives its share.
 
     A class with c of the n samples gives size * c / n samples, rounded up or
@@ -100,6 +103,7 @@ def stratified_split(y: Any, size: int, seed: int = 0) -> tuple[np.ndarray, np.n
         y: Labels, ``(n,)`` integers or ``(n, num_classes)`` one-hot.
         size: Number of samples to cut.
         seed: Seed of the choice; the same seed cuts the same samples.
+        class_names: Name of each class by its index, for errors.
 
     Returns:
         Indices of the samples that remain and of those cut, both sorted.
@@ -122,7 +126,7 @@ def stratified_split(y: Any, size: int, seed: int = 0) -> tuple[np.ndarray, np.n
     classes, inverse, counts = np.unique(
         labels, return_inverse=True, return_counts=True
     )
-    _check_room(classes, counts, size)
+    _check_room(classes, counts, size, class_names)
     shares = _shares(counts, size)
     generator = np.random.default_rng(_check_seed(seed))
     cut = np.zeros(len(labels), dtype=bool)
@@ -165,11 +169,17 @@ def _check_seed(seed: Any) -> int:
     return value
 
 
-def _check_room(classes: np.ndarray, counts: np.ndarray, size: int) -> None:
+def _check_room(
+    classes: np.ndarray,
+    counts: np.ndarray,
+    size: int,
+    class_names: Sequence[str] | None,
+) -> None:
     if counts.min() < 2:
         rare = classes[int(counts.argmin())]
+        name = rare if class_names is None else repr(class_names[rare])
         raise ValueError(
-            f"Class {rare} has only one sample, so a split would leave it empty on "
+            f"Class {name} has only one sample, so a split would leave it empty on "
             "one side. Add samples, or drop the class, or cut nothing (size 0)."
         )
     lowest, highest = len(classes), int(counts.sum()) - len(classes)

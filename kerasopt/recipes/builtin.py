@@ -48,13 +48,20 @@ def load(name: str | os.PathLike[str]) -> Recipe:
     text = os.fspath(name)
     if text.endswith((".yaml", ".yml")):
         return Recipe.from_file(text)
-    if text not in names():
-        if os.path.isdir(text):
-            from kerasopt.recipes.of_folder import of_folder
+    recipe = _packaged(text) if text in names() else None
+    # A folder "photos" is what the recipe photos reads anyway. Its own recipe counts
+    # its pictures.
+    if os.path.isdir(text) and (recipe is None or recipe.data.path == text):
+        from kerasopt.recipes.of_folder import of_folder
 
-            return of_folder(text)
+        return of_folder(text)
+    if recipe is None:
         raise unknown("recipe", text, [*names(), "PATH.yaml", "FOLDER of pictures"])
-    resource = importlib.resources.files("kerasopt.recipes") / f"{text}.yaml"
+    return recipe
+
+
+def _packaged(name: str) -> Recipe:
+    resource = importlib.resources.files("kerasopt.recipes") / f"{name}.yaml"
     with importlib.resources.as_file(resource) as path:
         return Recipe.from_file(path)
 
