@@ -1,6 +1,7 @@
 """Image files: every color mode, every kind of damage, folders of classes."""
 
 import io
+import shutil
 import struct
 import zlib
 
@@ -369,3 +370,19 @@ def test_interrupt_while_reading_comes_out(tmp_path, monkeypatch):
 def test_a_picture_is_read_from_a_path():
     with pytest.raises(TypeError, match="path must be a path; given: 3"):
         read_image(3, (8, 8, 3))
+
+
+@pytest.mark.parametrize("cache", ["memory", "none"])
+def test_the_same_picture_in_two_classes_is_said(tmp_path, cache):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            pixels = rng.integers(0, 256, (6, 6, 3), "uint8")
+            Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    from_directory(tmp_path, cache=cache, validation=2)
+    shutil.copy(tmp_path / "cat" / "1.png", tmp_path / "dog" / "copy.png")
+    with pytest.warns(
+        UserWarning, match=r"two classes: \S*1.png and \S*copy.png\. One"
+    ):
+        from_directory(tmp_path, cache=cache, validation=2)

@@ -58,7 +58,7 @@ def test_a_recipe_can_leave_out_files_that_cannot_be_read(photos, tmp_path):
     (folder / "a" / "0.png").write_bytes(b"\x89PNG")
     given = {"name": "directory", "path": str(folder)}
     with pytest.raises(
-        ValueError, match=r"1 of 20 files [\s\S]*\(in a recipe data.corrupt\)"
+        ValueError, match=r"1 of 20 files [\s\S]*\(--set data.corrupt=skip\)"
     ):
         load_fields(given)
     with pytest.warns(UserWarning, match=r"1 files that can't be read .*0.png\.$"):
@@ -106,6 +106,7 @@ def test_bad_fields_are_refused(fields, arguments, message):
         ("data.seed", True, "data.seed: must be a finite number"),
         ("data.size", "10", "data.size: must be a finite number"),
         ("data.image_size", [8, True], "data.image_size: must be a finite number"),
+        ("data.image_size", 64, r"data.image_size: must be .* \[64, 64\]; given: 64"),
         ("data.image_size", "88", "data.image_size: must be a finite number"),
         ("data.image_size", [], r"data.image_size: field required; given: \[\]"),
         ("data.test", -0.5, "test=-0.5 isn't a fraction"),
@@ -113,7 +114,7 @@ def test_bad_fields_are_refused(fields, arguments, message):
         ("data.size", 0, "max_images=0 must be a whole number"),
         ("data.seed", -1, r"data.seed: .* to 0; given: -1"),
         ("data.image_size", (0, 8), "image_size=.0, 8. must be"),
-        ("data.path", "nowhere", "There is no folder nowhere in the present"),
+        ("data.path", "nowhere", "There is no folder 'nowhere' in the current"),
     ],
 )
 def test_bad_fields_of_a_recipe_are_refused(photos, field, value, message):

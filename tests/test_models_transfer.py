@@ -242,7 +242,7 @@ NOT_IMAGES = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
         ({"image_size": 0}, "image_size must be an integer >= 1"),
         ({"pooling": "mean"}, "pooling must be one of 'average', 'max', 'flatten'"),
         ({"dropout": (0.1, 0.2)}, "each of these 1 places: features"),
-        ({"unfreeze": 99}, "last must be at most 49"),
+        ({"unfreeze": 99}, "backbone has 49 layers that can train"),
         ({"unfreeze": -1}, "last must be an integer >= 0"),
         ({"l2": -1}, "l2 must be"),
     ],

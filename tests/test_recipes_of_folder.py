@@ -1,5 +1,6 @@
 """kerasopt.recipes.load of a folder of pictures: a recipe that nobody wrote."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,17 @@ def test_a_folder_named_photos_comes_before_the_recipe(tmp_path, monkeypatch):
     assert recipe.data.path == "photos"
     pictures(tmp_path / "photos", "cat", "dog")
     assert ko.recipes.load("photos").description.startswith("For the 4 pictures")
+
+
+def test_a_folder_behind_a_recipes_name_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits" / "run").mkdir(parents=True)
+    assert ko.recipes.load("digits").data.name == "digits"  # No pictures: no warning.
+    shutil.rmtree("digits")
+    pictures(tmp_path / "digits", "circle", "square")
+    with pytest.warns(UserWarning, match=r"is the recipe.*the folder: \./digits"):
+        assert ko.recipes.load("digits").data.name == "digits"
+    assert "4 pictures" in ko.recipes.load("./digits").description
 
 
 def test_without_the_weights_a_network_learns_from_scratch_and_that_is_said(tmp_path):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasopt.console import track
+from kerasopt.data.checks import is_lazy
 from kerasopt.data.dataset import Dataset
 from kerasopt.data.image_reading import choose_cache, read_all
 from kerasopt.data.images import (
@@ -25,6 +26,7 @@ from kerasopt.data.images import (
 )
 from kerasopt.data.layouts import Layout, find_layout, list_images
 from kerasopt.data.parallel import in_threads, reading_threads
+from kerasopt.data.row_digests import row_digests
 from kerasopt.data.splits import resolve_size, stratified_split
 from kerasopt.files import user_path
 from kerasopt.names import unknown
@@ -132,7 +134,8 @@ def from_directory(
             if root.exists()
             else f"There is no folder {root}."
             if root.is_absolute()
-            else f"There is no folder {root} in the present one, where the path begins."
+            else f"There is no folder '{root}' in the current directory. Give the path "
+            "of yours."
         )
     layout = find_layout(root)
     with quiet():
@@ -170,6 +173,7 @@ def from_directory(
     }
     _check_classes(kept["train"], layout.classes)
     _warn_of("can't be read", [*errors])
+    _warn_of_two_labels([(kept[split], images[split].x) for split in kept])
     pairs = {
         split: (images[split].x, files.labels)
         for split, files in kept.items()
@@ -234,6 +238,28 @@ def _warn_of(reason: str, left_out: list[Path]) -> None:
     more = f" and {len(left_out) - _SHOWN:,} more" if len(left_out) > _SHOWN else ""
     warnings.warn(
         f"{len(left_out):,} files that {reason} were left out: {names}{more}.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _warn_of_two_labels(splits: list[tuple[_Files, Any]]) -> None:
+    """Warn of equal pixels in two classes, whichever splits they are in."""
+    first: dict[int, tuple[Path, int]] = {}
+    found = []
+    for files, x in splits:
+        digests = x.digests if is_lazy(x) else row_digests(x)
+        rows = zip(files.paths, files.labels.tolist(), digests.tolist(), strict=True)
+        for path, label, digest in rows:
+            other, known = first.setdefault(digest, (path, label))
+            if known != label:
+                found.append(f"{other} and {path}")
+    if not found:
+        return
+    more = f", and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+    warnings.warn(
+        f"The same pixels are in two classes: {'; '.join(found[:_SHOWN])}{more}. One "
+        "of the two labels is wrong.",
         UserWarning,
         stacklevel=3,
     )
@@ -325,8 +351,8 @@ def _report(errors: dict[Path, str], total: int) -> None:
     raise ValueError(
         f"{len(errors):,} of {total:,} files can't be used as images:\n{lines}"
         + (f"\n  ... and {more:,} more" if more > 0 else "")
-        + "\nRemove or replace them, or leave them out with corrupt='skip' (in a "
-        "recipe data.corrupt)."
+        + "\nRemove or replace them, or leave them out with corrupt='skip' "
+        "(--set data.corrupt=skip)."
     )
 
 

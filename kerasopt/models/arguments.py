@@ -59,6 +59,13 @@ def check_weights(what: str, *sizes: int) -> None:
 
 def classes(num_classes: Any) -> int:
     """Return the number of classes, or raise unless it is an integer >= 2."""
+    found = checks.plain(num_classes)
+    if isinstance(found, int) and found == 1 and not isinstance(found, bool):
+        raise ValueError(
+            "num_classes must be an integer >= 2; given: 1. For one number a sample: "
+            'ko.models.get(NAME, task="regression", num_classes=1, input_shape=…). '
+            "Two classes are num_classes=2."
+        )
     return checks.integer("num_classes", num_classes, least=2)
 
 

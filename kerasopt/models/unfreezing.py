@@ -48,8 +48,8 @@ def unfreeze(
         last = checks.integer("last", last, least=0)
         if last > len(layers):
             raise ValueError(
-                f"last must be at most {len(layers)}, the layers of the backbone that "
-                f"can train; given: {last}. None means all of them."
+                f"The backbone has {len(layers)} layers that can train; to train the "
+                f"last {last:,} of them was asked for. None means all."
             )
         layers = layers[len(layers) - last :]
     chosen = {id(layer) for layer in layers}

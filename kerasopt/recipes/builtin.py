@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kerasopt.checks import ArgumentTypeError, shown
+from kerasopt.data import layouts
 from kerasopt.names import unknown
 from kerasopt.recipes.recipe import Recipe
 
@@ -57,7 +59,24 @@ def load(name: str | os.PathLike[str]) -> Recipe:
         return of_folder(text)
     if recipe is None:
         raise unknown("recipe", text, [*names(), "PATH.yaml", "FOLDER of pictures"])
+    if os.path.isdir(text) and _has_pictures(text):
+        warnings.warn(
+            f"{text!r} is the recipe of this name. For the folder: ./{text}",
+            UserWarning,
+            stacklevel=2,
+        )
     return recipe
+
+
+def _has_pictures(folder: str) -> bool:
+    """Say whether a folder could be trained on; that of runs, say, can't."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            layouts.find_layout(Path(folder))
+        except ValueError:
+            return False
+    return True
 
 
 def _packaged(name: str) -> Recipe:

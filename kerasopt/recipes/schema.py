@@ -49,10 +49,15 @@ class DataSection(Section):
         "image_size", "validation", "test", "seed", "size", mode="before"
     )
     @classmethod
-    def _are_finite_numbers(cls, value: Any) -> Any:
+    def _are_finite_numbers(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
         """Refuse true, text and NaN, which would be read as numbers or pass."""
         if hasattr(value, "tolist"):
             value = value.tolist()  # NumPy's as Python's: 4 isn't 4.0.
+        if info.field_name == "image_size" and type(value) is int:
+            raise ValueError(
+                "must be a height and a width in pixels, "
+                f"[{value}, {value}]; given: {value}."
+            )
         for number in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(number, (bool, str)) or (
                 isinstance(number, numbers.Real) and not math.isfinite(number)

@@ -152,9 +152,13 @@ def as_samples(x: Any, shape: Any, model: keras.Model) -> Any:
     if _is_of_one(shape) and not fits(x.shape[1:], shape):
         raise ValueError(
             f"Each sample must have the shape {shape}; given an array of shape "
-            f"{x.shape}, samples along its first axis."
+            f"{x.shape}, samples along its first axis{_hint(x, shape)}."
         )
     return x
+
+
+def _hint(x: Any, shape: Any) -> str:
+    return ": for one sample give x[None]" if fits(x.shape, shape) else ""
 
 
 def _is_of_one(shape: Any) -> bool:
@@ -194,7 +198,8 @@ def _as_numbers(x: Any, takes_text: bool) -> Any:
         if not x.ndim or (x.dtype.kind not in "buif" and not takes_text):
             raise TypeError(
                 "x must be an array of numbers, one row for each sample; given: shape "
-                f"{x.shape}, dtype {x.dtype}."
+                f"{x.shape}, dtype {x.dtype}. Pictures are read by "
+                "ko.data.read_image(path, size)."
             )
     if not len(x):
         raise ValueError("There are no samples: the array is empty.")

@@ -198,7 +198,7 @@ def check_fit(task: tasks.Task | None, head: Head, dataset: Dataset) -> None:
         raise ValueError(
             f"The model has {head.units} outputs, the dataset '{dataset.name}' "
             f"{count} {what} (task {task.name!r}). End the model in {count} outputs "
-            f"(num_classes={count} in ko.models), or name another task=…. {way}"
+            f"({_factory(task, count)}), or name another task=…. {way}"
         )
     if task.name == "binary" and head.units == 1 and head.activation == "softmax":
         raise ValueError(
@@ -216,6 +216,13 @@ def check_fit(task: tasks.Task | None, head: Head, dataset: Dataset) -> None:
             "softmax. End it in a layer without activation, or, if they are classes, "
             "give integer labels or task='multiclass'."
         )
+
+
+def _factory(task: tasks.Task, count: int) -> str:
+    """Return how a factory of ours makes so many outputs."""
+    if task.has_classes:
+        return f"num_classes={count} in ko.models"
+    return f'ko.models.get(NAME, task="{task.name}", num_classes={count}, …)'
 
 
 def try_batch(

@@ -54,7 +54,9 @@ def with_layer(
         raise ValueError(
             "standardize becomes the first layer of the model, so that validation and "
             "prediction are standardised, too; but the model was given built. Put "
-            "ko.augment.standardize(…) first in it, or give a function that builds it."
+            "ko.augment.standardize(…) first in it, or give a function that builds it. "
+            "A model that scales pixels itself, as ko.models.transfer does, needs "
+            "none: leave it out (ko.augment.preset(…, preprocess=False))."
         )
     if not isinstance(input_shape, tuple):
         raise ValueError(
@@ -72,7 +74,7 @@ def with_layer(
         if takes_pixels(model):
             raise ValueError(
                 "The model scales its pixels itself, so standardize has no place "
-                "before it. Leave it out."
+                "before it. Leave it out (ko.augment.preset(…, preprocess=False))."
             )
         # One that is fresh for each model, as its other layers are.
         return _before(model, kind.from_config(config), input_shape)

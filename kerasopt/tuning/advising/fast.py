@@ -21,8 +21,8 @@ FAST_BATCH = 500
 
 FAST = "(docs/fast-cifar10.md)"
 PHOTO = (
-    "Shifts and mirroring keep a photo's class; set flip to null where left and right "
-    "matter, as in text or traffic signs."
+    "Shifts and mirroring keep what a photo shows; set flip to null where left and "
+    "right matter, as in text or traffic signs."
 )
 MUON = (
     "Muon on the hidden kernels and SGD with Nesterov momentum on the rest: with the "

@@ -335,13 +335,17 @@ def _length(facts: Facts, choices: Choices, budget: Any) -> Choices:
     counted = f"{epochs} epochs are {epochs * steps:,} steps, about {takes}"
     if budget is not None:
         seconds = in_seconds(budget)
+        asked = formatting.duration(seconds)
         if facts["estimated_seconds"] > SURE_SHARE * seconds:
-            why = f"{counted}: so the clock drives the schedule and ends the training."
+            why = (
+                f"{counted}, which on a slower machine may not fit {asked}: so the "
+                "clock drives the schedule and ends the training, and takes it all."
+            )
             return {
                 "training.epochs": (epochs, ""),
                 "training.budget": (budget, why),
             }
-        counted += f" of {formatting.duration(seconds)}"
+        counted += f" of {asked}"
     return {"training.epochs": (epochs, f"{counted}."), **_patience(facts, epochs)}
 
 

@@ -67,8 +67,8 @@ def settings(facts: Facts) -> Choices:
     )
     choices["training.epochs"] = (
         epochs,
-        f"About {transferring.TUNED_SAMPLES:,} pictures are seen in all, and each 3 to "
-        "12 times.",
+        f"{epochs * samples:,} pictures are seen in all: about "
+        f"{transferring.TUNED_SAMPLES:,}, but each of them 3 to 12 times.",
     )
     kept = training.get("patience")
     choices["training.patience"] = (
@@ -87,7 +87,7 @@ def settings(facts: Facts) -> Choices:
         why = "Grey pictures: which changes keep their meaning isn't known."
         return choices | {"augment": (None, why)}
     why = (
-        "Small turns and mirroring keep a photo's class; leave horizontal_flip out "
+        "Small turns and mirroring keep what a photo shows; leave horizontal_flip out "
         "where left and right matter, as in text or traffic signs."
     )
     return choices | {"augment": (sections["augment"], why)}
