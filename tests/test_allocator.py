@@ -52,3 +52,27 @@ def test_a_choice_in_the_environment_stands():
     # 128 KiB is glibc's own start: a value that changes nothing, but is chosen.
     chosen = {"MALLOC_MMAP_THRESHOLD_": str(128 * 1024)}
     assert _faults("ko.fit", **chosen) > 10 * _faults("ko.fit")
+
+
+@glibc
+def test_what_is_freed_counts_as_free_memory():
+    code = """
+from pathlib import Path
+import kerasopt as ko
+ko.fit
+from kerasopt import allocator
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+many = [b"1" * 2**20 for _ in range(200)]
+full = resident()
+del many
+kept = resident()
+allocator.give_back()
+print(full, kept, resident())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    full, kept, after = map(int, done.stdout.split())
+    pages = 200 * 2**20 / os.sysconf("SC_PAGE_SIZE")
+    assert full - kept < pages / 10 and full - after > pages * 0.9

@@ -386,3 +386,36 @@ def test_the_same_picture_in_two_classes_is_said(tmp_path, cache):
         UserWarning, match=r"two classes: \S*1.png and \S*copy.png\. One"
     ):
         from_directory(tmp_path, cache=cache, validation=2)
+
+
+def test_broken_pictures_are_left_out_before_parts_are_cut(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            path = tmp_path / name / f"{number}.png"
+            save(path, rng.integers(0, 256, (8, 8, 3), "uint8"))
+            if number < 5:
+                path.write_bytes(path.read_bytes()[:40])
+    skipping = {"corrupt": "skip", "image_size": (8, 8)}
+    with pytest.warns(UserWarning, match="10 files that can't be read"):
+        data = from_directory(tmp_path, validation=2, test=4, **skipping)
+    assert data.sizes == {"train": 4, "validation": 2, "test": 4}
+    assert len(data.skipped) == 10
+    with pytest.warns(UserWarning, match="can't be read"):
+        data = from_directory(tmp_path, validation=0, max_images=6, **skipping)
+    assert data.sizes["train"] == 6
+
+
+def test_a_test_folder_without_a_readable_picture_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for number in range(3):
+                path = tmp_path / split / name / f"{number}.png"
+                save(path, rng.integers(0, 256, (8, 8, 3), "uint8"))
+                if split == "test":
+                    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ValueError, match=r"No image in \S*test can be read"):
+        from_directory(tmp_path, corrupt="skip", validation=0)

@@ -127,3 +127,18 @@ def test_bad_arguments_of_a_transformer_block(x, heads, message):
 def test_bad_values_of_a_style(arguments, message):
     with pytest.raises(ValueError, match=message):
         models.Style(**arguments)
+
+
+def test_a_style_is_a_style():
+    x = keras.Input((8, 8, 4))
+    tokens = keras.Input((4, 8))
+    for block in (
+        lambda style: blocks.convolution(x, 4, style=style),
+        lambda style: blocks.separable(x, 4, style=style),
+        lambda style: blocks.residual(x, 4, style=style),
+        lambda style: blocks.bottleneck(x, 4, style=style),
+        lambda style: blocks.convmixer(x, 3, style=style),
+        lambda style: blocks.transformer_block(tokens, num_heads=2, style=style),
+    ):
+        with pytest.raises(TypeError, match=r"style must be a kerasopt.models.Style"):
+            block({"l2": 1})

@@ -250,7 +250,7 @@ def test_small_and_large_images_have_their_stem():
     [
         ({"depth": 19}, r"depth must be 6n \+ 2, such as 20, .* or one of 18, 34"),
         ({"depth": 2}, r"depth must be 6n \+ 2"),
-        ({"depth": 1208}, "depth must be .* <= 1202"),
+        ({"depth": 1202}, "depth must be .* <= 602"),
         ({"depth": "20"}, "depth must be an integer"),
         ({"depth": 18, "input_shape": (4, 40, 3)}, "8×8 pixels or more; given: 4×40"),
         (

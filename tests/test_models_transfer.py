@@ -354,3 +354,21 @@ def test_an_input_shape_is_needed():
     for shape in (None, (None, None, 3), (32, 32)):
         with pytest.raises(ValueError, match="input_shape"):
             models.get("transfer", input_shape=shape, num_classes=10, weights=None)
+
+
+def test_grey_images_reach_a_backbone_that_scales_as_pixels(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(inputs))
+    backbone = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
+    model = models.transfer(backbone, input_shape=(8, 8, 1), num_classes=2)
+    assert takes_pixels(model)
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), "uint8")
+    run = ko.fit(
+        model,
+        (images, np.arange(20) % 2),
+        epochs=1,
+        directory=tmp_path / "run",
+        verbose=False,
+    )
+    expected = run.model.predict(images.astype("float32"), verbose=0)
+    np.testing.assert_allclose(run.predict(images), expected, rtol=1e-5)

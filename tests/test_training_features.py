@@ -398,3 +398,17 @@ def test_a_head_leaves_half_of_a_budget_to_the_epochs(tmp_path, digits):
     )
     assert run.metrics["train_seconds"] < 9
     assert run.metrics["epochs"] > 0
+
+
+@pytest.mark.parametrize("mixed", ["mixup", "cutmix"])
+def test_a_head_trains_first_on_labels_that_are_mixed_later(tmp_path, digits, mixed):
+    run = ko.fit(
+        build(),
+        digits,
+        head_epochs=2,
+        epochs=1,
+        augment=mixed,
+        directory=tmp_path / "run",
+        verbose=False,
+    )
+    assert np.isfinite(run.history["loss"]).all()

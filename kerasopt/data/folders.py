@@ -38,6 +38,8 @@ _SHOWN = 5
 _LISTED = 50
 _VALIDATION = 0.1
 _CORRUPT = ("error", "skip")
+_TRIED_SIZE = (64, 64)
+"""To find out whether files can be read: small, so that resizing takes no time."""
 # Test samples never depend on the user's seed: results stay comparable.
 _TEST_SEED = 20_090_408
 
@@ -125,7 +127,7 @@ def from_directory(
     """
     if not isinstance(color, str) or color not in COLORS:
         raise unknown("color", color, COLORS)
-    if corrupt not in _CORRUPT:
+    if not isinstance(corrupt, str) or corrupt not in _CORRUPT:
         raise unknown("corrupt", corrupt, _CORRUPT)
     root = user_path(directory)
     if not root.is_dir():
@@ -140,6 +142,10 @@ def from_directory(
     layout = find_layout(root)
     with quiet():
         splits, strays = _without_strays(_list_splits(layout), layout)
+    errors: dict[Path, str] = {}
+    if corrupt == "skip":
+        # First, so that what is cut has the size that was asked for.
+        splits = _without_corrupt(splits, layout, color, errors)
     if isinstance(validation, str) and validation == "auto":
         validation = 0 if "validation" in splits else _VALIDATION
     if max_images is not None:
@@ -149,9 +155,8 @@ def from_directory(
         classes=layout.classes,
         wishes={"test": (test, _TEST_SEED), "validation": (validation, seed)},
     )
-    total = sum(len(files.paths) for files in splits.values())
+    total = _count(splits)
     size = check_size(image_size) if image_size is not None else None
-    errors: dict[Path, str] = {}
     with quiet():
         if size is None:
             sizes = _inspect(splits, errors)
@@ -185,7 +190,7 @@ def from_directory(
         test=pairs.get("test"),
         num_classes=len(layout.classes),
         class_names=layout.classes,
-        source=f"folder {root.name or root}, {total - len(errors):,} image files",
+        source=f"folder {root.name or root}, {_count(kept):,} image files",
         name=root.resolve().name or "images",
         paths={split: files.paths for split, files in kept.items()},
         skipped=tuple(sorted(map(str, [*errors, *strays]))),
@@ -229,6 +234,35 @@ def _without_strays(
             raise ValueError(f"{layout.folders[split]} has no images.")
     _warn_of("aren't images", strays)
     return kept, strays
+
+
+def _without_corrupt(
+    splits: dict[str, _Files], layout: Layout, color: str, errors: dict[Path, str]
+) -> dict[str, _Files]:
+    """Leave out files that can't be read; `errors` gets the reason of each."""
+    with quiet():
+        read = read_all(
+            {split: files.paths for split, files in splits.items()},
+            size=_TRIED_SIZE,
+            color=color,
+            cache="none",
+            errors=errors,
+        )
+    kept = {
+        split: files.take(np.flatnonzero(read[split].readable))
+        for split, files in splits.items()
+    }
+    if not _count(kept):
+        _report(errors, len(errors))
+    for split, files in kept.items():
+        if not files.paths:
+            raise ValueError(f"No image in {layout.folders[split]} can be read.")
+    _check_classes(kept["train"], layout.classes)
+    return kept
+
+
+def _count(splits: dict[str, _Files]) -> int:
+    return sum(len(files.paths) for files in splits.values())
 
 
 def _warn_of(reason: str, left_out: list[Path]) -> None:

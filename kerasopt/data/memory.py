@@ -6,11 +6,15 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from kerasopt import allocator
+
 __all__ = ["free_memory"]
 
 
 def free_memory(root: Path | str = "/") -> int | None:
     """Return the free memory in bytes: of the machine or of the container, the less.
+
+    What this process has freed is given back first, so that it counts as free.
 
     A container (cgroup, versions 1 and 2) may have less than the machine. What it
     holds of files that can be dropped at any time counts as free.
@@ -26,6 +30,7 @@ def free_memory(root: Path | str = "/") -> int | None:
         >>> free is None or free > 0
         True
     """
+    allocator.give_back()
     root = Path(root)
     found = [*_of_machine(root), *_of_containers(root)]
     return min(found) if found else None

@@ -6,24 +6,27 @@ import contextlib
 import inspect
 import os
 import socket
+import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 
 from kerasopt import checks, files, names
 from kerasopt.fetching.download import offline
-from kerasopt.layers import graph
 from kerasopt.models.efficientnet_lite0 import (
     OFFSET,
     SCALE,
     WeightsUnavailableError,
     efficientnet_lite0,
 )
+from kerasopt.models.headless import clone, headless, without_chance
 from kerasopt.models.inherit import inherit_weights, weights_by_path
 
 __all__ = ["Backbone", "get", "known"]
@@ -81,7 +84,7 @@ def get(spec: str | keras.Model, size: Sequence[int], weights: str | None) -> Ba
         (None, 2, 2, 512)
     """
     if isinstance(spec, keras.Model):
-        found = Backbone(model=_headless(spec))
+        found = Backbone(model=headless(spec))
         return _with_weights(found, f"the model {spec.name!r}", weights)
     name = checks.text("backbone", spec)
     key = _squashed(name)
@@ -90,7 +93,7 @@ def get(spec: str | keras.Model, size: Sequence[int], weights: str | None) -> Ba
     if key in _applications():
         return _application(key, size, weights)
     model = load_model(name)
-    return _with_weights(Backbone(model=_headless(model)), name, weights)
+    return _with_weights(Backbone(model=headless(model)), name, weights)
 
 
 def load_model(place: str) -> keras.Model:
@@ -112,9 +115,8 @@ def load_model(place: str) -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     # Damaged or foreign files raise nearly anything.
     except Exception as error:
-        raise ValueError(
-            f"The backbone {files.shown(path)} can't be loaded: {error}"
-        ) from error
+        why = error if zipfile.is_zipfile(path) else "it is no .keras file, or damaged."
+        raise ValueError(f"{files.shown(path)} can't be loaded: {why}") from error
 
 
 def _squashed(name: str) -> str:
@@ -154,7 +156,7 @@ def _application(name: str, size: Sequence[int], weights: str | None) -> Backbon
         # Keras raises a bare Exception where it can't download.
         except Exception as error:
             raise _explained(error, name, size) from error
-    found = Backbone(model=_without_chance(model), **_preprocessing(function))
+    found = Backbone(model=without_chance(model), **_preprocessing(function))
     if published or weights is None:
         return found
     load_weights(found.model, weights, what=name)
@@ -227,7 +229,7 @@ def _with_weights(found: Backbone, what: str, weights: str | None) -> Backbone:
     if weights == "imagenet":
         return found
     if weights is None:
-        return Backbone(model=_clone(found.model))
+        return Backbone(model=clone(found.model))
     load_weights(found.model, weights, what=what)
     return found
 
@@ -254,6 +256,7 @@ def load_weights(model: keras.Model, weights: str, *, what: str) -> None:
         if path.suffix == ".keras":
             _from_model(model, load_model(str(path)))
         else:
+            _check_left_over(model, path)
             model.load_weights(path)
     # Damaged or foreign files raise nearly anything.
     except Exception as error:
@@ -264,8 +267,13 @@ def load_weights(model: keras.Model, weights: str, *, what: str) -> None:
 
 
 def _from_model(model: keras.Model, donor: keras.Model) -> None:
-    theirs = weights_by_path(donor)
-    for path, ours in weights_by_path(model).items():
+    own, theirs = weights_by_path(model), weights_by_path(donor)
+    left: set[str] = set()
+    with contextlib.suppress(ValueError):  # Has no head that can be cut off.
+        left = weights_by_path(headless(donor)).keys() - own.keys()
+    if left:
+        raise ValueError(f"the file has {sorted(left)[0]}, too, which isn't here.")
+    for path, ours in own.items():
         given = theirs.get(path)
         if given is None or given.shape != ours.shape:
             found = "has none" if given is None else f"has the shape {given.shape}"
@@ -275,72 +283,30 @@ def _from_model(model: keras.Model, donor: keras.Model) -> None:
     inherit_weights(model, donor)
 
 
-def _headless(model: keras.Model) -> keras.Model:
-    """Return a copy of a network without its last Dense layer and what follows."""
-    if not graph.is_graph(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ValueError(
-            f"The backbone {model.name!r} must be a functional or Sequential model "
-            "with one input and one output, whose layers are known."
-        )
-    if len(model.inputs[0].shape) != 4:
-        raise ValueError(
-            f"The backbone {model.name!r} must take images (height, width, channels); "
-            f"its input is {tuple(model.inputs[0].shape[1:])}."
-        )
-    features = _features(model)
-    if features is model.inputs[0]:
-        raise ValueError(f"The backbone {model.name!r} is nothing but its last layer.")
-    source = keras.Model(model.inputs[0], features)
-    target = _clone(source)
-    target.set_weights(source.get_weights())
-    return target
+def _check_left_over(model: keras.Model, path: Path) -> None:
+    """Refuse a ``.weights.h5`` file of more layers, Dense ones of its head aside.
 
-
-def _features(model: keras.Model) -> Any:
-    """Return what goes into the last Dense layer, or the output if there is none."""
-    end = model.outputs[0]
-    while len(end.shape) == 2:
-        layer = end._keras_history.operation
-        if isinstance(layer, keras.layers.Dense):
-            return layer.input
-        if isinstance(getattr(layer, "input", None), (list, tuple, dict, type(None))):
-            break
-        if len(layer._inbound_nodes) > 1 or not _follows_a_head(layer):
-            break
-        end = layer.input
-    return model.outputs[0]
-
-
-def _follows_a_head(layer: keras.layers.Layer) -> bool:
-    kinds = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Rescaling)
-    return isinstance(layer, kinds)
-
-
-def _without_chance(model: keras.Model) -> keras.Model:
-    """Return a model that computes the same when others train: without dropout.
-
-    A call of the outer model with ``training=True`` reaches the layers of the one
-    inside, which was called with False (Keras 3.15).
+    Keras reads layers by their order among those of a kind, and ignores others.
     """
-    if not any(map(_draws, graph.layers(model))):
-        return model
-    target = _clone(model)
-    target.set_weights(model.get_weights())
-    return target
+    if not path.name.endswith(".weights.h5"):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        own = Path(folder) / "own.weights.h5"
+        model.save_weights(own)
+        left = _datasets(path) - _datasets(own)
+    foreign = sorted(name for name in left if "dense" not in name)
+    if foreign:
+        raise ValueError(f"the file has {foreign[0]}, too, which isn't here.")
 
 
-def _clone(model: keras.Model) -> keras.Model:
-    """Return a new model of the same layers, with Identity in the place of dropout."""
+def _datasets(path: Path) -> set[str]:
+    """Return the names of the arrays in an HDF5 file, the optimizer's aside."""
+    found: set[str] = set()
 
-    def again(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if _draws(layer):
-            return keras.layers.Identity(name=layer.name)
-        return type(layer).from_config(layer.get_config())
+    def note(name: str, entry: Any) -> None:
+        if isinstance(entry, h5py.Dataset) and not name.startswith("optimizer"):
+            found.add(name)
 
-    return keras.models.clone_model(model, clone_function=again, recursive=True)
-
-
-def _draws(layer: keras.layers.Layer) -> bool:
-    """Say whether a layer draws random numbers in training."""
-    generators = vars(layer).values()
-    return any(isinstance(each, keras.random.SeedGenerator) for each in generators)
+    with h5py.File(path, "r") as content:
+        content.visititems(note)
+    return found

@@ -10,7 +10,7 @@ import keras
 from kerasopt import checks, initializers, layers, regularizers
 from kerasopt.models import arguments
 
-__all__ = ["BATCH_NORM_MOMENTUM", "Style", "place"]
+__all__ = ["BATCH_NORM_MOMENTUM", "Style", "checked", "place"]
 
 BATCH_NORM_MOMENTUM = 0.9
 """Share of the running statistics that a step keeps, unless a factory is told.
@@ -251,6 +251,18 @@ class Style:
             name=place(name, "norm"),
         )
         return layer(x)
+
+
+def checked(style: Style | None) -> Style:
+    """Return the style of a block; None is the default one.
+
+    Raises:
+        ArgumentTypeError: if it is no `Style`.
+    """
+    if style is None:
+        return Style()
+    checks.instance("style", style, Style, "a kerasopt.models.Style(…)")
+    return style
 
 
 def place(name: str | None, part: str) -> str | None:

@@ -23,10 +23,14 @@ MOST_PIXELS = 2**24
 LEAST_SIDE = 4
 SMALL, ENLARGED, LARGEST, STEP = 64, 160, 224, 32
 _POOLING = {
-    "average": keras.layers.GlobalAveragePooling2D,
-    "max": keras.layers.GlobalMaxPooling2D,
-    "flatten": keras.layers.Flatten,
+    "average": {
+        3: keras.layers.GlobalAveragePooling1D,
+        4: keras.layers.GlobalAveragePooling2D,
+    },
+    "max": {3: keras.layers.GlobalMaxPooling1D, 4: keras.layers.GlobalMaxPooling2D},
+    "flatten": {3: keras.layers.Flatten, 4: keras.layers.Flatten},
 }
+"""By the rank of the features: a row of tokens, or a map."""
 
 
 @register("transfer")
@@ -132,7 +136,8 @@ def transfer(
     inputs = keras.Input(shape)
     x = _preprocess(inputs, base, size)
     x = base.model(x, training=False)
-    x = _POOLING[pooling](name="pooling")(x) if len(x.shape) == 4 else x
+    if len(x.shape) > 2:
+        x = _POOLING[pooling][len(x.shape)](name="pooling")(x)
     for i, rate in enumerate(rates):
         x = style.dense(x, dense[i - 1], name=f"dense_{i}") if i else x
         x = keras.layers.Dropout(rate, name=f"dropout_{i}")(x) if rate else x

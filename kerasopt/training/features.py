@@ -140,6 +140,7 @@ def _feed_of(parts: Parts, ready: Prepared, console: Console) -> Feed:
     dataset = features_of(parts.base, given, ready.settings, console)
     feed = Feed(dataset, class_weight=given.class_weight)
     feed.pixel_scale, feed.has_column = 1.0, given.has_column
+    feed.mixing = given.mixing
     make_variables(parts.head, feed.some(1))
     return feed
 

@@ -17,7 +17,7 @@ _WITHOUT_ACTIVATION = ("Dense", "Conv", "Add", "BatchNormalization", "RNN")
 _ARITHMETIC = ("TrueDivide", "Divide", "Multiply", "Subtract", "Add")
 """What ``preprocess_input`` and ``images / 255`` become in a functional model."""
 
-_RESIZING = ("Resizing", "CenterCrop", "GetItem", "Stack", "Cast")
+_RESIZING = ("Resizing", "CenterCrop", "GetItem", "Stack", "Concatenate", "Cast")
 _PASS_THROUGH = (
     keras.layers.Reshape,
     keras.layers.Flatten,

@@ -10,7 +10,7 @@ import keras
 from kerasopt import checks, layers, names
 from kerasopt.models import arguments
 from kerasopt.models.blocks.common import drop
-from kerasopt.models.style import Style, place
+from kerasopt.models.style import Style, checked, place
 
 __all__ = [
     "ATTENTIONS",
@@ -133,6 +133,7 @@ def transformer_block(
         Vaswani et al. (2017), https://arxiv.org/abs/1706.03762; normalised first:
         Xiong et al. (2020), https://arxiv.org/abs/2002.04745.
     """
+    style = checked(style)
     features = _features(x, checks.integer("num_heads", num_heads))
     hidden = round(features * checks.positive("mlp_ratio", mlp_ratio))
     dropout = checks.fraction("dropout", dropout)

@@ -9,7 +9,7 @@ import keras
 from kerasopt import checks
 from kerasopt.models.blocks import attention
 from kerasopt.models.blocks.common import feature_map
-from kerasopt.models.style import Style, place
+from kerasopt.models.style import Style, checked, place
 
 __all__ = ["convmixer", "convolution", "inverted_bottleneck", "separable"]
 
@@ -50,7 +50,7 @@ def convolution(
         >>> convolution(keras.Input((32, 32, 3)), 16, strides=2).shape
         (None, 16, 16, 16)
     """
-    return (style or Style()).convolution(
+    return checked(style).convolution(
         feature_map(x),
         filters,
         kernel_size,
@@ -99,7 +99,7 @@ def separable(
         Chollet (2016), https://arxiv.org/abs/1610.02357. With ``finish_depthwise``:
         Howard et al. (2017), https://arxiv.org/abs/1704.04861.
     """
-    style = style or Style()
+    style = checked(style)
     part = place(name, "depthwise")
     x = style.depthwise(feature_map(x), kernel_size, strides=strides, name=part)
     if checks.boolean("finish_depthwise", finish_depthwise):
@@ -149,7 +149,7 @@ def inverted_bottleneck(
     References:
         Sandler et al. (2018), https://arxiv.org/abs/1801.04381.
     """
-    style = style or Style()
+    style = checked(style)
     branch = feature_map(x)
     if expansion is not None:
         inside = x.shape[-1] * checks.integer("expansion", expansion)
@@ -200,6 +200,7 @@ def convmixer(
     References:
         Trockman & Kolter (2022), https://arxiv.org/abs/2201.09792.
     """
+    style = checked(style)
     part = place(name, "depthwise")
     use_bias = style.kernel_arguments()["use_bias"]
     y = style.depthwise(feature_map(x), kernel_size, use_bias=use_bias, name=part)

@@ -10,7 +10,7 @@ import keras
 from kerasopt import checks
 from kerasopt.models.blocks.attention import attend
 from kerasopt.models.blocks.common import drop, feature_map
-from kerasopt.models.style import Style, place
+from kerasopt.models.style import Style, checked, place
 
 __all__ = ["bottleneck", "residual"]
 
@@ -159,7 +159,7 @@ class _Branch:
         style: Style | None,
         name: str | None,
     ) -> None:
-        self.style, self.name = style or Style(), name
+        self.style, self.name = checked(style), name
         self.preactivation = checks.boolean("preactivation", preactivation)
         checks.choice("shortcut", shortcut, SHORTCUTS)
         self.start = feature_map(x)
