@@ -435,10 +435,10 @@ def test_other_pixels_than_pillows_are_not_used(photos, monkeypatch):
 
 @pytest.mark.parametrize("cache", CACHES)
 def test_dark_images_are_pixels_too(tmp_path, cache):
-    for name in ("cat", "dog"):
+    for red, name in enumerate(("cat", "dog")):
         (tmp_path / "dark" / name).mkdir(parents=True)
         for n in range(3):
-            image = Image.new("RGB", (8, 8), (n, 2, 3))
+            image = Image.new("RGB", (8, 8), (red, n, 3))
             image.save(tmp_path / "dark" / name / f"{n}.png")
     data = from_directory(tmp_path / "dark", validation=2, cache=cache)
     assert data.pixel_scale == 255.0

@@ -82,7 +82,7 @@ def test_unfrozen_layers_train_and_statistics_stay():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"last": 4}, "at most 3, the layers of the backbone that can train; given: 4"),
+        ({"last": 4}, "backbone has 3 layers that can train; to train the last 4"),
         ({"last": -1}, "last must be an integer >= 0"),
         ({"last": "all"}, "last must be an integer"),
         ({"batch_norm": 1}, "batch_norm must be True or False"),
