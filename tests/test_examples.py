@@ -141,9 +141,12 @@ def test_networks_for_pictures(elsewhere):
 @pytest.mark.slow
 @pytest.mark.realdata
 def test_a_pretrained_network_for_few_labels(elsewhere):
-    (code,) = README["A pretrained network for few labels"]
-    found = run_code(shorter(code, 30), {"data": shapes()})
+    frozen, tuned = README["A pretrained network for few labels"]
+    found = run_code(shorter(frozen, 30), {"data": shapes()})
     assert found["run"].metrics["test_accuracy"] > 0.85
+    quick = tuned.replace("head_epochs=30, epochs=5", "head_epochs=3, epochs=1")
+    found = run_code(quick, found)
+    assert found["run"].metrics["test_accuracy"] > 0.9
 
 
 @pytest.mark.slow

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from kerasopt.console import track
-from kerasopt.data.checks import is_lazy
 from kerasopt.data.dataset import Dataset
 from kerasopt.data.image_reading import choose_cache, read_all
 from kerasopt.data.images import (
@@ -25,8 +24,8 @@ from kerasopt.data.images import (
     quiet,
 )
 from kerasopt.data.layouts import Layout, find_layout, list_images
+from kerasopt.data.leakage import warn_of_two_labels
 from kerasopt.data.parallel import in_threads, reading_threads
-from kerasopt.data.row_digests import row_digests
 from kerasopt.data.splits import resolve_size, stratified_split
 from kerasopt.files import user_path
 from kerasopt.names import unknown
@@ -178,7 +177,9 @@ def from_directory(
     }
     _check_classes(kept["train"], layout.classes)
     _warn_of("can't be read", [*errors])
-    _warn_of_two_labels([(kept[split], images[split].x) for split in kept])
+    warn_of_two_labels(
+        [(files.paths, files.labels, images[split].x) for split, files in kept.items()]
+    )
     pairs = {
         split: (images[split].x, files.labels)
         for split, files in kept.items()
@@ -277,28 +278,6 @@ def _warn_of(reason: str, left_out: list[Path]) -> None:
     )
 
 
-def _warn_of_two_labels(splits: list[tuple[_Files, Any]]) -> None:
-    """Warn of equal pixels in two classes, whichever splits they are in."""
-    first: dict[int, tuple[Path, int]] = {}
-    found = []
-    for files, x in splits:
-        digests = x.digests if is_lazy(x) else row_digests(x)
-        rows = zip(files.paths, files.labels.tolist(), digests.tolist(), strict=True)
-        for path, label, digest in rows:
-            other, known = first.setdefault(digest, (path, label))
-            if known != label:
-                found.append(f"{other} and {path}")
-    if not found:
-        return
-    more = f", and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
-    warnings.warn(
-        f"The same pixels are in two classes: {'; '.join(found[:_SHOWN])}{more}. One "
-        "of the two labels is wrong.",
-        UserWarning,
-        stacklevel=3,
-    )
-
-
 def _at_most(files: _Files, max_images: Any, seed: int) -> _Files:
     whole = isinstance(max_images, (int, np.integer))
     if isinstance(max_images, bool) or not whole or max_images < 1:
@@ -342,7 +321,11 @@ def _cut(
                     train.labels, size, wish_seed, class_names=classes
                 )
             except ValueError as error:
-                raise ValueError(f"{split}={wish}: {error}") from error
+                left = " of what the test part left" if "test" in result else ""
+                raise ValueError(
+                    f"{split}={wish}{left}: {error} On the command line: "
+                    f"--set data.{split}=0."
+                ) from error
             result["train"], result[split] = train.take(rest), train.take(cut)
     return result
 

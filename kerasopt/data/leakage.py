@@ -1,8 +1,10 @@
-"""Samples that are in two splits: test data as validation data or in training."""
+"""Samples that are in two splits or classes: test data as validation data, copies."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,19 @@ from kerasopt.data.checks import as_array, as_pair, is_lazy
 from kerasopt.data.row_digests import row_digests
 from kerasopt.data.structure import leaves
 
-__all__ = ["check_validation", "overlap", "rows_in_both", "warn_of_test_rows"]
+__all__ = [
+    "check_validation",
+    "overlap",
+    "rows_in_both",
+    "warn_of_test_rows",
+    "warn_of_two_labels",
+]
 
 _MOST_BYTES = 2 * 2**30
 """Larger splits aren't compared: that would take seconds each time."""
+
+_SHOWN = 5
+"""Pairs of files that a warning names."""
 
 _FEW_ROWS = 16
 """Data with fewer distinct rows (truth tables) share rows by nature."""
@@ -86,6 +97,36 @@ def warn_of_test_rows(found: int | None, total: int) -> None:
             UserWarning,
             stacklevel=2,
         )
+
+
+def warn_of_two_labels(splits: Iterable[tuple[Sequence[Path], Any, Any]]) -> None:
+    """Warn of files with equal pixels in two classes, whichever splits they are in.
+
+    Args:
+        splits: Of each the paths, the labels ``(n,)`` and the samples ``(n, ...)``.
+
+    Example:
+        >>> import numpy as np
+        >>> warn_of_two_labels([([Path("a"), Path("b")], np.array([0, 1]), np.eye(2))])
+    """
+    first: dict[int, tuple[Path, int]] = {}
+    found = []
+    for paths, labels, x in splits:
+        digests = x.digests if is_lazy(x) else row_digests(x)
+        rows = zip(paths, labels.tolist(), digests.tolist(), strict=True)
+        for path, label, digest in rows:
+            other, known = first.setdefault(digest, (path, label))
+            if known != label:
+                found.append(f"{other} and {path}")
+    if not found:
+        return
+    more = f", and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+    warnings.warn(
+        f"The same pixels are in two classes: {'; '.join(found[:_SHOWN])}{more}. One "
+        "of the two labels is wrong.",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def check_validation(

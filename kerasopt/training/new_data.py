@@ -198,8 +198,8 @@ def _as_numbers(x: Any, takes_text: bool) -> Any:
         if not x.ndim or (x.dtype.kind not in "buif" and not takes_text):
             raise TypeError(
                 "x must be an array of numbers, one row for each sample; given: shape "
-                f"{x.shape}, dtype {x.dtype}. Pictures are read by "
-                "ko.data.read_image(path, size)."
+                f"{x.shape}, dtype {x.dtype}. A picture is read by "
+                "ko.data.read_image(path, input_shape)[None]."
             )
     if not len(x):
         raise ValueError("There are no samples: the array is empty.")
