@@ -39,8 +39,8 @@ def test_it_measures_and_shows(tmp_path, monkeypatch, capsys):
 
 
 def test_without_batch_norm_the_rest_stays():
-    with_it = small_data.CONTENDERS["photo example"](None).to_dict()
-    without = small_data.CONTENDERS["photo example, no batch norm"](None).to_dict()
+    with_it = small_data.CONTENDERS["defaults"](None).to_dict()
+    without = small_data.CONTENDERS["defaults, no batch norm"](None).to_dict()
     assert with_it["model"].pop("batch_norm") is True
     assert without["model"].pop("batch_norm") is False
     assert with_it == without

@@ -9,7 +9,6 @@ from PIL import Image
 
 import kerasopt as ko
 from kerasopt.recipes import Recipe, transferring
-from kerasopt.recipes.of_folder import FROM_SCRATCH
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,7 +66,8 @@ def test_without_the_weights_a_network_learns_from_scratch_and_that_is_said(tmp_
     recipe = ko.recipes.load(pictures(tmp_path / "a", "cat", "dog"))
     assert "4 pictures" in recipe.description
     assert "from scratch, since the weights" in recipe.description
-    assert recipe.model["name"] == FROM_SCRATCH["model"]["name"]
+    assert recipe.model["name"] == "airbench"
+    assert (recipe.training.epochs, recipe.training.image_sizes) == (80, {48: 0.4})
     assert recipe.data.image_size == (64, 64)
 
 
@@ -83,7 +83,7 @@ def test_few_pictures_tune_a_pretrained_network_and_many_do_not(tmp_path, monkey
     monkeypatch.setattr(transferring, "MOST_SAMPLES", 3)
     recipe = ko.recipes.load(folder)
     assert "4 pictures are enough to train a network" in recipe.description
-    assert recipe.model["name"] == "cnn"
+    assert recipe.model["name"] == "airbench"
 
 
 def test_the_best_epoch_is_kept_where_enough_validation_pictures_judge():

@@ -141,7 +141,11 @@ def _train(name: str, way: str, seed: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as place:
         folder, run = Path(place) / "photos", Path(place) / "run"
         write_folder(name, folder, seed=seed)
-        what = folder if way == "tuned" else _from_scratch(folder)
+        what = (
+            folder
+            if way == "tuned"
+            else _from_scratch(folder, round(0.9 * FOLDERS[name][1]))
+        )
         words = ["train", str(what), "--seed", str(seed), "--out", str(run), "--json"]
         command = [sys.executable, "-m", "kerasopt", *words]
         started = time.perf_counter()
@@ -151,14 +155,15 @@ def _train(name: str, way: str, seed: int) -> tuple[float, float]:
     return metrics["test_accuracy"], seconds
 
 
-def _from_scratch(folder: Path) -> Path:
+def _from_scratch(folder: Path, samples: int) -> Path:
     """Write the recipe that a folder gets without the weights, and return its path."""
-    from kerasopt.recipes import Recipe
-    from kerasopt.recipes.of_folder import FROM_SCRATCH, SIDE_FROM_SCRATCH
+    from kerasopt.recipes import Recipe, from_scratch
+    from kerasopt.recipes.of_folder import SIDE_FROM_SCRATCH
 
     side = [SIDE_FROM_SCRATCH, SIDE_FROM_SCRATCH]
     data = {"name": "directory", "path": str(folder), "image_size": side}
-    recipe = Recipe({"name": "scratch", "data": data, **FROM_SCRATCH})
+    settings = from_scratch.settings(samples, side=SIDE_FROM_SCRATCH)
+    recipe = Recipe({"name": "scratch", "data": data, **settings})
     path = folder.with_name("scratch.yaml")
     path.write_text(recipe.to_yaml(), encoding="utf-8")
     return path

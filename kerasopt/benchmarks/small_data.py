@@ -4,12 +4,11 @@
         [--data shapes] [--json FILE]
 
 Circles, squares and triangles of any colour, place and size, 32×32 pixels (or cuts of
-CIFAR-10), through networks from scratch: what a folder of pictures gets without
-pretrained weights, the package's defaults, and what `kerasopt.tuning.advise_settings`
-advises. `kerasopt.benchmarks.transfer` has the pretrained ones. Each must keep up with
-logistic regression on the pixels and with the same network without batch
-normalisation: a network that predicts with statistics which lag behind its weights
-falls to chance here.
+CIFAR-10), through networks from scratch: the package's defaults, and what
+`kerasopt.tuning.advise_settings` advises. `kerasopt.benchmarks.transfer` has the
+pretrained ones. Each must keep up with logistic regression on the pixels and with the
+same network without batch normalisation: a network that predicts with statistics which
+lag behind its weights falls to chance here.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-import kerasopt
 from kerasopt import names
 from kerasopt.benchmarks import _shared
 
@@ -33,7 +31,6 @@ __all__ = [
     "draw_shapes",
     "main",
     "measure",
-    "photo_recipe",
     "show",
 ]
 
@@ -89,23 +86,6 @@ def _two_colours(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     return shape * rng.uniform(0.6, 1, (count, 1)), rng.uniform(0, 0.3, (count, 3))
 
 
-def photo_recipe() -> kerasopt.recipes.Recipe:
-    """Return the recipe for a folder of pictures without pretrained weights.
-
-    Example:
-        >>> photo_recipe().name
-        'photos'
-    """
-    from kerasopt.recipes import Recipe
-    from kerasopt.recipes.of_folder import FROM_SCRATCH
-
-    return Recipe({"name": "photos", "data": {"name": "arrays"}, **FROM_SCRATCH})
-
-
-def _photos(dataset: Any) -> Any:
-    return photo_recipe()
-
-
 def _defaults(dataset: Any) -> Any:
     """Return `kerasopt.models.cnn` and `kerasopt.fit` with what they default to."""
     from kerasopt.recipes import Recipe
@@ -125,8 +105,6 @@ def _without_batch_norm(choose: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 CONTENDERS: dict[str, Callable[[Any], Any]] = {
-    "photo example": _photos,
-    "photo example, no batch norm": _without_batch_norm(_photos),
     "defaults": _defaults,
     "defaults, no batch norm": _without_batch_norm(_defaults),
     "advice": _advised,
@@ -201,8 +179,6 @@ def _accuracy(name: str, dataset: Any, seed: int) -> float:
     if name == LINEAR:
         return _linear_accuracy(dataset)
     recipe = CONTENDERS[name](dataset)
-    if name.startswith("photo example"):
-        dataset = _resized(dataset, recipe.data.image_size[0])
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "run"
         run = recipe.run(dataset=dataset, seed=seed, directory=directory, verbose=False)
@@ -222,19 +198,6 @@ def _linear_accuracy(dataset: Any) -> float:
 
 def _rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(len(x), -1) / 255
-
-
-def _resized(dataset: Any, side: int) -> Any:
-    """Bring square pictures to the size that `from_directory` would give them."""
-    import kerasopt as ko
-
-    def larger(pair: Any) -> Any:
-        factor = max(1, side // pair[0].shape[1])
-        return pair[0].repeat(factor, axis=1).repeat(factor, axis=2), pair[1]
-
-    parts = (dataset.train, dataset.validation, dataset.test)
-    train, validation, test = map(larger, parts)
-    return ko.data.from_arrays(*train, validation=validation, test=test)
 
 
 def show(result: dict[str, Any]) -> None:

@@ -7,29 +7,12 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from kerasopt.data import layouts
-from kerasopt.recipes import transferring
+from kerasopt.recipes import from_scratch, transferring
 from kerasopt.recipes.recipe import Recipe
 
-__all__ = ["FROM_SCRATCH", "of_folder"]
-
-FROM_SCRATCH: dict[str, Any] = {
-    "augment": {"name": "affine", "rotation_range": 10, "horizontal_flip": True},
-    "model": {
-        "name": "cnn",
-        "filters": [32, 64, 128],
-        "global_pool": "average",
-        "batch_norm": True,
-    },
-    "optimizer": {
-        "name": "adam",
-        "learning_rate": {"name": "one_cycle", "max_learning_rate": 0.004},
-    },
-    "training": {"epochs": 60, "batch_size": 32},
-}
-"""A network that needs no other's weights; docs/core.md measures it."""
+__all__ = ["of_folder"]
 
 SIDE, SIDE_FROM_SCRATCH = 192, 64
 """Pictures are read at this height and width, in pixels."""
@@ -70,17 +53,19 @@ def of_folder(folder: str | os.PathLike[str]) -> Recipe:
     has_test = "test" in layout.folders
     count = sum(1 for _ in _pictures(layout))
     why_not = transferring.why_not(count)
+    share = 1 if has_test else 1 - TEST
+    validation = round(count * share * VALIDATION)
+    if "validation" in layout.folders:
+        validation = 0
+    samples = round(count * share) - validation
     if why_not is None:
-        share = 1 if has_test else 1 - TEST
-        validation = round(count * share * VALIDATION)
-        if "validation" in layout.folders:
-            validation = 0
-        settings = transferring.settings(round(count * share) - validation, validation)
+        settings = transferring.settings(samples, validation)
         how = (
             "the last layers of EfficientNet-Lite0, pretrained on ImageNet, and a head"
         )
     else:
-        settings, how = FROM_SCRATCH, f"a network from scratch, since {why_not}"
+        settings = from_scratch.settings(samples, side=SIDE_FROM_SCRATCH)
+        how = f"a network from scratch, since {why_not}"
     side = SIDE_FROM_SCRATCH if why_not else SIDE
     data = {"name": "directory", "path": str(path), "image_size": [side, side]}
     # Runs are named after their recipe.

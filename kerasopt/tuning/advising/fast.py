@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from kerasopt import recipes
 from kerasopt.data import Dataset
+from kerasopt.recipes import from_scratch
 from kerasopt.tuning.advising.statistics import Facts, measure_model
 
 __all__ = ["FAST", "MUON", "PHOTO", "SMOOTH", "Choices", "settings"]
@@ -16,8 +16,6 @@ Choices = dict[str, tuple[Any, str]]
 
 CIFAR10_IMAGES = 45_000
 """What the conditions of the recipe cifar10 are meant for."""
-FAST_BATCH = 500
-"""Batch that the rates of the recipe cifar10 were chosen for."""
 
 FAST = "(docs/fast-cifar10.md)"
 PHOTO = (
@@ -51,18 +49,20 @@ def settings(dataset: Dataset, facts: Facts, budget: Any) -> Choices:
     measure_model(dataset, facts, {**spec, "any_size": False})
     choices: Choices = {f"model.{k}": (v, "") for k, v in spec.items() if k != "name"}
     if height == width:
-        smaller = {round(0.75 * height): 0.4}
         why = "On smaller images a step takes half; at the start that loses little."
-        choices["training.image_sizes"] = (smaller, f"{why} {FAST}")
+        choices["training.image_sizes"] = (
+            from_scratch.smaller(height),
+            f"{why} {FAST}",
+        )
     if budget is not None:
         choices["from_budget"] = _by_samples(recipe.from_budget, facts["samples"])
-    batch = _batch_size(facts["samples"])
+    batch = from_scratch.batch_size(facts["samples"])
     smoothing = f"{SMOOTH} cifar10."
     return (
         choices
         | _for_photos(facts, recipe)
         | {
-            "optimizer": (_with_rates_for(recipe.optimizer, batch), MUON),
+            "optimizer": (from_scratch.optimizer(batch), MUON),
             "callbacks": (
                 recipe.callbacks,
                 "Freezing the whitening early is no worse, and its steps cheaper. "
@@ -71,8 +71,8 @@ def settings(dataset: Dataset, facts: Facts, budget: Any) -> Choices:
             "training.batch_size": (
                 batch,
                 f"{facts['samples']:,} samples. The learning rates of cifar10 were "
-                f"tuned for {FAST_BATCH}; for smaller batches plain ones fall in "
-                "proportion, Muon's with the root.",
+                f"tuned for {from_scratch.TUNED_BATCH}; for smaller batches plain ones "
+                "fall in proportion, Muon's with the root.",
             ),
             "training.label_smoothing": (recipe.training.label_smoothing, smoothing),
         }
@@ -88,27 +88,6 @@ def _by_samples(from_budget: Any, samples: int) -> tuple[Any, str]:
         scaled[f"{kind} {epochs:g} {word}"] = fields
     why = "A wider network pays where the machine affords it, a narrower one below: "
     return scaled, f"{why}by as many images seen as on CIFAR-10. {FAST}"
-
-
-def _batch_size(samples: int) -> int:
-    power: int = 2 ** round(math.log2(samples / 40))
-    return FAST_BATCH if power >= 256 else max(32, power)
-
-
-def _with_rates_for(optimizer: dict[str, Any], batch: int) -> dict[str, Any]:
-    """Return the grouped optimizer for another batch."""
-    ratio = batch / FAST_BATCH
-
-    def scaled(group: dict[str, Any]) -> dict[str, Any]:
-        # Muon's steps have one length whatever the gradient's is.
-        factor = math.sqrt(ratio) if group["name"] == "conv_muon" else ratio
-        rate = group["learning_rate"]
-        highest = float(f"{rate['max_learning_rate'] * factor:.3g}")
-        rate = {**rate, "max_learning_rate": highest}
-        return {**group, "learning_rate": rate}
-
-    groups = {k: scaled(group) for k, group in optimizer["groups"].items()}
-    return {**optimizer, "default": scaled(optimizer["default"]), "groups": groups}
 
 
 def _for_photos(facts: Facts, recipe: recipes.Recipe) -> Choices:

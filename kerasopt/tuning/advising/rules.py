@@ -12,7 +12,7 @@ from typing import Any
 from kerasopt import recipes
 from kerasopt.data import Dataset, pipeline
 from kerasopt.evaluation import formatting
-from kerasopt.recipes import transferring
+from kerasopt.recipes import from_scratch, transferring
 from kerasopt.training.spec import in_seconds
 from kerasopt.tuning.advising import fast, tuned
 from kerasopt.tuning.advising.fast import Choices
@@ -133,9 +133,7 @@ def _batch_size(facts: Facts) -> Choices:
 
 
 def _epochs(facts: Facts, batch_size: int, *, steps: int = 2_000) -> int:
-    """Return the epochs that make about so many steps, from 20 to 80."""
-    per_epoch = pipeline.steps_per_epoch(facts["samples"], batch_size)
-    return min(80, max(20, round(steps / per_epoch)))
+    return from_scratch.epochs(facts["samples"], batch_size, steps=steps)
 
 
 def _model(data: Dataset, facts: Facts, seconds: float | None, epochs: int) -> Choices:
@@ -327,7 +325,7 @@ def _length(facts: Facts, choices: Choices, budget: Any) -> Choices:
     """Set epochs where they surely fit the time, else the time."""
     batch = choices["training.batch_size"][0]
     is_airbench = choices["model.name"][0] == "airbench"
-    epochs = _epochs(facts, batch, steps=1_000 if is_airbench else 2_000)
+    epochs = _epochs(facts, batch, steps=from_scratch.STEPS if is_airbench else 2_000)
     steps = pipeline.steps_per_epoch(facts["samples"], batch)
     per_epoch = facts["product_seconds_per_epoch"] + STEP_SECONDS * steps
     facts["estimated_seconds"] = START_SECONDS + epochs * per_epoch
