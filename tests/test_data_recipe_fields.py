@@ -26,7 +26,13 @@ def photos(tmp_path_factory):
 @pytest.mark.parametrize("name", available())
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("path", "x"), ("image_size", (8, 8)), ("test", 0.5), ("corrupt", "skip")],
+    [
+        ("path", "x"),
+        ("image_size", (8, 8)),
+        ("test", 0.5),
+        ("color", "rgb"),
+        ("corrupt", "skip"),
+    ],
 )
 def test_fields_without_effect_are_refused(name, field, value):
     with pytest.raises(ValueError, match=rf"data.{field}=.* has no effect on '{name}'"):
@@ -46,6 +52,7 @@ def test_every_field_of_a_directory_has_an_effect(photos):
         ("test", 0.2),
         ("seed", 1),
         ("size", 10),
+        ("color", "grayscale"),
     ):
         assert load_fields({**given, field: value}).hashes != plain.hashes, field
     assert load_fields({**given, "size": 10}).sizes["train"] == 8

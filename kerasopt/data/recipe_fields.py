@@ -16,11 +16,12 @@ __all__ = ["DIRECTORY", "check_fields", "load_fields"]
 DIRECTORY = "directory"
 
 _OF_ALL = ("validation", "seed", "size")
-_OF_DIRECTORIES = ("path", "image_size", "test", "corrupt")
+_OF_DIRECTORIES = ("path", "image_size", "test", "color", "corrupt")
 _REASONS = {
     "path": "Its files are looked for in data_dir",
     "image_size": "Its images have one size",
     "test": "It has test samples of its own",
+    "color": "Its images have the colours that they have",
     "corrupt": "Its images can all be read",
 }
 
@@ -32,7 +33,7 @@ def check_fields(fields: Mapping[str, Any]) -> None:
         fields: ``name``, the name of a source: what `kerasopt.data.load` takes, or
             "directory". Further fields, None where they aren't given: ``validation``,
             ``seed``, ``size``, and of directories ``path``, ``image_size``, ``test``,
-            ``corrupt``.
+            ``color``, ``corrupt``.
 
     Raises:
         ValueError: on an unknown source, and with the first field that has no effect.
@@ -102,5 +103,6 @@ def load_fields(
         image_size=fields.get("image_size"),
         test=fields.get("test") or 0,
         max_images=fields.get("size"),
+        color=fields.get("color") or "rgb",
         corrupt=fields.get("corrupt") or "error",
     )

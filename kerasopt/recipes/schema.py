@@ -32,6 +32,7 @@ class DataSection(Section):
         seed: Fixes the cut; the run's seed doesn't move it.
         size: Only so many training samples, for a quick trial; of published data the
             same share of the test set.
+        color: Of a directory: "rgb" (also None) or "grayscale".
         corrupt: Of a directory: "error" (also None) refuses files that can't be read,
             "skip" leaves them out.
     """
@@ -43,6 +44,7 @@ class DataSection(Section):
     test: Integer | Number | None = None
     seed: Integer = pydantic.Field(0, ge=0, lt=2**31)
     size: Integer | None = None
+    color: str | None = None
     corrupt: str | None = None
 
     @pydantic.field_validator(
