@@ -23,8 +23,8 @@ def keep_freed_memory() -> bool:
     glibc takes arrays of more than 32 MiB from the system one by one and gives each
     back when it is freed, so every step of a training pays for its pages again: the
     activations of 512 images of 32 × 32 pixels with 16 channels are that large. With
-    one heap that keeps what was freed the recipe cifar10-mobilenet trains 1.5 times as
-    fast, and ResNet-20 1.1 to 1.3 times (docs/speed.md). The process keeps what it
+    one heap that keeps what was freed, such networks train faster
+    (`python -m kerasopt.benchmarks.allocator` measures it). The process keeps what it
     freed until `give_back`.
 
     Threads that allocated before keep their heaps, so this comes before TensorFlow's
