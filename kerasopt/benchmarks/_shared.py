@@ -25,6 +25,7 @@ __all__ = [
     "INSTALL_TORCH",
     "accuracy_text",
     "add_json_option",
+    "few_of_cifar10",
     "in_turns",
     "kill",
     "machine",
@@ -200,6 +201,28 @@ def train(
         command = [sys.executable, "-m", "kerasopt", "train", *words, "--json"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def few_of_cifar10(count: int, *, tests: int, seed: int) -> tuple[Any, Any, Any]:
+    """Draw some training images of CIFAR-10, as many of each class.
+
+    Args:
+        count: Number of training images.
+        tests: So many of the first test images come with them.
+        seed: Of the draw.
+
+    Returns:
+        Two pairs ``(x, y)``, of training and of test, and the names of the classes.
+    """
+    from sklearn.model_selection import train_test_split
+
+    import kerasopt as ko
+
+    whole: Any = ko.data.load("cifar10", validation=0)
+    x, y = whole.train
+    x, _, y, _ = train_test_split(x, y, train_size=count, stratify=y, random_state=seed)
+    test = tuple(part[:tests] for part in whole.test)
+    return (x, y), test, whole.class_names
 
 
 def machine(environment: dict[str, Any]) -> str:

@@ -59,25 +59,15 @@ def write_folder(name: str, folder: Path, *, seed: int = 0) -> None:
         train = draw_shapes(count, side=64, seed=seed)
         test = draw_shapes(TEST_PICTURES, side=64, seed=10_000 + seed)
     else:
-        classes, train, test = _cifar10(count, seed)
+        train, test, classes = _shared.few_of_cifar10(
+            count, tests=TEST_PICTURES, seed=seed
+        )
     rng = np.random.default_rng(seed)
     for split, (x, y) in (("train", train), ("test", test)):
         for number, (pixels, label) in enumerate(zip(x, y, strict=True)):
             place = folder / split / classes[label]
             place.mkdir(parents=True, exist_ok=True)
             _save(pixels, place / str(number), rng if kind == "cifar10" else None)
-
-
-def _cifar10(count: int, seed: int) -> tuple[Sequence[str], Any, Any]:
-    from sklearn.model_selection import train_test_split
-
-    import kerasopt as ko
-
-    whole: Any = ko.data.load("cifar10", validation=0)
-    x, y = whole.train
-    x, _, y, _ = train_test_split(x, y, train_size=count, stratify=y, random_state=seed)
-    test = tuple(part[:TEST_PICTURES] for part in whole.test)
-    return whole.class_names, (x, y), test
 
 
 def _save(pixels: np.ndarray, path: Path, rng: np.random.Generator | None) -> None:
@@ -141,11 +131,9 @@ def _train(name: str, way: str, seed: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as place:
         folder, run = Path(place) / "photos", Path(place) / "run"
         write_folder(name, folder, seed=seed)
-        what = (
-            folder
-            if way == "tuned"
-            else _from_scratch(folder, round(0.9 * FOLDERS[name][1]))
-        )
+        what = folder
+        if way == "scratch":
+            what = _from_scratch(folder, round(0.9 * FOLDERS[name][1]))
         words = ["train", str(what), "--seed", str(seed), "--out", str(run), "--json"]
         command = [sys.executable, "-m", "kerasopt", *words]
         started = time.perf_counter()

@@ -112,16 +112,11 @@ def measure(
 
 
 def _dataset(count: int, seed: int) -> Any:
-    from sklearn.model_selection import train_test_split
-
     import kerasopt as ko
 
-    whole: Any = ko.data.load("cifar10", validation=0)
-    x, y = whole.train
-    x, _, y, _ = train_test_split(
-        x, y, train_size=count * CLASSES, stratify=y, random_state=seed
+    (x, y), test, _ = _shared.few_of_cifar10(
+        count * CLASSES, tests=TEST_SAMPLES, seed=seed
     )
-    test = tuple(part[:TEST_SAMPLES] for part in whole.test)
     return ko.data.from_arrays(x, y, test=test, validation=0.1, seed=seed)
 
 

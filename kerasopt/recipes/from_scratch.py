@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasopt.recipes import builtin
 
-__all__ = ["batch_size", "epochs", "optimizer", "settings"]
+__all__ = ["batch_size", "epochs", "optimizer", "settings", "smaller"]
 
 STEPS = 1_000
 """Steps that the training has, as far as 20 to 80 epochs make them."""
