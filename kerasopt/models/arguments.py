@@ -18,6 +18,7 @@ __all__ = [
     "check_weights",
     "cifar_or_imagenet",
     "classes",
+    "image_input",
     "image_shape",
     "per_place",
     "positive_integers",
@@ -131,6 +132,21 @@ def image_shape(input_shape: Any) -> tuple[int, int, int]:
         for name, size in zip(("height", "width", "channels"), shape, strict=True)
     )
     return height, width, channels
+
+
+def image_input(shape: Sequence[int], any_size: Any) -> Any:
+    """Return the input of a model for images, of one size or of any.
+
+    Args:
+        shape: (height, width, channels) of the images.
+        any_size: Leave height and width open.
+
+    Example:
+        >>> image_input((32, 32, 3), any_size=True).shape
+        (None, None, None, 3)
+    """
+    sides = (None, None) if checks.boolean("any_size", any_size) else shape[:2]
+    return keras.Input((*sides, shape[2]), name="images")
 
 
 def check_activation(name: Any) -> None:

@@ -32,6 +32,7 @@ def convmixer(
     l1: float = 0.0,
     l2: float = 0.0,
     activity_l1: float = 0.0,
+    any_size: bool = False,
 ) -> keras.Model:
     """Build a ConvMixer: the image in patches, then equal blocks at one size.
 
@@ -63,6 +64,8 @@ def convmixer(
         l2: Factor of ``sum(w ** 2)`` over the kernels of the convolutions.
         activity_l1: Factor of ``sum(|a|)`` over the hidden activations, a mean over
             the batch.
+        any_size: Leave height and width open, for trainings that begin on smaller
+            images.
 
     Returns:
         An uncompiled `keras.Model` from (batch, height, width, channels) to
@@ -98,7 +101,7 @@ def convmixer(
             f"{shape[0]}×{shape[1]}; use a smaller patch_size or larger images."
         )
 
-    inputs = keras.Input(shape, name="images")
+    inputs = arguments.image_input(shape, any_size)
     x = style.convolution(inputs, width, patch_size, strides=patch_size, name="patches")
     for block in range(1, depth + 1):
         x = blocks.convmixer(x, kernel_size, style=style, name=f"block{block}")

@@ -49,6 +49,7 @@ def mobilenet(
     l1: float = 0.0,
     l2: float = 0.0,
     activity_l1: float = 0.0,
+    any_size: bool = False,
 ) -> keras.Model:
     """Build a network of depthwise separable convolutions, with few weights.
 
@@ -84,6 +85,8 @@ def mobilenet(
         l2: Factor of ``sum(w ** 2)`` over the kernels of the convolutions.
         activity_l1: Factor of ``sum(|a|)`` over the hidden activations, a mean over
             the batch.
+        any_size: Leave height and width open, for trainings that begin on smaller
+            images.
 
     Returns:
         An uncompiled `keras.Model` from (batch, height, width, channels) to
@@ -116,7 +119,7 @@ def mobilenet(
     factor = checks.positive("width_multiplier", width_multiplier)
     stem, *scaled = _scaled((plan.widths[0] / 2, *plan.widths), factor)
 
-    inputs = keras.Input(shape, name="images")
+    inputs = arguments.image_input(shape, any_size)
     x = style.convolution(inputs, stem, 3, strides=plan.stem_strides, name="stem")
     for name, width, strides in places(plan.depth, scaled):
         x = blocks.separable(

@@ -63,6 +63,7 @@ def resnet(
     l1: float = 0.0,
     l2: float = 0.0,
     activity_l1: float = 0.0,
+    any_size: bool = False,
 ) -> keras.Model:
     """Build a residual network that ends in class probabilities.
 
@@ -111,6 +112,8 @@ def resnet(
         l2: Factor of ``sum(w ** 2)`` over the kernels of the convolutions.
         activity_l1: Factor of ``sum(|a|)`` over the hidden activations, a mean over
             the batch.
+        any_size: Leave height and width open, for trainings that begin on smaller
+            images.
 
     Returns:
         An uncompiled `keras.Model` from (batch, height, width, channels) to
@@ -157,7 +160,7 @@ def resnet(
         given["strided_kernel"] = strided_kernel
     block = blocks.bottleneck if plan.bottleneck else blocks.residual
 
-    inputs = keras.Input(shape, name="images")
+    inputs = arguments.image_input(shape, any_size)
     x = _apply_stem(inputs, stem, plan.widths[0], style, preactivation)
     x = apply_stages(x, block, plan.repeats, plan.widths, attention=attention, **given)
     if preactivation:

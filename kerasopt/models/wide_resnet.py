@@ -35,6 +35,7 @@ def wide_resnet(
     l1: float = 0.0,
     l2: float = 0.0,
     activity_l1: float = 0.0,
+    any_size: bool = False,
 ) -> keras.Model:
     """Build a wide residual network, WRN-``depth``-``width``, for small images.
 
@@ -66,6 +67,8 @@ def wide_resnet(
             weight decay of 5e-4 is ``l2=2.5e-4`` in SGD.
         activity_l1: Factor of ``sum(|a|)`` over the hidden activations, a mean over
             the batch.
+        any_size: Leave height and width open, for trainings that begin on smaller
+            images.
 
     Returns:
         An uncompiled `keras.Model` from (batch, height, width, channels) to
@@ -103,7 +106,7 @@ def wide_resnet(
     shape = arguments.image_shape(input_shape)
     arguments.check_shrinking(f"WRN-{depth}-{width}", shape, 2 ** (len(WIDTHS) - 1))
 
-    inputs = keras.Input(shape, name="images")
+    inputs = arguments.image_input(shape, any_size)
     x = style.kernel(inputs, STEM, 3, name="stem")
     x = apply_stages(
         x,
