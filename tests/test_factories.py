@@ -47,6 +47,7 @@ FACTORIES = {
         "preactivation": True,
         "attention": "squeeze_excite",
         "dropout": 0.1,
+        "any_size": True,
     },
     "wide_resnet": {"depth": 10, "width": 1, "dropout": 0.1, "l2": 1e-4},
     "vit": {"patch_size": 4, "width": 8, "depth": 2, "num_heads": 2, "dropout": 0.1},
@@ -67,6 +68,7 @@ FACTORIES = {
         "widths": (4, 4, 8),
         "depth": 1,
         "activity_l1": 1e-5,
+        "any_size": True,
     },
     "convmixer": {"width": 8, "depth": 2, "kernel_size": 3, "l1": 1e-5},
     "chapter_cnn": {"l2": 1e-4, "batch_norm_momentum": 0.9},
@@ -172,6 +174,30 @@ def test_two_classes_and_one_channel(case, images):
     rows = np.asarray(model(samples(case, images)[0][..., :1]))
     assert rows.shape == (12, 2)
     np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-5)
+
+
+OF_ANY_SIZE = [
+    case
+    for case, arguments in FACTORIES.items()
+    if "any_size" in models.defaults(arguments.get("name", case))
+    and arguments.get("attention") != "self"
+]
+
+
+@pytest.mark.parametrize(
+    "case", slow_unless(lambda case: case not in DEEP, OF_ANY_SIZE)
+)
+def test_any_size_has_the_same_weights(case, images):
+    fixed, free = build(case, any_size=False), build(case, any_size=True)
+    free.set_weights(fixed.get_weights())
+    x, _ = samples(case, images)
+    np.testing.assert_allclose(free(x), fixed(x), atol=1e-6)
+    assert free(x[:, :10, :8]).shape == (12, 3)
+
+
+def test_self_attention_needs_one_size():
+    with pytest.raises(ValueError, match="maps of known height and width"):
+        build("resnet", any_size=True)
 
 
 IMAGE_CASES = [case for case in FACTORIES if case != "mlp"]

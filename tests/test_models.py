@@ -519,14 +519,6 @@ def test_airbench_starts_as_the_identity_on_its_first_channels():
             np.testing.assert_array_equal(kernel[1, 1, :, :inputs], np.eye(inputs))
 
 
-def test_airbench_takes_any_size_with_the_same_weights():
-    fixed, free = models.airbench(**CIFAR), models.airbench(**CIFAR, any_size=True)
-    free.set_weights(fixed.get_weights())
-    x = np.random.default_rng(0).random((2, 32, 32, 3)).astype("float32")
-    np.testing.assert_allclose(fixed(x), free(x), atol=1e-6)
-    assert free(x[:, :24, :24]).shape == (2, 10)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -12,7 +12,7 @@ from thinning import slow_unless
 import kerasopt as ko
 from kerasopt.data import pipeline
 from kerasopt.recipes import Recipe, budgets
-from kerasopt.training import Trainer, calibration, sources
+from kerasopt.training import Trainer, calibration, preflight, sources
 from kerasopt.training.sources import StreamSource
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -76,6 +76,17 @@ def test_every_file_is_named_like_its_recipe_and_round_trips(name):
     assert recipe.description
     again = Recipe(yaml.safe_load(recipe.to_yaml()))
     assert again.to_dict() == recipe.to_dict()
+
+
+RESIZING = [n for n in ko.recipes.names() if ko.recipes.load(n).training.image_sizes]
+
+
+@pytest.mark.parametrize("name", RESIZING)
+def test_recipes_of_small_images_have_models_that_take_them(name):
+    recipe = ko.recipes.load(name)
+    dataset = small_stand_in(recipe)
+    model = ko.models.get(recipe.model, input_shape=dataset.input_shape, num_classes=10)
+    preflight.check_inputs(model, dataset, recipe.training)
 
 
 def numbers_of(optimizer):

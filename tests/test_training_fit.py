@@ -14,8 +14,8 @@ from sklearn.metrics import (
 )
 
 import kerasopt as ko
+from kerasopt.training import calibration, sources
 from kerasopt.training import run as run_folder
-from kerasopt.training import sources
 from kerasopt.training.compiled import CompiledSteps
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -341,6 +341,16 @@ def test_auto_precision_is_measured_and_recorded(tiny_digits, quick):
     assert run.metrics["precision"] in ("float32", "mixed_bfloat16")
     recorded = yaml.safe_load((run.directory / "recipe.yaml").read_text())
     assert recorded["training"]["precision"] == run.metrics["precision"]
+
+
+def test_sizes_are_refused_before_the_precision_is_timed(
+    tiny_digits, quick, monkeypatch
+):
+    monkeypatch.setattr(
+        calibration, "seconds_per_step", lambda *_: pytest.fail("timed")
+    )
+    with pytest.raises(ValueError, match="any_size=True"):
+        ko.fit(network, tiny_digits, precision="auto", image_sizes={6: 0.5}, **quick)
 
 
 def test_auto_precision_never_guesses_when_bits_must_match(tiny_digits, quick):

@@ -115,7 +115,8 @@ def check_inputs(
         raise ValueError(
             f"training.image_sizes={settings.image_sizes} needs a model that takes "
             f"images of any size; this one takes {accepted and accepted[1:]}. Build it "
-            "with any_size=True (the model 'airbench' has it)."
+            "with any_size=True (airbench, convmixer, mobilenet, resnet and "
+            "wide_resnet have it)."
         )
     _check_smallest(model, dataset, settings)
 

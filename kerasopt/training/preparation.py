@@ -219,13 +219,14 @@ def _with_precision(
     console: Console,
 ) -> TrainingSettings:
     """Return the settings with the precision that ``"auto"`` finds the fastest."""
-    return calibration.resolve_precision(
-        settings,
-        build,
-        feed.some,
-        lambda model: compiling.choose(spec, feed, model).loss,
-        console,
-    )
+
+    def loss_of(model: keras.Model) -> Any:
+        # Refused now, not after a minute of timing.
+        _build(model, feed.some(1))
+        preflight.check_inputs(model, feed.dataset, settings)
+        return compiling.choose(spec, feed, model).loss
+
+    return calibration.resolve_precision(settings, build, feed.some, loss_of, console)
 
 
 def time_budget(
