@@ -293,10 +293,10 @@ def test_corrupt_files_are_listed_or_skipped(folder, cache, image_size):
             from_directory(folder, **arguments)
         assert "3.png" in str(caught.value) and "text.png" in str(caught.value)
     for _ in range(2):
-        with pytest.warns(UserWarning, match=r"2 files that can't be read .*3.png, "):
+        with pytest.warns(UserWarning, match=r"can't be read .*\(2\): .*3.png, "):
             data = from_directory(folder, **arguments, corrupt="skip")
         assert data.skipped == (str(damaged), str(folder / "dog" / "text.png"))
-        assert "Skipped 2 files that can't be read." in data.summary()
+        assert "Files that can't be read, left out: 2." in data.summary()
         assert data.sizes["train"] + data.sizes["validation"] == 19
         for split in ("train", "validation"):
             x, y = getattr(data, split)

@@ -398,7 +398,7 @@ def test_broken_pictures_are_left_out_before_parts_are_cut(tmp_path):
             if number < 5:
                 path.write_bytes(path.read_bytes()[:40])
     skipping = {"corrupt": "skip", "image_size": (8, 8)}
-    with pytest.warns(UserWarning, match="10 files that can't be read"):
+    with pytest.warns(UserWarning, match=r"Files that can't be read .*\(10\)"):
         data = from_directory(tmp_path, validation=2, test=4, **skipping)
     assert data.sizes == {"train": 4, "validation": 2, "test": 4}
     assert len(data.skipped) == 10

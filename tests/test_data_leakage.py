@@ -64,7 +64,7 @@ def test_several_inputs_are_compared_together():
     assert not check_validation((one, None), (other, None))
     with pytest.raises(ValueError, match="test data"):
         check_validation((one, None), (dict(one), None))
-    assert rows_in_both(one, one) == 20 and rows_in_both(one, other) == 0
+    assert len(rows_in_both(one, one)) == 20 and not len(rows_in_both(one, other))
 
 
 def test_test_rows_in_train_are_counted_and_warned_of():
@@ -75,6 +75,15 @@ def test_test_rows_in_train_are_counted_and_warned_of():
     assert "7 of 17 test samples are also training samples" in data.summary()
     with pytest.warns(UserWarning, match="7 of 17"):
         assert from_arrays(X, Y, test=(test, Y[:17])).test_rows_in_train == 7
+
+
+def test_files_of_test_rows_in_train_are_named():
+    paths = {"train": [f"train/{i}.png" for i in range(len(X))]}
+    paths["test"] = [f"test/{i}.png" for i in range(17)]
+    test = np.concatenate([X[:10] + 9, X[:7]])
+    named = "; ".join(f"test/{i}.png" for i in range(10, 15))
+    with pytest.warns(UserWarning, match=rf"\({named}, and 2 more\)"):
+        Dataset(train=(X, Y), test=(test, Y[:17]), paths=paths)
 
 
 def test_honest_test_data_give_no_warning():

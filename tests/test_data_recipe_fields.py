@@ -68,7 +68,7 @@ def test_a_recipe_can_leave_out_files_that_cannot_be_read(photos, tmp_path):
         ValueError, match=r"1 of 20 files [\s\S]*\(--set data.corrupt=skip\)"
     ):
         load_fields(given)
-    with pytest.warns(UserWarning, match=r"1 files that can't be read .*0.png\.$"):
+    with pytest.warns(UserWarning, match=r"can't be read .*\(1\): .*0.png\.$"):
         data = load_fields({**given, "corrupt": "skip"})
     assert data.sizes["train"] + data.sizes["validation"] == 19
     with pytest.raises(ValueError, match="Unknown corrupt 'ignore'"):

@@ -356,6 +356,22 @@ def test_an_input_shape_is_needed():
             models.get("transfer", input_shape=shape, num_classes=10, weights=None)
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"activation": "gelu"},
+        {"batch_norm": True},
+        {"kernel_initializer": "glorot_uniform"},
+        {"activity_l1": 1e-5},
+    ],
+)
+def test_settings_of_dense_layers_need_some(setting):
+    (name,) = setting
+    shape = {"input_shape": (32, 32, 3), "num_classes": 10}
+    with pytest.raises(ValueError, match=f"{name}=.* is for dense layers"):
+        models.transfer("vgg16", **shape, weights=None, **setting)
+
+
 def test_grey_images_reach_a_backbone_that_scales_as_pixels(tmp_path):
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(inputs))

@@ -343,6 +343,17 @@ def test_auto_precision_is_measured_and_recorded(tiny_digits, quick):
     assert recorded["training"]["precision"] == run.metrics["precision"]
 
 
+@pytest.mark.parametrize(("count", "is_said"), [(8, True), (40, False)])
+def test_a_threshold_from_few_samples_is_said(count, is_said, quick, capsys):
+    y = np.arange(100) % 2
+    x = y[:, None] + np.random.default_rng(0).normal(size=(100, 3)).astype("float32")
+    data = ko.data.from_arrays(x, y, validation=count)
+    model = ko.models.get("mlp", input_shape=(3,), num_classes=1, task="binary")
+    ko.fit(model, data, epochs=1, **{**quick, "verbose": True})
+    said = " ".join(capsys.readouterr().err.split())
+    assert (f"is chosen on: {count}. Of so few" in said) == is_said
+
+
 def test_sizes_are_refused_before_the_precision_is_timed(
     tiny_digits, quick, monkeypatch
 ):

@@ -141,8 +141,10 @@ class Dataset:
         )
         if "train" in pairs and "test" in pairs:
             found = rows_in_both(pairs["test"][0], pairs["train"][0])
-            self._set(test_rows_in_train=found)
-            warn_of_test_rows(found, self.sizes["test"])
+            if found is not None:
+                self._set(test_rows_in_train=len(found))
+                paths = self.paths.get("test")
+                warn_of_test_rows(found, self.sizes["test"], paths)
 
     def _set(self, **values: Any) -> None:
         for key, value in values.items():

@@ -46,7 +46,7 @@ def summary(data: Any) -> str:
     if weighted:
         lines.append(f"Sample weights: {', '.join(weighted)}.")
     if data.skipped:
-        lines.append(f"Skipped {len(data.skipped):,} files that can't be read.")
+        lines.append(f"Files that can't be read, left out: {len(data.skipped):,}.")
     if data.test_is_validation:
         lines.append("The validation data are test data: no honest test score.")
     if data.test_rows_in_train:

@@ -272,7 +272,7 @@ def _warn_of(reason: str, left_out: list[Path]) -> None:
     names = ", ".join(str(path) for path in left_out[:_SHOWN])
     more = f" and {len(left_out) - _SHOWN:,} more" if len(left_out) > _SHOWN else ""
     warnings.warn(
-        f"{len(left_out):,} files that {reason} were left out: {names}{more}.",
+        f"Files that {reason} were left out ({len(left_out):,}): {names}{more}.",
         UserWarning,
         stacklevel=3,
     )

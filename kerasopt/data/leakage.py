@@ -25,7 +25,7 @@ _MOST_BYTES = 2 * 2**30
 """Larger splits aren't compared: that would take seconds each time."""
 
 _SHOWN = 5
-"""Pairs of files that a warning names."""
+"""Files, or pairs of them, that a warning names."""
 
 _FEW_ROWS = 16
 """Data with fewer distinct rows (truth tables) share rows by nature."""
@@ -57,46 +57,50 @@ def overlap(a: Any, b: Any) -> float:
     return float(np.isin(*_digests(first, second)).mean())
 
 
-def rows_in_both(test: Any, train: Any) -> int | None:
-    """Count the test samples that are also training samples.
+def rows_in_both(test: Any, train: Any) -> np.ndarray | None:
+    """Find the test samples that are also training samples.
 
     Args:
         test: Samples of the test split: an array, or a dict or tuple of arrays.
         train: Samples of the training split.
 
     Returns:
-        The number, or None if it wasn't counted: more than 2 GiB of arrays.
+        Their positions in the test split, or None if the splits weren't compared: more
+        than 2 GiB of arrays.
 
     Example:
         >>> import numpy as np
         >>> rows_in_both(np.array([[1], [2], [3]]), np.array([[2], [2], [4]]))
-        1
+        array([1])
     """
     mine = [array for _, array in leaves(test)]
     theirs = [array for _, array in leaves(train)]
     if sum(_bytes(array) for array in mine + theirs) > _MOST_BYTES:
         return None
-    return int(_found(test, train).sum())
+    return np.flatnonzero(_found(test, train))
 
 
-def warn_of_test_rows(found: int | None, total: int) -> None:
+def warn_of_test_rows(found: Sequence[int], total: int, paths: Any = None) -> None:
     """Warn that test samples are also training samples.
 
     Args:
-        found: Their number, or None if it isn't known.
+        found: Their positions in the test split.
         total: Number of test samples.
+        paths: File of each test sample, if they were read from files.
 
     Example:
-        >>> warn_of_test_rows(0, 10)
+        >>> warn_of_test_rows([], 10)
     """
-    if found:
-        warnings.warn(
-            f"{found:,} of {total:,} test samples are also training samples. If they "
-            "are copies, the test score is too good: remove them from one of the two. "
-            "Data with few possible rows repeat them by nature.",
-            UserWarning,
-            stacklevel=2,
-        )
+    if not len(found):
+        return
+    files = "" if paths is None else f" ({_some(paths[i] for i in found)})"
+    warnings.warn(
+        f"{len(found):,} of {total:,} test samples are also training samples{files}. "
+        "If they are copies, the test score is too good: remove them from one of the "
+        "two. Data with few possible rows repeat them by nature.",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def warn_of_two_labels(splits: Iterable[tuple[Sequence[Path], Any, Any]]) -> None:
@@ -120,13 +124,20 @@ def warn_of_two_labels(splits: Iterable[tuple[Sequence[Path], Any, Any]]) -> Non
                 found.append(f"{other} and {path}")
     if not found:
         return
-    more = f", and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
     warnings.warn(
-        f"The same pixels are in two classes: {'; '.join(found[:_SHOWN])}{more}. One "
-        "of the two labels is wrong.",
+        f"The same pixels are in two classes: {_some(found)}. One of the two labels is "
+        "wrong.",
         UserWarning,
         stacklevel=3,
     )
+
+
+def _some(given: Iterable[Any]) -> str:
+    """Name the first ones of many, and how many more there are."""
+    all_of_them = [str(each) for each in given]
+    more = len(all_of_them) - _SHOWN
+    shown = "; ".join(all_of_them[:_SHOWN])
+    return f"{shown}, and {more:,} more" if more > 0 else shown
 
 
 def check_validation(

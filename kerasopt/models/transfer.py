@@ -20,6 +20,9 @@ __all__ = ["MOST_PIXELS", "transfer"]
 MOST_PIXELS = 2**24
 """Largest image, 4096×4096: its features alone would fill the memory."""
 
+NO_DENSE = Style(batch_norm=False)
+"""The style of a head without dense layers, to which it would make no difference."""
+
 LEAST_SIDE = 4
 SMALL, ENLARGED, LARGEST, STEP = 64, 160, 224, 32
 _POOLING = {
@@ -128,6 +131,8 @@ def transfer(
     shape = _image_shape(input_shape)
     checks.choice("pooling", pooling, _POOLING)
     dense = arguments.positive_integers("dense", dense)
+    if not dense:
+        _refuse_without_dense(style)
     places = ["features", *(f"dense {i + 1}" for i in range(len(dense)))]
     rates = arguments.rates("dropout", dropout, places)
     arguments.classes(num_classes)
@@ -145,6 +150,17 @@ def transfer(
     model = keras.Model(inputs, outputs, name="transfer")
     unfreeze_last(model, last=unfreeze)
     return model
+
+
+def _refuse_without_dense(style: Style) -> None:
+    """Refuse settings of dense layers where there are none."""
+    for name in ("activation", "kernel_initializer", "batch_norm", "activity_l1"):
+        given = getattr(style, name)
+        if given != getattr(NO_DENSE, name):
+            raise ValueError(
+                f"{name}={checks.shown(given)} is for dense layers, and there are "
+                "none: give dense=(256,), say, or leave it out."
+            )
 
 
 def _image_shape(input_shape: Any) -> tuple[int, int, int]:

@@ -42,6 +42,9 @@ __all__ = ["Prepared", "prepare", "say", "time_budget"]
 NAMED = 10
 """So many classes are named in a note."""
 
+FEW_FOR_THRESHOLD = 20
+"""Validation samples, of which a threshold is uncertain by 0.1 or more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -323,6 +326,11 @@ def _notes(settings: TrainingSettings, build: Any, feed: Feed) -> list[str]:
         )
     if feed.pixel_scale != dataset.pixel_scale:
         notes.append("The model scales pixels itself, so it is handed 0 to 255.")
+    return notes + _data_notes(dataset)
+
+
+def _data_notes(dataset: Dataset) -> list[str]:
+    notes = []
     if dataset.task and dataset.task.has_classes and isinstance(dataset.train, tuple):
         lacking = classes_without_samples(dataset.train[1], dataset.class_names)
         if lacking:
@@ -336,8 +344,14 @@ def _notes(settings: TrainingSettings, build: Any, feed: Feed) -> list[str]:
             "the test measures are optimistic."
         )
     if dataset.skipped:
+        left_out = f"{len(dataset.skipped):,}"
+        notes.append(f"Files that can't be read as images were left out: {left_out}.")
+    count = dataset.sizes["validation"] or 0
+    is_binary = dataset.task is not None and dataset.task.name == "binary"
+    if is_binary and 0 < count < FEW_FOR_THRESHOLD:
         notes.append(
-            f"{len(dataset.skipped):,} files can't be read as images and were left out."
+            "Validation samples that the threshold between the classes is chosen on: "
+            f"{count}. Of so few it is uncertain."
         )
     return notes
 
