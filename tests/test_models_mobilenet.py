@@ -126,6 +126,7 @@ def test_penalties_and_dropout_are_applied():
         ({"depth": (1, 2)}, "depth takes one value, or one for each of these 3"),
         ({"width_multiplier": 0}, "width_multiplier must be"),
         ({"width_multiplier": 0.01}, "leaves no filter of 32; use a larger one"),
+        ({"width_multiplier": 100}, "A layer of 25600 filters has 6.6e"),
         ({"width_multiplier": 1e6}, "has .* weights here|must be an integer"),
         ({"dropout": 1.0}, "dropout"),
         ({"activation": "rely"}, "Did you mean 'relu'"),

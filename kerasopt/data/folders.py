@@ -81,8 +81,9 @@ def from_directory(
 
     Args:
         directory: The folder.
-        image_size: (height, width) in pixels of all images; by default the
-            most common size, shrunk to at most 256 pixels a side.
+        image_size: (height, width) in pixels to which all images are resized, whatever
+            their ratio of sides; by default the most common size, shrunk to at most 256
+            pixels a side.
         validation: Number or fraction of the training images to cut as
             validation data (stratified); 0 or None for none. "auto" cuts 0.1 where
             there is no folder of validation images.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -118,10 +119,14 @@ def mobilenet(
     plan = _plan(layout, shape, widths, depth)
     factor = checks.positive("width_multiplier", width_multiplier)
     stem, *scaled = _scaled((plan.widths[0] / 2, *plan.widths), factor)
+    found = places(plan.depth, scaled)
+    # Now, not after minutes of building the layers before it.
+    for before, width in itertools.pairwise([stem, *(width for _, width, _ in found)]):
+        arguments.check_weights(f"{width} filters", before, width)
 
     inputs = arguments.image_input(shape, any_size)
     x = style.convolution(inputs, stem, 3, strides=plan.stem_strides, name="stem")
-    for name, width, strides in places(plan.depth, scaled):
+    for name, width, strides in found:
         x = blocks.separable(
             x, width, strides=strides, finish_depthwise=True, style=style, name=name
         )
