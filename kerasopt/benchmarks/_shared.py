@@ -302,10 +302,11 @@ def seconds_text(value: float) -> str:
     """Return seconds for a table, with the digits that matter.
 
     Example:
-        >>> seconds_text(0.04567), seconds_text(409.3)
-        ('0.046', '409')
+        >>> seconds_text(0.04567), seconds_text(8.963), seconds_text(409.3)
+        ('0.046', '8.96', '409')
     """
-    return f"{value:.3f}" if value < 10 else f"{value:.0f}"
+    digits = 3 if value < 1 else 2 if value < 10 else 0
+    return f"{value:.{digits}f}"
 
 
 def accuracy_text(accuracies: Sequence[float]) -> str:
