@@ -348,7 +348,7 @@ def test_a_threshold_from_few_samples_is_said(count, is_said, quick, capsys):
     y = np.arange(100) % 2
     x = y[:, None] + np.random.default_rng(0).normal(size=(100, 3)).astype("float32")
     data = ko.data.from_arrays(x, y, validation=count)
-    model = ko.models.get("mlp", input_shape=(3,), num_classes=1, task="binary")
+    model = ko.models.mlp(input_shape=(3,), num_classes=2)
     ko.fit(model, data, epochs=1, **{**quick, "verbose": True})
     said = " ".join(capsys.readouterr().err.split())
     assert (f"is chosen on: {count}. Of so few" in said) == is_said

@@ -80,7 +80,7 @@ def rows_in_both(test: Any, train: Any) -> np.ndarray | None:
     return np.flatnonzero(_found(test, train))
 
 
-def warn_of_test_rows(found: Sequence[int], total: int, paths: Any = None) -> None:
+def warn_of_test_rows(found: np.ndarray, total: int, paths: Any = None) -> None:
     """Warn that test samples are also training samples.
 
     Args:
@@ -89,7 +89,7 @@ def warn_of_test_rows(found: Sequence[int], total: int, paths: Any = None) -> No
         paths: File of each test sample, if they were read from files.
 
     Example:
-        >>> warn_of_test_rows([], 10)
+        >>> warn_of_test_rows(np.array([], int), 10)
     """
     if not len(found):
         return
