@@ -19,7 +19,7 @@ install: $(VENV)/installed-$(EXTRA),tune
 
 # Two processes: most tests are small and keep one core busy.
 test: lint
-	# The notebooks take longest, so they come first: both processes end together.
+	# The notebook takes longest, so it comes first: both processes end together.
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 

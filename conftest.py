@@ -12,6 +12,7 @@ NOTEBOOKS = (
     "03_optimizers_and_schedules.ipynb",
     "04_initialization_and_normalization.ipynb",
     "05_regularization.ipynb",
+    "09_transfer.ipynb",
     "10_hyperparameter_search.ipynb",
     "11_ablation.ipynb",
     "12_architecture_search.ipynb",
