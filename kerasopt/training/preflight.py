@@ -112,11 +112,13 @@ def check_inputs(
     if not settings.image_sizes:
         return
     if not single or tuple(accepted[1:3]) != (None, None):
+        from kerasopt import models  # Which a model of one's own doesn't load.
+
+        takers = [n for n in models.names() if "any_size" in models.defaults(n)]
         raise ValueError(
             f"training.image_sizes={settings.image_sizes} needs a model that takes "
             f"images of any size; this one takes {accepted and accepted[1:]}. Build it "
-            "with any_size=True (airbench, convmixer, mobilenet, resnet and "
-            "wide_resnet have it)."
+            f"with any_size=True, an argument of {', '.join(takers)}."
         )
     _check_smallest(model, dataset, settings)
 

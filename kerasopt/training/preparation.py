@@ -43,7 +43,7 @@ NAMED = 10
 """So many classes are named in a note."""
 
 FEW_FOR_THRESHOLD = 20
-"""Validation samples, of which a threshold is uncertain by 0.1 or more."""
+"""With fewer validation samples, a note says that the threshold is uncertain."""
 
 
 @dataclass(frozen=True, eq=False)
